@@ -1,0 +1,1 @@
+"""Pure decisions: strategies and what they are made of."""

@@ -1,0 +1,1 @@
+"""The tickledger command."""

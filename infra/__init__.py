@@ -1,0 +1,1 @@
+"""Settings, clock, logs, Kafka and the embedded stack."""

@@ -1,0 +1,1 @@
+"""What brings outside facts onto the log."""

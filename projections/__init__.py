@@ -1,0 +1,1 @@
+"""What is made of the log in the database, and the questions that it answers."""

@@ -1,0 +1,55 @@
+"""What the judge says of a tick: bits in two classes, kept with the tick for ever.
+
+*Broken* ticks are used by no operator. *Suspect* ones are real prices: they feed bars, marks, stops and fills, but no
+entry is decided on them. 0 is good. *Synthetic* marks a tick that was made from an M1 bar.
+"""
+
+from __future__ import annotations
+
+from enum import IntFlag
+from typing import Final
+
+
+class Quality(IntFlag):
+    """One bit a reason; a tick's `quality` is the sum of its reasons."""
+
+    NOT_FINITE = 1
+    """Bid, ask, last or volume is NaN or infinite."""
+    NON_POSITIVE = 2
+    """Bid or ask is zero or negative, or last or volume is negative."""
+    CROSSED = 4
+    """Ask is below bid."""
+    BACKWARDS = 8
+    """Its time is below that of the newest tick that isn't broken."""
+    REPEATED = 16
+    """All six columns equal those of the row directly before it."""
+    BEHIND_WATERMARK = 32
+    """Its time is below the listing's watermark: bars up to there are closed."""
+    FUTURE = 64
+    """Live, and more than 5 s ahead of the clock."""
+    STALE = 256
+    """Live, and more than 5 s old on arrival."""
+    SPIKE = 512
+    """Far from its neighbours."""
+    SPREAD_SPIKE = 1024
+    """A spread far from the usual."""
+    OUTSIDE_SESSION = 2048
+    """Outside the listing's trading hours."""
+    SYNTHETIC = 65536
+    """Made from an M1 bar."""
+
+
+BROKEN: Final = 0x00FF
+SUSPECT: Final = 0xFF00
+
+
+def names(quality: int) -> list[str]:
+    """The reasons in `quality`, lowest bit first, in lower case; empty when good. Unknown bits read `bit_N`."""
+    found = []
+    bit = 0
+    while quality >> bit:
+        if quality >> bit & 1:
+            known = 1 << bit in Quality._value2member_map_
+            found.append(str(Quality(1 << bit).name).lower() if known else f"bit_{bit}")
+        bit += 1
+    return found

@@ -1,0 +1,1 @@
+"""Operators over the log and what drives them."""

@@ -1,0 +1,1 @@
+"""tickledger: an event-sourced trading platform for MetaTrader 5."""
