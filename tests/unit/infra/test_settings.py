@@ -1,0 +1,133 @@
+"""Settings: what is refused, what is shown, who wins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from infra.errors import SettingsError
+from infra.settings import documentation, load_settings
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    import os
+
+    for name in [name for name in os.environ if name.startswith("TICKLEDGER_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_nothing_needs_to_be_set(tmp_path: Path) -> None:
+    settings = load_settings()
+    assert settings.home == tmp_path / ".tickledger"
+    assert settings.kafka.port == 0
+    assert settings.file is None
+
+
+def test_the_option_wins_over_the_environment_and_the_environment_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "a home"
+    file = write(home / "tickledger.toml", "[kafka]\nport = 9092\nheap_mb = 256\n")
+    monkeypatch.setenv("TICKLEDGER_HOME", "elsewhere")
+    monkeypatch.setenv("TICKLEDGER_KAFKA__PORT", "9093")
+    settings = load_settings(home=home)
+    assert (settings.home, settings.kafka.port, settings.kafka.heap_mb) == (home, 9093, 256)
+    assert settings.file == file
+
+
+def test_the_environment_names_home_and_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write(tmp_path / "other.toml", '[log]\nlevel = "debug"\n')
+    monkeypatch.setenv("TICKLEDGER_HOME", str(tmp_path / "h"))
+    monkeypatch.setenv("TICKLEDGER_CONFIG", str(file))
+    settings = load_settings()
+    assert (settings.home, settings.log.level) == (tmp_path / "h", "debug")
+
+
+def test_the_cache_follows_xdg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert load_settings().cache_dir == tmp_path / "tickledger"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    assert load_settings().cache_dir == tmp_path / "me" / ".cache" / "tickledger"
+    monkeypatch.setenv("TICKLEDGER_CACHE", "mine")
+    assert load_settings().cache_dir == tmp_path / "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[kafka]\nprot = 1\n", ["kafka.prot", "kafka.port", "tickledger.toml"]),
+        ("[kafak]\nport = 1\n", ["kafak"]),
+        ("[kafka]\nport = 70000\n", ["kafka.port", "70000", "65535", "tickledger.toml"]),
+        ('[log]\nlevel = "loud"\n', ["log.level", "loud", "debug"]),
+        ("kafka = 3\n", ["kafka"]),
+        ("[kafka\n", ["tickledger.toml", "not TOML", "line 1"]),
+        ('home = "x"\n', ["home", "remove that line"]),
+        ('[kafka]\nbootstrap_servers = "h:1"\nport = 9092\n', ["kafka.port", "kafka.bootstrap_servers", "unset"]),
+        ('[postgres]\ndsn = "postgresql://u:geheim@h/d"\nport = 9\n', ["postgres.port", "postgres.dsn", "unset"]),
+        ("[kafka]\nport = 9092\n[postgres]\nport = 9092\n", ["kafka.port", "postgres.port", "9092"]),
+        ('[postgres]\ndsn = "geheim"\n', ["postgres.dsn", "postgresql://"]),
+        ("[postgres]\ndsn = 5\n", ["postgres.dsn"]),
+        ("[worker]\nsnapshot_interval_s = 400\n", ["worker.snapshot_interval_s", "lower"]),
+        ("[postgres]\nport = -1\n[kafka]\nport = -2\n", ["postgres.port", "kafka.port"]),
+    ],
+)
+def test_a_bad_file_is_refused_by_name_and_value(tmp_path: Path, text: str, named: list[str]) -> None:
+    write(tmp_path / ".tickledger" / "tickledger.toml", text)
+    with pytest.raises(SettingsError) as caught:
+        load_settings()
+    for part in named:
+        assert part in str(caught.value)
+    assert "geheim" not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_unknown_variables_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TICKLEDGER_KAFKA__PROT", "1")
+    with pytest.raises(SettingsError, match=r"TICKLEDGER_KAFKA__PROT .* did you mean TICKLEDGER_KAFKA__PORT"):
+        load_settings()
+
+
+def test_a_variable_with_a_bad_value_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TICKLEDGER_KAFKA__PORT", "ninety")
+    with pytest.raises(SettingsError, match="'ninety' \\(from TICKLEDGER_KAFKA__PORT\\)"):
+        load_settings()
+
+
+def test_a_missing_or_unreadable_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"no settings file .*none\.toml"):
+        load_settings(config=tmp_path / "none.toml")
+    (tmp_path / "bad.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(SettingsError, match=r"cannot read .*bad\.toml"):
+        load_settings(config=tmp_path / "bad.toml")
+
+
+def test_two_files_for_one_home_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "h" / "tickledger.toml", "")
+    other = write(tmp_path / "other.toml", "")
+    with pytest.raises(SettingsError, match="keep one of them"):
+        load_settings(home=tmp_path / "h", config=other)
+
+
+def test_secrets_are_never_printed(tmp_path: Path) -> None:
+    file = write(tmp_path / "c.toml", '[postgres]\ndsn = "postgresql://u:geheim@h/d"\n')
+    settings = load_settings(config=file)
+    assert "geheim" not in repr(settings) + str(settings) + settings.model_dump_json()
+    assert settings.postgres.dsn.get_secret_value().endswith("geheim@h/d")
+
+
+def test_every_key_is_documented() -> None:
+    lines = documentation()
+    assert all(line.description for line in lines)
+    assert ("kafka.port", "TICKLEDGER_KAFKA__PORT", "0") in [line[:3] for line in lines]
+    assert ("postgres.dsn", "TICKLEDGER_POSTGRES__DSN", "") in [line[:3] for line in lines]
