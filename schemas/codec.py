@@ -1,0 +1,282 @@
+"""The TickBlock body between Avro bytes and columns, as numba kernels.
+
+`schemas/ticks.py` is the interface; fastavro is the reference that tests hold these kernels equal to. They take only
+the canonical encoding: shortest varints, arrays as one counted run and an end, booleans 0 or 1, known enum symbols.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from schemas.jit import inline_kernel, kernel
+
+# Where decode() puts the header: index into `head`.
+KIND, LISTING_AT, LISTING_END, EPOCH, NONCE_AT, SEQ, FIRST_N, REF_NO, SOURCE = range(9)
+RECEIVED_US, OFFSET_S, GAP, WATERMARK_MS, TICKS, DEALS, KEY_AT, KEY_END, PREV_AT = range(9, 18)
+HEAD: Final = 18
+
+OK, TRUNCATED, VARINT, ENUM, BOOLEAN, ARRAY, LENGTHS, RANGE, TRAILING, FULL = range(10)
+PROBLEMS: Final = (
+    "",
+    "it ends too early",
+    "a number is not in its shortest form",
+    "an enum has an unknown symbol",
+    "a boolean is neither 0 nor 1",
+    "an array is not one run and an end",
+    "its columns differ in length",
+    "a number is out of its field's range",
+    "bytes follow its end",
+    "it has more ticks than a block may have",
+)
+
+_INT32_MIN: Final = -(2**31)
+_INT32_MAX: Final = 2**31 - 1
+_KINDS: Final = 3
+_SOURCES: Final = 5
+_MAC: Final = 16
+_NONCE: Final = 8
+
+
+@inline_kernel
+def _varint(buf: Any, at: int, end: int) -> Any:
+    """(value, next position); a position of -1 is truncated, -2 not in shortest form."""
+    result = np.uint64(0)
+    shift = np.uint64(0)
+    for k in range(10):
+        if at >= end:
+            return np.int64(0), -1
+        b = buf[at]
+        at += 1
+        result |= np.uint64(b & 0x7F) << shift
+        if b < 0x80:
+            if (b == 0 and k > 0) or (k == 9 and b > 1):
+                return np.int64(0), -2
+            return np.int64(result >> np.uint64(1)) ^ -np.int64(result & np.uint64(1)), at
+        shift += np.uint64(7)
+    return np.int64(0), -2
+
+
+@inline_kernel
+def _all_go_on(buf: Any, at: int) -> bool:
+    return bool((buf[at] & buf[at + 1] & buf[at + 2] & buf[at + 3] & buf[at + 4]) >= 0x80)
+
+
+@inline_kernel
+def _doubles(buf: Any, at: int, end: int, out: Any, row: int, first: int) -> Any:
+    """Copies one array of doubles into out[row, first:]; (count, next position), a negative position is a problem."""
+    count, at = _varint(buf, at, end)
+    if at < 0:
+        return count, at
+    if count == 0:
+        return count, at
+    if count < 0 or at + 8 * count >= end:
+        return count, -3
+    if first + count > out.shape[1]:
+        return count, -4
+    out[row, first : first + count].view(np.uint8)[:] = buf[at : at + 8 * count]
+    at += 8 * count
+    if buf[at] != 0:
+        return count, -3
+    return count, at + 1
+
+
+@inline_kernel
+def _ints(buf: Any, at: int, end: int, out: Any, row: int, first: int) -> Any:
+    """Reads one array of 32-bit numbers into out[row, first:]; as _doubles, -5 is out of range."""
+    count, at = _varint(buf, at, end)
+    if at < 0:
+        return count, at
+    if count == 0:
+        return count, at
+    if count < 0:
+        return count, -3
+    if first + count > out.shape[1]:
+        return count, -4
+    for i in range(count):
+        if at < end and buf[at] < 0x80:
+            b = buf[at]
+            out[row, first + i] = np.int32(b >> 1) ^ -np.int32(b & 1)
+            at += 1
+        else:
+            value, at = _varint(buf, at, end)
+            if at < 0:
+                return count, at
+            if value < _INT32_MIN or value > _INT32_MAX:
+                return count, -5
+            out[row, first + i] = value
+    if at >= end:
+        return count, -1
+    if buf[at] != 0:
+        return count, -3
+    return count, at + 1
+
+
+@inline_kernel
+def _problem(at: int) -> int:
+    if at == -1:
+        return TRUNCATED
+    if at == -2:
+        return VARINT
+    if at == -3:
+        return ARRAY
+    if at == -4:
+        return FULL
+    return RANGE
+
+
+@kernel
+def decode(buf: Any, at: int, head: Any, time_ms: Any, prices: Any, marks: Any, first: int) -> int:
+    """Reads the body at buf[at:] into head and into the columns from index `first` on; returns a problem, 0 is none.
+
+    buf: uint8[n]; head: int64[HEAD]; time_ms: int64[cap]; prices: float64[4, cap] (bid, ask, last, volume);
+    marks: int32[2, cap] (flags, quality).
+    """
+    end = buf.shape[0]
+    # kind, listing
+    kind, at = _varint(buf, at, end)
+    if at < 0:
+        return _problem(at)
+    if kind < 0 or kind >= _KINDS:
+        return ENUM
+    head[KIND] = kind
+    size, at = _varint(buf, at, end)
+    if at < 0:
+        return _problem(at)
+    if size < 0 or size > end - at:
+        return TRUNCATED
+    head[LISTING_AT] = at
+    at += size
+    head[LISTING_END] = at
+    # epoch, nonce, seq, first_n, ref_no
+    head[EPOCH], at = _varint(buf, at, end)
+    if at < 0:
+        return _problem(at)
+    head[NONCE_AT] = at
+    at += _NONCE
+    for field in (SEQ, FIRST_N, REF_NO, SOURCE, RECEIVED_US, OFFSET_S):
+        head[field], at = _varint(buf, at, end)
+        if at < 0:
+            return _problem(at)
+    if head[SOURCE] < 0 or head[SOURCE] >= _SOURCES:
+        return ENUM
+    if head[OFFSET_S] < _INT32_MIN or head[OFFSET_S] > _INT32_MAX:
+        return RANGE
+    if at >= end:
+        return TRUNCATED
+    if buf[at] > 1:
+        return BOOLEAN
+    head[GAP] = buf[at]
+    at += 1
+    head[WATERMARK_MS], at = _varint(buf, at, end)
+    if at < 0:
+        return _problem(at)
+    # time_ms
+    count, at = _varint(buf, at, end)
+    if at < 0:
+        return _problem(at)
+    if count < 0:
+        return ARRAY
+    if first + count > time_ms.shape[0]:
+        return FULL
+    for i in range(count):
+        if at + 6 <= end and buf[at + 5] < 0x80 and buf[at + 5] > 0 and _all_go_on(buf, at):
+            # Six bytes: any time from 1987 to 2527.
+            raw = np.uint64(buf[at] & 0x7F) | np.uint64(buf[at + 1] & 0x7F) << np.uint64(7)
+            raw |= np.uint64(buf[at + 2] & 0x7F) << np.uint64(14) | np.uint64(buf[at + 3] & 0x7F) << np.uint64(21)
+            raw |= np.uint64(buf[at + 4] & 0x7F) << np.uint64(28) | np.uint64(buf[at + 5]) << np.uint64(35)
+            time_ms[first + i] = np.int64(raw >> np.uint64(1)) ^ -np.int64(raw & np.uint64(1))
+            at += 6
+        else:
+            value, at = _varint(buf, at, end)
+            if at < 0:
+                return _problem(at)
+            time_ms[first + i] = value
+    if count > 0:
+        if at >= end:
+            return TRUNCATED
+        if buf[at] != 0:
+            return ARRAY
+        at += 1
+    head[TICKS] = count
+    # bid, ask, last, volume
+    deals = 0
+    for row in range(4):
+        n, at = _doubles(buf, at, end, prices, row, first)
+        if at < 0:
+            return _problem(at)
+        if row < 2 and n != count:
+            return LENGTHS
+        if row == 2:
+            deals = n
+            if n != 0 and n != count:
+                return LENGTHS
+        if row == 3 and n != deals:
+            return LENGTHS
+    head[DEALS] = deals
+    # flags, quality
+    for row in range(2):
+        n, at = _ints(buf, at, end, marks, row, first)
+        if at < 0:
+            return _problem(at)
+        if n != count:
+            return LENGTHS
+    # key_id, prev, mac
+    size, at = _varint(buf, at, end)
+    if at < 0:
+        return _problem(at)
+    if size < 0 or size > end - at:
+        return TRUNCATED
+    head[KEY_AT] = at
+    at += size
+    head[KEY_END] = at
+    head[PREV_AT] = at
+    at += 2 * _MAC
+    if at > end:
+        return TRUNCATED
+    if at < end:
+        return TRAILING
+    return OK
+
+
+@inline_kernel
+def _put(out: Any, at: int, value: Any) -> int:
+    rest = (np.uint64(value) << np.uint64(1)) ^ np.uint64(value >> 63)
+    while rest > np.uint64(0x7F):
+        out[at] = np.uint8(rest & np.uint64(0x7F)) | np.uint8(0x80)
+        rest >>= np.uint64(7)
+        at += 1
+    out[at] = np.uint8(rest)
+    return at + 1
+
+
+@kernel
+def encode_numbers(values: Any, out: Any, at: int) -> int:
+    """Writes int64 values as varints, one after the other; returns the next position."""
+    for i in range(values.shape[0]):
+        at = _put(out, at, values[i])
+    return at
+
+
+@kernel
+def encode_longs(values: Any, out: Any, at: int) -> int:
+    """Writes an Avro array of longs (int64 or int32 values); returns the next position."""
+    if values.shape[0] > 0:
+        at = _put(out, at, values.shape[0])
+        for i in range(values.shape[0]):
+            at = _put(out, at, np.int64(values[i]))
+    out[at] = 0
+    return at + 1
+
+
+@kernel
+def encode_doubles(values: Any, out: Any, at: int) -> int:
+    """Writes an Avro array of doubles; returns the next position."""
+    if values.shape[0] > 0:
+        at = _put(out, at, values.shape[0])
+        source = values.view(np.uint8)
+        out[at : at + source.shape[0]] = source
+        at += source.shape[0]
+    out[at] = 0
+    return at + 1

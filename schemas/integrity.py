@@ -1,0 +1,70 @@
+"""The MAC that ends every fact: who wrote it held a key, and not a byte of it has changed since.
+
+MAC = the first 16 bytes of HMAC-SHA256(key, topic, 0x00, the Kafka value without its last 16 bytes).
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from typing import Final
+
+MAC_BYTES: Final = 16
+ZERO_MAC: Final = bytes(MAC_BYTES)
+ZERO_NONCE: Final = bytes(8)
+MIN_KEY_BYTES: Final = 16
+
+
+class UnknownKey(ValueError):
+    """A record names a key that the ring doesn't have."""
+
+
+class KeyRing:
+    """Keys by id; `current` is the one that writers use. Its text form never shows a key."""
+
+    __slots__ = ("_keys", "_primed", "current")
+
+    def __init__(self, keys: Mapping[str, bytes], current: str) -> None:
+        short = [name for name, key in keys.items() if len(key) < MIN_KEY_BYTES]
+        if short:
+            raise ValueError(f"key {short[0]!r} has fewer than {MIN_KEY_BYTES} bytes: make a longer one")
+        if current not in keys:
+            raise ValueError(
+                f"current key {current!r} is not in the ring, which has {', '.join(sorted(keys)) or 'none'}"
+            )
+        self._keys = dict(keys)
+        self._primed: dict[tuple[str, str], hmac.HMAC] = {}
+        self.current = current
+
+    def __repr__(self) -> str:
+        return f"KeyRing({', '.join(sorted(self._keys))}; current {self.current})"
+
+    def __contains__(self, key_id: object) -> bool:
+        return key_id in self._keys
+
+    def mac(self, topic: str, key_id: str, value: bytes) -> bytes:
+        """The 16 bytes that `value` (a whole Kafka value; its last 16 bytes don't count) must end in on `topic`.
+
+        Raises UnknownKey.
+        """
+        primed = self._primed.get((topic, key_id))
+        if primed is None:
+            key = self._keys.get(key_id)
+            if key is None:
+                raise UnknownKey(f"key {key_id!r} is not in the ring: it has {', '.join(sorted(self._keys))}")
+            primed = hmac.new(key, topic.encode() + b"\x00", "sha256")
+            self._primed[topic, key_id] = primed
+        running = primed.copy()
+        running.update(memoryview(value)[:-MAC_BYTES])
+        return running.digest()[:MAC_BYTES]
+
+    def seal(self, topic: str, key_id: str, value: bytes) -> bytes:
+        """`value` with its last 16 bytes replaced by its MAC."""
+        return value[:-MAC_BYTES] + self.mac(topic, key_id, value)
+
+    def holds(self, topic: str, key_id: str, value: bytes) -> bool:
+        """Whether `value` ends in its MAC. False for an unknown key."""
+        try:
+            return hmac.compare_digest(self.mac(topic, key_id, value), value[-MAC_BYTES:])
+        except UnknownKey:
+            return False

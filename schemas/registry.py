@@ -1,0 +1,159 @@
+"""Schemas with fixed ids, and the wire format: magic 0, the id in four bytes, the Avro body.
+
+One schema is one record type, subject `<topic>-<full name>`; a reader picks the type by the id. Ids are in
+`avro/ids.json` and never change. TickBlocks have a columnar codec of their own, held equal to the schema by tests.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing
+from collections.abc import Callable
+from enum import Enum
+from functools import cache
+from importlib import resources
+from io import BytesIO
+from typing import Any, Final, NamedTuple
+
+import fastavro
+
+from schemas import events
+from schemas.events import Event
+from schemas.integrity import ZERO_MAC, KeyRing
+
+PREFIX_BYTES: Final = 5
+
+
+class UnreadableRecord(ValueError):
+    """Bytes that are not a record of this language; the message says what is wrong with them."""
+
+
+class Schema(NamedTuple):
+    """One record type: its fixed id, topic, name in full, Avro schema, and the class of its values."""
+
+    id: int
+    topic: str
+    name: str
+    full_name: str
+    avro: dict[str, Any]
+    parsed: Any
+    record: type[Event] | None
+
+    @property
+    def subject(self) -> str:
+        """Its name in a schema registry."""
+        return f"{self.topic}-{self.full_name}"
+
+    @property
+    def prefix(self) -> bytes:
+        """What every value of it starts with."""
+        return prefix_of(self.id)
+
+
+def prefix_of(schema_id: int) -> bytes:
+    """Magic byte 0 and the id, big-endian: the five bytes of Confluent's wire format."""
+    return b"\x00" + schema_id.to_bytes(4, "big")
+
+
+@cache
+def schemas() -> dict[str, Schema]:
+    """All record types by name, in the order of their ids."""
+    folder = resources.files("schemas") / "avro"
+    ids = json.loads((folder / "ids.json").read_text(encoding="utf-8"))
+    found = {}
+    for name, entry in sorted(ids.items(), key=lambda item: int(item[1]["id"])):
+        avro = json.loads((folder / f"{name}.avsc").read_text(encoding="utf-8"))
+        full_name = f"{avro['namespace']}.{avro['name']}"
+        record = getattr(events, name, None)
+        found[name] = Schema(entry["id"], entry["topic"], name, full_name, avro, fastavro.parse_schema(avro), record)
+    return found
+
+
+def schema_id(value: bytes) -> int:
+    """The schema id that `value` starts with. Raises UnreadableRecord."""
+    if len(value) < PREFIX_BYTES:
+        raise UnreadableRecord(f"{len(value)} bytes are too few for a record")
+    if value[0] != 0:
+        raise UnreadableRecord(f"its magic byte is {value[0]}, not 0")
+    return int.from_bytes(value[1:PREFIX_BYTES], "big")
+
+
+def encode(record: Event) -> bytes:
+    """The value of `record` on Kafka, canonical: one content has one encoding."""
+    codec = _codecs()[type(record)]
+    out = BytesIO()
+    out.write(codec.prefix)
+    fastavro.schemaless_writer(out, codec.parsed, codec.to_avro(record))
+    return out.getvalue()
+
+
+def seal(record: Event, topic: str, keys: KeyRing) -> bytes:
+    """The value of `record` with the MAC of its own `key_id` as its last 16 bytes, whatever its `mac` says."""
+    return keys.seal(topic, record.key_id, encode(record))  # type: ignore[union-attr]
+
+
+def decode(value: bytes) -> Event:
+    """The record in `value`. Raises UnreadableRecord for an unknown id, a TickBlock, and a non-canonical encoding."""
+    codec = _codecs_by_id().get(schema_id(value))
+    if codec is None:
+        raise UnreadableRecord(f"its schema id {schema_id(value)} is not one of an event")
+    source = BytesIO(value)
+    source.seek(PREFIX_BYTES)
+    try:
+        record = codec.from_avro(fastavro.schemaless_reader(source, codec.parsed, None))
+        again = encode(record)
+    except (ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, MemoryError) as error:
+        raise UnreadableRecord(f"it can't be read as {codec.name}: {error or type(error).__name__}") from error
+    if again != value:
+        raise UnreadableRecord(f"its bytes are not the canonical encoding of a {codec.name}")
+    return record
+
+
+def decision_bytes(record: Event) -> bytes:
+    """The encoding of a derived record with activation, ref_no, key and MAC zeroed: what was decided, nothing else."""
+    instance = record.operator.rpartition("@")[0]  # type: ignore[union-attr]
+    blank: dict[str, Any] = {"operator": f"{instance}@0", "ref_no": 0}
+    if isinstance(record, events.Signal):
+        blank |= {"key_id": "", "mac": ZERO_MAC}
+    return encode(dataclasses.replace(record, **blank))
+
+
+class _Codec(NamedTuple):
+    name: str
+    prefix: bytes
+    parsed: Any
+    to_avro: Callable[[Any], dict[str, Any]]
+    from_avro: Callable[[Any], Event]
+
+
+def _codec_of(schema: Schema, record: type[Event]) -> _Codec:
+    hints = typing.get_type_hints(record)
+    names = tuple(f.name for f in dataclasses.fields(record))
+    enums = {n: t for n, t in hints.items() if isinstance(t, type) and issubclass(t, Enum)}
+    arrays = [n for n, t in hints.items() if typing.get_origin(t) is tuple]
+
+    def to_avro(value: Any) -> dict[str, Any]:
+        row = {n: getattr(value, n) for n in names}
+        for n in enums:
+            row[n] = row[n].name
+        return row
+
+    def from_avro(row: dict[str, Any]) -> Event:
+        for n, kind in enums.items():
+            row[n] = kind[row[n]]
+        for n in arrays:
+            row[n] = tuple(row[n])
+        return record(**row)
+
+    return _Codec(schema.name, schema.prefix, schema.parsed, to_avro, from_avro)
+
+
+@cache
+def _codecs() -> dict[type[Event], _Codec]:
+    return {s.record: _codec_of(s, s.record) for s in schemas().values() if s.record is not None}
+
+
+@cache
+def _codecs_by_id() -> dict[int, _Codec]:
+    return {schema_id(codec.prefix): codec for codec in _codecs().values()}
