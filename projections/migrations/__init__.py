@@ -1,0 +1,1 @@
+"""Numbered SQL files; `projections/migrate.py` applies them."""
