@@ -71,7 +71,7 @@ class Chains:
         columns: Columns | None = None,
         first: int = 0,
     ) -> Judged:
-        """What the record is to this reader; moves the chain's head. Ticks go into `columns` from `first` on, if given."""
+        """What the record is to this reader; moves the chain's head. Ticks go into `columns` at `first`, if given."""
         position = Position(self.topic, partition, offset)
         chain, record, link = self._read(partition, key, value, columns, first)
         head = self.heads.get(chain, _START)

@@ -1,0 +1,153 @@
+"""Following one chain of the log, record by record, through accept()."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, Message, TopicPartition
+
+from infra import anchors
+from infra.errors import TickledgerError
+from infra.kafka import new_consumer, read_range, split_batch
+from schemas.accept import Head, Verdict
+from schemas.catalogue import partition_of
+from schemas.chains import Chains, repairs_in
+from schemas.events import ReferenceOpen, ReferenceRecord, Repair
+from schemas.integrity import KeyRing
+from schemas.ticks import TickBlock
+
+Seen = Callable[[TickBlock | ReferenceRecord | ReferenceOpen, Verdict], None]
+"""What a follower hands each readable record of its chain to."""
+
+
+class Fenced(TickledgerError):
+    """Another writer opened the chain: this one has ended and wrote nothing after it."""
+
+    exit_code = 1
+
+
+class ChainStopped(TickledgerError):
+    """The chain has a damaged record; nobody writes to it until a Repair is on the log."""
+
+
+class Standing(NamedTuple):
+    """Where a chain stands on the log: its head, and the offset up to which the partition was read."""
+
+    head: Head
+    scanned_to: int
+    highest_epoch: int
+
+
+class ChainFollower:
+    """Reads one chain of a partition forwards, record by record, through accept()."""
+
+    def __init__(
+        self, bootstrap: str, topic: str, key: str, keys: KeyRing, start: Standing, repairs: Sequence[Repair]
+    ) -> None:
+        self.partition = partition_of(topic, key)
+        self.scanned_to = start.scanned_to
+        self.highest_epoch = start.highest_epoch
+        self.head_offset = -1
+        self._topic, self._key, self._bootstrap = topic, key, bootstrap
+        self._key_bytes = None if topic == "reference" else key.encode()
+        self._chains = Chains(topic, keys, repairs)
+        self._chains.heads[key] = start.head
+        self._consumer: Consumer | None = None
+
+    @property
+    def head(self) -> Head:
+        """Where the chain stands by what was read."""
+        return self._chains.heads[self._key]
+
+    def standing(self) -> Standing:
+        """As a value, to start another follower from."""
+        return Standing(self.head, self.scanned_to, self.highest_epoch)
+
+    def read_to(self, end: int, seen: Seen) -> None:
+        """Reads on until the partition's offset `end`; `seen` gets each record of the chain that could be read."""
+        for batch in read_range(self._bootstrap, self._topic, self.partition, self.scanned_to, end):
+            self._judge(batch, seen)
+        self.scanned_to = max(self.scanned_to, end)
+
+    def poll(self, seen: Seen, timeout: float) -> bool:
+        """Reads what has come since; whether anything did."""
+        if self._consumer is None:
+            self._consumer = new_consumer(self._bootstrap)
+            self._consumer.assign([TopicPartition(self._topic, self.partition, self.scanned_to)])
+        records, _ = split_batch(self._consumer.consume(500, timeout=timeout))
+        self._judge(records, seen)
+        return bool(records)
+
+    def close(self) -> None:
+        """Ends its consumer."""
+        if self._consumer is not None:
+            self._consumer.close()
+            self._consumer = None
+
+    def _judge(
+        self,
+        batch: list[Message],
+        seen: Seen,
+    ) -> None:
+        for message in batch:
+            offset = message.offset() or 0
+            self.scanned_to = offset + 1
+            if self._key_bytes is not None and message.key() != self._key_bytes:
+                continue
+            judged = self._chains.judge(self.partition, offset, message.key(), message.value())
+            if judged.verdict is Verdict.FORGED or judged.record is None:
+                continue
+            self.highest_epoch = max(self.highest_epoch, judged.record.epoch)
+            if judged.verdict is Verdict.TAKE:
+                self.head_offset = offset
+            seen(judged.record, judged.verdict)
+
+
+def read_repairs(bootstrap: str, keys: KeyRing) -> list[Repair]:
+    """The Repairs on `reference`, read ahead of everything."""
+    values = (m.value() or b"" for batch in read_range(bootstrap, "reference", 0) for m in batch)
+    return repairs_in(values, keys)
+
+
+def standing_of(bootstrap: str, keys: KeyRing, listing: str) -> Standing:
+    """Where an opener of a listing's chain starts to read: at its last anchor, else at the partition's start."""
+    anchor = anchors.last_anchor(bootstrap, keys, "ticks", listing)
+    if anchor is None:
+        return Standing(Head(), 0, 0)
+    return Standing(anchors.head_of(anchor), anchor.scanned_to, anchor.epoch)
+
+
+def read_tail(bootstrap: str, keys: KeyRing, listing: str, standing: Standing, ticks: int) -> list[TickBlock]:
+    """The last blocks of a listing's chain before `standing`, in order, with `ticks` ticks at least where it has them.
+
+    Reads backwards in growing steps; only links on the way to the head count, so a fenced writer's blocks don't.
+    """
+    partition = partition_of("ticks", listing)
+    key = listing.encode()
+    step, start = 64, standing.scanned_to
+    found: list[TickBlock] = []
+    wanted = standing.head.mac
+    while start > 0 and standing.head.seq:
+        end, start = start, max(0, start - step)
+        step *= 4
+        part: list[TickBlock] = []
+        chains = Chains("ticks", keys)
+        for batch in read_range(bootstrap, "ticks", partition, start, end):
+            for message in batch:
+                if message.key() == key:
+                    judged = chains.judge(partition, message.offset() or 0, key, message.value())
+                    if judged.verdict is not Verdict.FORGED:
+                        part.append(judged.record)
+        for block in reversed(part):
+            if block.mac == wanted and block.seq:
+                found.append(block)
+                wanted = block.prev
+        if sum(block.size for block in found) >= ticks or (found and found[-1].seq == 1):
+            break
+    return found[::-1]
+
+
+def stopped_message(chain: str, head: Head) -> str:
+    """What to say of a chain that stands still."""
+    return f"the chain of {chain} stands still: {head.stopped}; `tickledger verify` names the place"

@@ -1,0 +1,256 @@
+"""Kafka clients as this log needs them, and its topics."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from infra.errors import TickledgerError, Unreachable
+from schemas.catalogue import TOPICS, Topic
+
+REQUEST_TIMEOUT_S = 15.0
+"""How long a request to the broker may take before it counts as unreachable."""
+
+STALLED_S = 60.0
+"""How long a writer waits for its own records before it says that the broker doesn't answer."""
+
+
+class TopicsWrong(TickledgerError):
+    """Topics of the log are missing on the cluster, or have other partition counts than the catalogue."""
+
+
+class DeliveryFailed(TickledgerError):
+    """The broker refused a record for good."""
+
+
+class Ends(NamedTuple):
+    """The offsets of a partition: `low` is the first that is kept, `high` the next to be written."""
+
+    low: int
+    high: int
+
+
+def new_producer(bootstrap: str, **more: Any) -> Producer:
+    """An idempotent producer: acks=all, no delivery time-out, a bounded queue, zstd.
+
+    It has no partitioner of its own: pass `partition_of(topic, key)` with every record.
+    """
+    return Producer(
+        {
+            "bootstrap.servers": bootstrap,
+            "enable.idempotence": True,
+            "acks": "all",
+            "message.timeout.ms": 0,
+            "linger.ms": 5,
+            "batch.size": 900_000,
+            "compression.type": "zstd",
+            "compression.level": 3,
+            "queue.buffering.max.messages": 100_000,
+            "queue.buffering.max.kbytes": 65_536,
+            "socket.keepalive.enable": True,
+            "reconnect.backoff.ms": 100,
+            "reconnect.backoff.max.ms": 1_000,
+            "logger": _silent(),
+            **more,
+        }
+    )
+
+
+def new_consumer(bootstrap: str, **more: Any) -> Consumer:
+    """A consumer without a group: positions are its owner's, partitions are assigned by hand."""
+    return Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "tickledger-none",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error",
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 50,
+            "fetch.error.backoff.ms": 100,
+            "queued.min.messages": 20_000,
+            "queued.max.messages.kbytes": 32_768,
+            "reconnect.backoff.ms": 100,
+            "reconnect.backoff.max.ms": 1_000,
+            "allow.auto.create.topics": False,
+            "logger": _silent(),
+            **more,
+        }
+    )
+
+
+def ends(consumer: Consumer, topic: str, partition: int) -> Ends:
+    """First and next offset of a partition. Raises Unreachable."""
+    try:
+        low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=REQUEST_TIMEOUT_S)
+    except KafkaException as error:
+        raise unreachable(error) from error
+    return Ends(low, high)
+
+
+def end_of(bootstrap: str, topic: str, partition: int) -> int:
+    """The next offset to be written on a partition. Raises Unreachable."""
+    consumer = new_consumer(bootstrap)
+    try:
+        return ends(consumer, topic, partition).high
+    finally:
+        consumer.close()
+
+
+def send_and_wait(producer: Producer, topic: str, partition: int, key: str | None, value: bytes) -> int:
+    """The offset at which the broker put the record. Raises DeliveryFailed, Unreachable."""
+    report: list[tuple[object, int]] = []
+
+    def delivered(error: object, message: Message) -> None:
+        report.append((error, message.offset() or 0))
+
+    key_bytes = None if key is None else key.encode()
+    producer.produce(topic, key=key_bytes, value=value, partition=partition, on_delivery=delivered)
+    waited_from = time.monotonic()
+    while not report:
+        producer.poll(0.1)
+        if time.monotonic() - waited_from > STALLED_S:
+            raise Unreachable(f"the broker didn't acknowledge a record on {topic} within {STALLED_S:.0f} s")
+    error, offset = report[0]
+    if error is not None:
+        raise DeliveryFailed(f"the broker refused a record on {topic}: {error}")
+    return offset
+
+
+def read_range(
+    bootstrap: str, topic: str, partition: int, start: int = 0, end: int | None = None, batch: int = 1_000
+) -> Iterator[list[Message]]:
+    """The records of a partition with start <= offset < end (by default: its end now), in batches, in order.
+
+    Raises Unreachable if nothing comes for a while before the end is reached.
+    """
+    consumer = new_consumer(bootstrap)
+    try:
+        low, high = ends(consumer, topic, partition)
+        stop = high if end is None else min(end, high)
+        start = max(start, low)
+        if start >= stop:
+            return
+        consumer.assign([TopicPartition(topic, partition, start)])
+        quiet_since = time.monotonic()
+        while True:
+            messages = consumer.consume(batch, timeout=0.2)
+            if not messages:
+                if time.monotonic() - quiet_since > REQUEST_TIMEOUT_S:
+                    raise Unreachable(f"the broker at {bootstrap} gave nothing of {topic}/{partition} for a while")
+                continue
+            quiet_since = time.monotonic()
+            records, done = split_batch(messages)
+            if records and (records[-1].offset() or 0) >= stop - 1:
+                done = True
+                while records and (records[-1].offset() or 0) >= stop:
+                    records.pop()
+            if records:
+                yield records
+            if done:
+                return
+    finally:
+        consumer.close()
+
+
+def split_batch(messages: list[Message]) -> tuple[list[Message], bool]:
+    """(records, whether the end of the partition was met). Passing errors are left to librdkafka; others raise."""
+    if not any(m.error() for m in messages):
+        return messages, False
+    records, met_end = [], False
+    for message in messages:
+        error = message.error()
+        if error is None:
+            records.append(message)
+        elif error.code() == KafkaError._PARTITION_EOF:
+            met_end = True
+        elif error.fatal() or error.code() in _FINAL:
+            raise unreachable(KafkaException(error))
+    return records, met_end
+
+
+def ensure_topics(bootstrap: str, replication: int = 1) -> list[str]:
+    """Creates what is missing of the catalogue and checks the rest; the names of the created ones."""
+    admin = new_admin(bootstrap)
+    missing = _compare(admin, bootstrap)
+    wanted = [NewTopic(t.name, t.partitions, replication, config=t.settings()) for t in missing]
+    futures = admin.create_topics(wanted, operation_timeout=REQUEST_TIMEOUT_S) if wanted else {}
+    for name, future in futures.items():
+        try:
+            future.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise TopicsWrong(f"topic {name} could not be created: {error.args[0].str()}") from error
+    _wait_for(admin, [t.name for t in missing])
+    return [t.name for t in missing]
+
+
+def check_topics(bootstrap: str) -> None:
+    """Raises TopicsWrong with what is missing, for a cluster that isn't ours to change."""
+    missing = _compare(new_admin(bootstrap), bootstrap)
+    if missing:
+        wanted = ", ".join(f"{t.name} ({t.partitions} partitions)" for t in missing)
+        raise TopicsWrong(f"the cluster at {bootstrap} lacks the topics {wanted}: create them as docs/topics says")
+
+
+def new_admin(bootstrap: str) -> AdminClient:
+    """An admin client."""
+    config: dict[str, Any] = {"bootstrap.servers": bootstrap, "logger": _silent()}
+    return AdminClient(config)
+
+
+def unreachable(error: KafkaException) -> Unreachable:
+    """What a Kafka error means to a person."""
+    return Unreachable(f"the Kafka broker doesn't answer as it should: {error.args[0].str()} (see tickledger status)")
+
+
+def _compare(admin: AdminClient, bootstrap: str) -> list[Topic]:
+    try:
+        found = admin.list_topics(timeout=REQUEST_TIMEOUT_S).topics
+    except KafkaException as error:
+        raise Unreachable(f"no Kafka broker answers at {bootstrap}: {error.args[0].str()}") from error
+    for topic in TOPICS.values():
+        if topic.name in found and len(found[topic.name].partitions) != topic.partitions:
+            raise TopicsWrong(
+                f"topic {topic.name} at {bootstrap} has {len(found[topic.name].partitions)} partitions, not "
+                f"{topic.partitions}: records would lie where no reader looks; use another cluster"
+            )
+    return [t for t in TOPICS.values() if t.name not in found]
+
+
+def _wait_for(admin: AdminClient, names: list[str]) -> None:
+    """Until every partition of the new topics has a leader."""
+    deadline = time.monotonic() + REQUEST_TIMEOUT_S
+    while names and time.monotonic() < deadline:
+        found = admin.list_topics(timeout=REQUEST_TIMEOUT_S).topics
+        names = [n for n in names if n not in found or any(p.leader < 0 for p in found[n].partitions.values())]
+        if names:
+            time.sleep(0.05)
+    if names:
+        raise TopicsWrong(f"the topics {', '.join(names)} have no leader after {REQUEST_TIMEOUT_S:.0f} s")
+
+
+def _silent() -> logging.Logger:
+    """librdkafka's own log lines go nowhere: what matters comes back as an error."""
+    logger = logging.getLogger("tickledger.librdkafka")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+    return logger
+
+
+_FINAL = frozenset(
+    {
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError._UNKNOWN_PARTITION,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.OFFSET_OUT_OF_RANGE,
+        KafkaError._AUTO_OFFSET_RESET,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    }
+)

@@ -1,0 +1,207 @@
+"""The writer of a listing's chain of ticks: it opens first and reads second, so that a stalled twin can't fork the log.
+
+A writer follows its own chain: a block counts as written once `accept()` took it from the log. One that sees a higher
+epoch, or lost its own OPEN to another, ends with Fenced.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import Message
+
+from infra import anchors
+from infra.chain_follower import ChainFollower, ChainStopped, Fenced, Standing, read_repairs, stopped_message
+from infra.clock import Clock
+from infra.errors import Unreachable
+from infra.kafka import STALLED_S, DeliveryFailed, end_of, new_producer, send_and_wait
+from schemas.accept import Head, Verdict
+from schemas.catalogue import partition_of
+from schemas.events import ReferenceOpen, ReferenceRecord
+from schemas.integrity import ZERO_MAC, KeyRing
+from schemas.ticks import BlockKind, TickBlock, TickSource, open_block, seal_block
+
+WINDOW_BLOCKS = 256
+"""Blocks that may be on their way before a writer waits for the log to give them back."""
+
+
+class TickWriter:
+    """Writes one listing's chain of `ticks`.
+
+    `open()` fences every writer before it and reads the chain; `write()` adds a block; `drain()` returns once
+    `accept()` has taken all of them from the log. Raises Fenced, ChainStopped, DeliveryFailed, Unreachable.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        keys: KeyRing,
+        clock: Clock,
+        listing: str,
+        source: TickSource,
+        *,
+        start: Standing | None = None,
+        on_block: Callable[[TickBlock], None] | None = None,
+    ) -> None:
+        self.listing = listing
+        self.partition = partition_of("ticks", listing)
+        self._bootstrap, self._keys, self._clock, self._source = bootstrap, keys, clock, source
+        self._on_block = on_block
+        self._producer = new_producer(bootstrap)
+        self._repairs = read_repairs(bootstrap, keys)
+        self._follower = ChainFollower(
+            bootstrap, "ticks", listing, keys, start or Standing(Head(), 0, 0), self._repairs
+        )
+        self._nonce = b""
+        self._epoch = 0
+        self._next = Head()
+        self._pending: deque[bytes] = deque()
+        self._failure: Exception | None = None
+
+    @property
+    def head(self) -> Head:
+        """Where the chain will stand when all that was handed to `write` is on the log."""
+        return self._next
+
+    @property
+    def written(self) -> Head:
+        """Where the chain stands on the log."""
+        return self._follower.head
+
+    def open(self) -> Head:
+        """Opens an epoch, then reads the chain up to its own OPEN; the head that writing goes on from."""
+        for _ in range(2):
+            self._read_to_end()
+            self._epoch, self._nonce = self._follower.highest_epoch + 1, secrets.token_bytes(8)
+            block = open_block(
+                self.listing, self._epoch, self._nonce, self._source, self._clock.now_us(), self._keys.current
+            )
+            offset = send_and_wait(self._producer, "ticks", self.partition, self.listing, seal_block(block, self._keys))
+            self._follower.read_to(offset + 1, self._taken)
+            head = self._follower.head
+            if head.stopped:
+                raise ChainStopped(stopped_message(self.listing, head))
+            if (head.epoch, head.nonce) == (self._epoch, self._nonce):
+                self._next = head
+                return head
+            if head.epoch == self._epoch:
+                break
+        raise Fenced(f"another writer opened {self.listing} at the same moment: this one has ended and wrote no tick")
+
+    def write(
+        self,
+        *,
+        ref_no: int,
+        received_us: int,
+        server_offset_s: int,
+        gap: bool,
+        watermark_ms: int,
+        columns: TickBlock,
+    ) -> None:
+        """Adds one block with the columns (time_ms … quality) of `columns`; waits while too many are on their way."""
+        while len(self._pending) >= WINDOW_BLOCKS:
+            self._follow(0.05)
+        head = self._next
+        block = columns._replace(
+            kind=BlockKind.DATA,
+            listing=self.listing,
+            epoch=self._epoch,
+            nonce=self._nonce,
+            seq=head.seq + 1,
+            first_n=head.n,
+            ref_no=max(ref_no, head.ref_no),
+            source=self._source,
+            received_us=received_us,
+            server_offset_s=server_offset_s,
+            gap=gap,
+            watermark_ms=watermark_ms,
+            key_id=self._keys.current,
+            prev=head.mac,
+            mac=ZERO_MAC,
+        )
+        value = seal_block(block, self._keys)
+        self._produce(value)
+        self._next = Head(self._epoch, self._nonce, block.seq, head.n + block.size, block.ref_no, value[-16:])
+        self._pending.append(value[-16:])
+        self._follow(0)
+
+    def drain(self) -> None:
+        """Returns once every block is taken from the log."""
+        waited_from = time.monotonic()
+        while self._pending:
+            before = len(self._pending)
+            self._follow(0.05)
+            if len(self._pending) < before:
+                waited_from = time.monotonic()
+            if time.monotonic() - waited_from > STALLED_S:
+                raise Unreachable(f"the broker gave none of the written blocks back for {STALLED_S:.0f} s")
+
+    def anchor(self) -> None:
+        """Witnesses the head that was reached on `anchors`."""
+        head, offset = self.written, self._follower.head_offset
+        if offset >= 0:
+            now, key_id = self._clock.now_us(), self._keys.current
+            scanned = self._follower.scanned_to
+            made = anchors.make_anchor("ticks", self.listing, self.partition, head, offset, scanned, now, key_id)
+            anchors.send(self._producer, self._keys, [made])
+            self._producer.flush(10)
+
+    def close(self) -> None:
+        """Ends its clients. What isn't drained may or may not reach the log."""
+        self._producer.flush(5)
+        self._follower.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def _read_to_end(self) -> None:
+        self._follower.read_to(end_of(self._bootstrap, "ticks", self.partition), self._taken)
+
+    def _taken(self, record: TickBlock | ReferenceRecord | ReferenceOpen, verdict: Verdict) -> None:
+        if verdict is Verdict.TAKE and isinstance(record, TickBlock) and self._on_block is not None:
+            self._on_block(record)
+
+    def _follow(self, timeout: float) -> None:
+        """Reads back what is on the log; raises if this writer was fenced or the chain stands still."""
+        self._producer.poll(0)
+        if self._failure is not None:
+            raise self._failure
+        self._follower.poll(self._confirm, timeout)
+        head = self._follower.head
+        if head.epoch > self._epoch:
+            raise Fenced(
+                f"another writer opened {self.listing} (epoch {head.epoch}): this one has ended; "
+                f"{len(self._pending)} of its blocks came too late and count for nothing"
+            )
+        if head.stopped:
+            raise ChainStopped(stopped_message(self.listing, head))
+
+    def _confirm(self, record: TickBlock | ReferenceRecord | ReferenceOpen, verdict: Verdict) -> None:
+        if verdict is Verdict.TAKE and self._pending and record.mac == self._pending[0]:
+            self._pending.popleft()
+
+    def _produce(self, value: bytes) -> None:
+        while True:
+            try:
+                self._producer.produce(
+                    "ticks",
+                    key=self.listing.encode(),
+                    value=value,
+                    partition=self.partition,
+                    on_delivery=self._delivered,
+                )
+                return
+            except BufferError:
+                self._producer.poll(0.05)
+
+    def _delivered(self, error: object, message: Message) -> None:
+        if error is not None:
+            self._failure = DeliveryFailed(f"the broker refused a block of {self.listing}: {error}")
