@@ -1,0 +1,1 @@
+"""Measurements: each checks that results are equal before it prints a rate."""
