@@ -45,6 +45,16 @@ class Judged(NamedTuple):
     position: Position
 
 
+class Read(NamedTuple):
+    """A record of a fact as it was read: a Forgery if its MAC, encoding, key or partition is wrong."""
+
+    chain: str
+    record: Any
+    link: Link | Forgery
+    position: Position
+    value: bytes | None
+
+
 class Chains:
     """The chains of one topic of facts (`ticks` or `reference`), each with the head where this reader stands."""
 
@@ -72,12 +82,27 @@ class Chains:
         first: int = 0,
     ) -> Judged:
         """What the record is to this reader; moves the chain's head. Ticks go into `columns` at `first`, if given."""
-        position = Position(self.topic, partition, offset)
+        return self.settle(self.read(partition, offset, key, value, columns, first))
+
+    def read(
+        self,
+        partition: int,
+        offset: int,
+        key: bytes | None,
+        value: bytes | None,
+        columns: Columns | None = None,
+        first: int = 0,
+    ) -> Read:
+        """The record with MAC and encoding checked, before it is held against its chain: moves nothing."""
         chain, record, link = self._read(partition, key, value, columns, first)
-        head = self.heads.get(chain, _START)
-        judgement = accept(head, link)
-        verdict, head, reason, alert = judgement
-        if self._repairs and (repair := self._repairs.get((partition, offset))) is not None and fits(repair, value):
+        return Read(chain, record, link, Position(self.topic, partition, offset), value)
+
+    def settle(self, read: Read) -> Judged:
+        """The verdict on what was read; moves the chain's head."""
+        chain, record, link, position, value = read
+        verdict, head, reason, alert = accept(self.heads.get(chain, _START), link)
+        repair = self._repairs.get(position[1:]) if self._repairs else None
+        if repair is not None and fits(repair, value):
             chain, alert = repair.chain, False
             head = new_head(repair)
             if verdict is not Verdict.TAKE:
