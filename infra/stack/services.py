@@ -1,0 +1,80 @@
+"""The services of a stack: what each is, whether it is ready, and where it listens."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from infra.settings import CONFIG_VARIABLE, PREFIX, Settings
+from infra.stack.home import Home, read_json, write_json
+from infra.stack.process import Identity
+
+KAFKA = "kafka"
+POSTGRES = "postgres"
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service that is a program of ours: it says by ``announce`` when it is ready, and ends on SIGTERM."""
+
+    name: str
+    command: tuple[str, ...]
+    depends_on: tuple[str, ...] = (KAFKA, POSTGRES)
+    env: Mapping[str, str] = field(default_factory=dict)
+    stop_timeout_s: float = 6.0
+
+
+WORKER = Service("worker", (sys.executable, "-P", "-m", "streams.worker"), depends_on=(KAFKA,))
+PROJECTOR = Service("projector", (sys.executable, "-P", "-m", "projections.projector"))
+PROGRAMS: tuple[Service, ...] = (WORKER, PROJECTOR)
+ALL: tuple[str, ...] = (KAFKA, POSTGRES, *(service.name for service in PROGRAMS))
+
+
+def announce(home: Path, service: str, ready: bool = True, **extra: Any) -> None:
+    """Tell the stack of ``home`` that this process, which is ``service``, is ready (or not any more).
+
+    ``extra`` goes into the record, where ``status`` shows it. Raises HomeUnusable.
+    """
+    announce_for(Home(home), service, Identity.own(), ready=ready, **extra)
+
+
+def announce_for(home: Home, service: str, process: Identity, *, ready: bool, **extra: Any) -> None:
+    write_json(home.ready_file(service), {**extra, "ready": ready, **process._asdict()})
+
+
+def identity(record: Mapping[str, Any] | None) -> Identity | None:
+    """The process that a record names, if it has one."""
+    if record is None:
+        return None
+    try:
+        return Identity(int(record["pid"]), int(record["start_ticks"]), str(record["boot_id"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def running(home: Home, service: str) -> Identity | None:
+    """The process that runs ``service`` now by the supervisor's record; None if it is not alive."""
+    found = identity(read_json(home.pid_file(service)))
+    return found if found is not None and found.alive() else None
+
+
+def is_ready(home: Home, service: str) -> bool:
+    """Whether the process that runs ``service`` now has been announced as ready."""
+    process = running(home, service)
+    record = read_json(home.ready_file(service))
+    return process is not None and record is not None and identity(record) == process and record.get("ready") is True
+
+
+def child_env(settings: Settings) -> dict[str, str]:
+    """The environment of a program of ours: this process's, with the home and file that are in force here."""
+    env = dict(os.environ)
+    env[PREFIX + "HOME"] = str(settings.home)
+    if settings.file is not None and settings.file != settings.home / "tickledger.toml":
+        env[CONFIG_VARIABLE] = str(settings.file)
+    else:
+        env.pop(CONFIG_VARIABLE, None)
+    return env

@@ -1,0 +1,197 @@
+"""The stack of a home while a command needs it: start what is missing, use what is there, end what was started."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from infra.clock import Stopwatch
+from infra.errors import NotReady, TickledgerError, Unreachable
+from infra.settings import Settings
+from infra.stack import broker, ownership
+from infra.stack.addresses import kafka_address, postgres_dsn, shown_postgres
+from infra.stack.home import Home, Lock
+from infra.stack.launch import Launcher
+from infra.stack.ownership import Owned, Used
+from infra.stack.prepare import prepare
+from infra.stack.services import ALL, KAFKA, POSTGRES, PROGRAMS, Service, is_ready
+
+Progress = Callable[[str], None]
+EXTERNAL_PATIENCE_S = 10.0
+
+
+@dataclass(frozen=True)
+class Running:
+    """A stack that runs: where it listens, and which of its services this process started."""
+
+    home: Path
+    kafka: str
+    postgres_dsn: str = field(repr=False)
+    started: tuple[str, ...]
+    _failure: Callable[[], TickledgerError | None] = field(repr=False, default=lambda: None)
+
+    def check(self) -> None:
+        """Raises ServiceFailed if a service that this process started was given up; call it in every wait."""
+        failure = self._failure()
+        if failure is not None:
+            raise failure
+
+
+@contextmanager
+def attach_or_start(
+    settings: Settings,
+    services: Collection[str] = ALL,
+    on_start: Callable[[Running], None] | None = None,
+    progress: Progress = lambda _: None,
+    programs: Sequence[Service] = PROGRAMS,
+) -> Iterator[Running]:
+    """Those of ``services`` that don't run are started, and ended at the end; the others are used as they run.
+
+    ``on_start`` is called once, with broker and database ready and before the first program starts, whenever this
+    process starts something: it makes the topics and writes what must come before any other writer. Two commands at
+    once: one starts, the other waits and attaches. Servers that settings name are only looked at, never started.
+    Raises Unreachable (a server that settings name), HomeBusy, PortTaken, ServiceFailed, NotReady, MissingPart ...
+    """
+    session = _Session(settings, frozenset(services), programs, progress)
+    with session.running(exclusive=False, on_start=on_start) as running:
+        yield running
+
+
+@contextmanager
+def run_alone(
+    settings: Settings,
+    services: Collection[str] = ALL,
+    on_start: Callable[[Running], None] | None = None,
+    progress: Progress = lambda _: None,
+    programs: Sequence[Service] = PROGRAMS,
+) -> Iterator[Running]:
+    """As ``attach_or_start``, but refuses (HomeBusy) a home of which another process runs a service already."""
+    session = _Session(settings, frozenset(services), programs, progress)
+    with session.running(exclusive=True, on_start=on_start) as running:
+        yield running
+
+
+def external(settings: Settings) -> frozenset[str]:
+    """The services that settings name servers for."""
+    named = {KAFKA: bool(settings.kafka.bootstrap_servers), POSTGRES: bool(settings.postgres.dsn.get_secret_value())}
+    return frozenset(name for name, is_external in named.items() if is_external)
+
+
+def check_external(settings: Settings, services: Collection[str], patience_s: float = EXTERNAL_PATIENCE_S) -> None:
+    """Raises Unreachable if a server that settings name does not answer."""
+    named = external(settings) & set(services)
+    if KAFKA in named and not broker.wait_ready(settings.kafka.bootstrap_servers, patience_s):
+        raise Unreachable(
+            f"no Kafka broker answers at kafka.bootstrap_servers = {settings.kafka.bootstrap_servers}: correct that "
+            "setting, start the cluster, or unset it to use the embedded broker"
+        )
+    if POSTGRES in named:
+        import psycopg
+
+        try:
+            psycopg.connect(postgres_dsn(settings), connect_timeout=max(2, int(patience_s))).close()
+        except psycopg.Error as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise Unreachable(
+                f"no connection to postgres.dsn (at {shown_postgres(settings)}): {reason}: correct that setting, start "
+                "the server, or unset it to use the embedded one"
+            ) from None
+
+
+class _Session:
+    """One use of a home by this process."""
+
+    def __init__(
+        self, settings: Settings, services: frozenset[str], programs: Sequence[Service], progress: Progress
+    ) -> None:
+        self._settings = settings
+        self._home = Home(settings.home)
+        self._programs = [program for program in programs if program.name in services]
+        unknown = services - {KAFKA, POSTGRES} - {program.name for program in programs}
+        if unknown:
+            raise ValueError(f"no such services: {', '.join(sorted(unknown))}")
+        local = services - external(settings)
+        self._order = [name for name in (POSTGRES, KAFKA, *(p.name for p in self._programs)) if name in local]
+        self._services = services
+        self._progress = progress
+
+    @contextmanager
+    def running(self, *, exclusive: bool, on_start: Callable[[Running], None] | None) -> Iterator[Running]:
+        self._home.create()
+        check_external(self._settings, self._services)
+        held: list[Owned | Used] = []
+        launcher: Launcher | None = None
+        try:
+            with Lock(self._home.run / "starting.lock").held():
+                for name in self._order:
+                    held.append(
+                        ownership.own_or_refuse(self._home, name, self._progress)
+                        if exclusive
+                        else ownership.own_or_use(self._home, name, self._progress)
+                    )
+                owned = [holding for holding in held if isinstance(holding, Owned)]
+                if owned:
+                    parts = prepare(self._settings, self._progress)
+                    launcher = Launcher(self._settings, parts, [holding.lock.fd for holding in owned], self._progress)
+                running = self._start(launcher, [holding.service for holding in owned], on_start)
+                self._wait_for_used([holding.service for holding in held if isinstance(holding, Used)])
+            yield running
+            if not exclusive:
+                for holding in reversed(owned):
+                    holding.wait_unused(self._progress)
+        except BaseException as error:
+            failure = launcher.failure() if launcher is not None else None
+            if failure is not None and isinstance(error, Exception) and not isinstance(error, TickledgerError):
+                raise failure from error
+            raise
+        finally:
+            self._end(launcher, held)
+
+    def _start(
+        self, launcher: Launcher | None, names: list[str], on_start: Callable[[Running], None] | None
+    ) -> Running:
+        if launcher is None:
+            return self._describe((), lambda: None)
+        for name in names:
+            launcher.clean_up(name)
+        starters = {POSTGRES: launcher.start_postgres, KAFKA: launcher.start_kafka}
+        with ThreadPoolExecutor(2, thread_name_prefix="start") as pool:
+            for future in [pool.submit(starters[name]) for name in names if name in starters]:
+                future.result()
+        running = self._describe(tuple(names), launcher.failure)
+        if on_start is not None:
+            on_start(running)
+        for rank, program in enumerate(self._programs, start=2):
+            if program.name in names:
+                launcher.start_program(program, rank)
+        return running
+
+    def _describe(self, started: tuple[str, ...], failure: Callable[[], TickledgerError | None]) -> Running:
+        kafka = kafka_address(self._settings) if KAFKA in self._services else ""
+        dsn = postgres_dsn(self._settings) if POSTGRES in self._services else ""
+        return Running(self._home.root, kafka, dsn, started, failure)
+
+    def _wait_for_used(self, names: list[str]) -> None:
+        watch = Stopwatch()
+        for name in names:
+            while not is_ready(self._home, name):
+                if watch.seconds() > self._settings.stack.start_timeout_s:
+                    raise NotReady(
+                        f"{name}, which another process runs, is not ready: see {self._home.log_file(name)} and "
+                        "`tickledger status`"
+                    )
+                time.sleep(0.02)
+
+    def _end(self, launcher: Launcher | None, held: list[Owned | Used]) -> None:
+        for holding in held:
+            if isinstance(holding, Owned):
+                holding.note(stopping=True)
+        if launcher is not None:
+            self._progress("ending what was started")
+            launcher.end()
+        for holding in reversed(held):
+            holding.release()
