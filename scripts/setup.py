@@ -12,6 +12,7 @@ import importlib.util
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import time
@@ -176,11 +177,23 @@ def environment() -> dict[str, str]:
     """The environment of every child: nothing of another Python in it, and uv held to .venv."""
     foreign = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "UV_PYTHON", "PIP_USER", "PIP_TARGET", "PIP_PREFIX")
     env = {name: value for name, value in os.environ.items() if name not in foreign}
-    env |= {"UV_PROJECT_ENVIRONMENT": str(VENV), "UV_PYTHON_DOWNLOADS": "never", "UV_SYSTEM_CERTS": "true"}
+    env |= {"UV_PROJECT_ENVIRONMENT": str(VENV), "UV_PYTHON_DOWNLOADS": "never"}
     env |= {"VIRTUAL_ENV": str(VENV), "PYTHONUNBUFFERED": "1"}
     if address := mirror():
         env["UV_DEFAULT_INDEX"] = address
+    if trusted := certificates():
+        env["UV_SYSTEM_CERTS"] = "true"
+        if not env.get("CURL_CA_BUNDLE"):
+            env.setdefault("REQUESTS_CA_BUNDLE", trusted)
     return env
+
+
+def certificates() -> str | None:
+    """Whom this machine trusts: behind a company's proxy that is more than what packages bring; None if it has none."""
+    paths = ssl.get_default_verify_paths()
+    if paths.cafile:
+        return paths.cafile
+    return paths.capath if paths.capath and any(os.scandir(paths.capath)) else None
 
 
 def mirror() -> str | None:
