@@ -74,7 +74,7 @@ def _run(trainee: Broker, folder: Path, made: Path, address: str) -> bool:
                 record=folder / "kafka.pid",
                 stop_signal=signal.SIGTERM,
                 stop_timeout_s=120,
-                most_failures=0,
+                most_ends=0,
             )
         )
         ready = wait_ready(address, 60, lambda: supervision.failure() is not None)

@@ -6,6 +6,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from infra.clock import Stopwatch
@@ -13,7 +14,7 @@ from infra.errors import MissingPart, NotReady, ServiceFailed, TickledgerError
 from infra.settings import Settings
 from infra.stack import broker, ports, postgres
 from infra.stack.addresses import record_address, recorded_port
-from infra.stack.home import Home
+from infra.stack.home import Home, write_json
 from infra.stack.prepare import Parts
 from infra.stack.process import Identity, end_all
 from infra.stack.services import KAFKA, POSTGRES, Service, announce_for, child_env, is_ready, running
@@ -21,7 +22,26 @@ from infra.stack.supervision import Run, Supervision
 
 Progress = Callable[[str], None]
 PORT_TRIES = 3
+START_TRIES = 3
 FULL_BYTES = 16 << 20
+
+
+class Aborted(ServiceFailed):
+    """A start that was given up because another one failed or this process was asked to end."""
+
+
+def end_leftover(home: Home, service: str, progress: Progress) -> bool:
+    """End what a killed run of this home left of ``service``, by recorded pid and start time; whether there was any.
+
+    Only when nobody has the right to run it, or this process.
+    """
+    left = running(home, service)
+    if left is not None:
+        progress(f"{service}: ending process {left.pid}, left behind by a former run")
+        end_all([left], signal.SIGINT if service == POSTGRES else signal.SIGTERM, 15)
+    home.pid_file(service).unlink(missing_ok=True)
+    home.ready_file(service).unlink(missing_ok=True)
+    return left is not None
 
 
 class Launcher:
@@ -35,16 +55,8 @@ class Launcher:
         self._answers: dict[str, Callable[[Callable[[], bool]], bool]] = {}
         self._errors: dict[str, TickledgerError] = {}
         self._log_starts: dict[str, int] = {}
+        self._aborted = threading.Event()
         self.supervision = Supervision(keep_fds, self._process_started)
-
-    def clean_up(self, service: str) -> None:
-        """End what a killed run of this home left of ``service``: by recorded pid and start time, never by name."""
-        left = running(self._home, service)
-        if left is not None:
-            self._progress(f"{service}: ending process {left.pid}, left behind by a former run")
-            end_all([left], signal.SIGINT if service == POSTGRES else signal.SIGTERM, 15)
-        self._home.pid_file(service).unlink(missing_ok=True)
-        self._home.ready_file(service).unlink(missing_ok=True)
 
     def start_kafka(self) -> None:
         """The broker, ready for clients. Raises PortTaken, ServiceFailed, NotReady, HomeUnusable."""
@@ -122,13 +134,17 @@ class Launcher:
                 rank=rank,
             )
         )
-        self._wait(name, lambda: self.supervision.seen(name).failed)
+        self._wait(name, lambda: self.supervision.seen(name).ends >= START_TRIES)
 
     def end(self) -> None:
         """All of them, in order."""
+        failure = self.failure()
         self.supervision.end()
-        for service in self._log_starts:
-            self._home.ready_file(service).unlink(missing_ok=True)
+        for service in reversed(list(self._log_starts)):
+            end_leftover(self._home, service, self._progress)  # there is one only if the supervisor was killed
+        if failure is not None and failure.service in self._log_starts:
+            with suppress(TickledgerError):  # the disk may be what failed
+                write_json(self._home.ready_file(failure.service), {"failed": str(failure)})
 
     def failure(self) -> ServiceFailed | None:
         """What was given up, with what it said last; None while all is well."""
@@ -136,6 +152,10 @@ class Launcher:
         if failure is None:
             return None
         return ServiceFailed(failure.service, f"{failure}{self._last_words(failure.service)}")
+
+    def abort(self) -> None:
+        """Every start that is waiting gives up."""
+        self._aborted.set()
 
     def _start_server(
         self,
@@ -157,6 +177,8 @@ class Launcher:
             try:
                 self._wait(name, lambda: self.supervision.seen(name).ends > 0)
                 return
+            except Aborted:
+                raise
             except ServiceFailed:
                 self.supervision.stop(name)
                 if ports.free(port):
@@ -174,6 +196,8 @@ class Launcher:
     def _wait(self, name: str, gave_up: Callable[[], bool]) -> None:
         watch = Stopwatch()
         while not is_ready(self._home, name):
+            if self._aborted.is_set():
+                raise Aborted(name, f"the start of {name} was given up")
             if name in self._errors:
                 raise self._errors[name]
             if gave_up() or self.supervision.failure() is not None:
@@ -194,7 +218,7 @@ class Launcher:
 
     def _announce(self, name: str, process: Identity) -> None:
         try:
-            if self._answers[name](lambda: not process.alive()):
+            if self._answers[name](lambda: self._aborted.is_set() or not process.alive()):
                 announce_for(self._home, name, process, ready=True)
         except TickledgerError as error:
             self._errors[name] = error

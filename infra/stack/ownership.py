@@ -7,20 +7,24 @@ a command that started something only for itself ends it when nobody else uses i
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Literal
 
 from infra.clock import Stopwatch
 from infra.errors import HomeBusy, home_unusable
 from infra.stack.home import Home, Lock, read_json
 from infra.stack.process import Identity
-from infra.stack.services import identity
+from infra.stack.services import identity, is_ready
 
 PATIENCE_S = 60.0
+PROBE_S = 0.5  # a look at a lock holds it for a moment
 Progress = Callable[[str], None]
+State = Literal["starting", "started", "stopping"]
 
 
 class Owned:
@@ -31,11 +35,9 @@ class Owned:
         self.lock = lock
         self._users = Lock(home.run / f"{service}.users")
 
-    def note(self, *, stopping: bool = False) -> None:
+    def note(self, state: State) -> None:
         """Say in the lock file who runs the service, for those who find it locked."""
-        import json
-
-        owner = {**Identity.own()._asdict(), "command": _command(), "stopping": stopping}
+        owner = {**Identity.own()._asdict(), "command": _command(), "state": state}
         try:
             os.ftruncate(self.lock.fd, 0)
             os.pwrite(self.lock.fd, json.dumps(owner).encode(), 0)
@@ -72,7 +74,7 @@ def own(home: Home, service: str) -> Owned | None:
     if not lock.take():
         return None
     owned = Owned(home, service, lock)
-    owned.note()
+    owned.note("starting")
     return owned
 
 
@@ -84,9 +86,10 @@ def own_or_refuse(home: Home, service: str, progress: Progress) -> Owned:
         owned = own(home, service)
         if owned is not None:
             return owned
-        if not _ending(home, service) or watch.seconds() > PATIENCE_S:
+        is_ending = ending(home, service)
+        if watch.seconds() > (PATIENCE_S if is_ending else PROBE_S):
             raise HomeBusy(_busy(home, service))
-        if not said:
+        if is_ending and not said:
             progress(f"waiting for the former {service} of this home to end")
             said = True
         time.sleep(0.05)
@@ -101,15 +104,25 @@ def own_or_use(home: Home, service: str, progress: Progress) -> Owned | Used:
         if owned is not None:
             return owned
         users = Lock(home.run / f"{service}.users")
-        if not _ending(home, service) and users.take(shared=True):
-            if not _ending(home, service) and not Lock(home.run / f"{service}.lock").free():
+        if _runs_on(home, service) and users.take(shared=True):
+            if _runs_on(home, service) and locked(home, service):
                 return Used(service, users)
             users.release()
-        if not said:
+        if ending(home, service) and not said:
             progress(f"waiting for the former {service} of this home to end")
             said = True
         time.sleep(0.05)
     raise HomeBusy(_busy(home, service))
+
+
+def wait_started(home: Home, service: str) -> bool:
+    """Whether who runs ``service`` has started all that it starts; False if it ended before."""
+    while _runs_on(home, service) and locked(home, service):
+        record = read_json(home.run / f"{service}.lock") or {}
+        if record.get("state") == "started" and is_ready(home, service):
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def owner(home: Home, service: str) -> Identity | None:
@@ -122,13 +135,18 @@ def locked(home: Home, service: str) -> bool:
     return not Lock(home.run / f"{service}.lock").free()
 
 
-def _ending(home: Home, service: str) -> bool:
+def ending(home: Home, service: str) -> bool:
     """Whether who runs it is about to end it: said so, or is gone and its supervisor ends the rest."""
     record = read_json(home.run / f"{service}.lock")
     process = identity(record)
     if record is None or process is None:
         return False
-    return bool(record.get("stopping")) or not process.alive()
+    return record.get("state") == "stopping" or not process.alive()
+
+
+def _runs_on(home: Home, service: str) -> bool:
+    """Whether somebody has noted that it runs it, and is not ending."""
+    return owner(home, service) is not None and not ending(home, service)
 
 
 def _busy(home: Home, service: str) -> str:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infra.clock import Stopwatch
-from infra.errors import NotReady, TickledgerError, Unreachable
+from infra.errors import NotReady, ServiceFailed, TickledgerError, Unreachable
 from infra.settings import Settings
 from infra.stack import broker, ownership
 from infra.stack.addresses import kafka_address, postgres_dsn, shown_postgres
 from infra.stack.home import Home, Lock
-from infra.stack.launch import Launcher
+from infra.stack.launch import Launcher, end_leftover
 from infra.stack.ownership import Owned, Used
 from infra.stack.prepare import prepare
-from infra.stack.services import ALL, KAFKA, POSTGRES, PROGRAMS, Service, is_ready
+from infra.stack.services import ALL, KAFKA, POSTGRES, PROGRAMS, Service
 
 Progress = Callable[[str], None]
 EXTERNAL_PATIENCE_S = 10.0
@@ -125,31 +123,38 @@ class _Session:
         check_external(self._settings, self._services)
         held: list[Owned | Used] = []
         launcher: Launcher | None = None
+        wait_for_users = False
         try:
-            with Lock(self._home.run / "starting.lock").held():
-                for name in self._order:
-                    held.append(
-                        ownership.own_or_refuse(self._home, name, self._progress)
-                        if exclusive
-                        else ownership.own_or_use(self._home, name, self._progress)
-                    )
-                owned = [holding for holding in held if isinstance(holding, Owned)]
-                if owned:
-                    parts = prepare(self._settings, self._progress)
-                    launcher = Launcher(self._settings, parts, [holding.lock.fd for holding in owned], self._progress)
-                running = self._start(launcher, [holding.service for holding in owned], on_start)
-                self._wait_for_used([holding.service for holding in held if isinstance(holding, Used)])
+            self._take(held, exclusive)
+            owned = [holding for holding in held if isinstance(holding, Owned)]
+            used = [holding for holding in held if isinstance(holding, Used)]
+            if owned:
+                parts = prepare(self._settings, self._progress)
+                launcher = Launcher(self._settings, parts, [holding.lock.fd for holding in owned], self._progress)
+            for share in used:
+                if not ownership.wait_started(self._home, share.service):
+                    raise NotReady(f"the process that ran {share.service} of {self._home.root} ended: try again")
+            running = self._start(launcher, [holding.service for holding in owned], on_start)
+            for holding in owned:
+                holding.note("started")
+            wait_for_users = not exclusive
             yield running
-            if not exclusive:
-                for holding in reversed(owned):
-                    holding.wait_unused(self._progress)
         except BaseException as error:
+            # Ctrl-C ends what we run even if somebody else uses it; a mere error of ours is no reason to
+            wait_for_users &= isinstance(error, (Exception, SystemExit, GeneratorExit))
             failure = launcher.failure() if launcher is not None else None
-            if failure is not None and isinstance(error, Exception) and not isinstance(error, TickledgerError):
+            if failure is not None and isinstance(error, Exception) and not isinstance(error, ServiceFailed):
                 raise failure from error
             raise
         finally:
-            self._end(launcher, held)
+            self._end(launcher, held, wait_for_users=wait_for_users)
+
+    def _take(self, held: list[Owned | Used], exclusive: bool) -> None:
+        """Own or use each service; one process at a time, so that one of two that start together owns all."""
+        take = ownership.own_or_refuse if exclusive else ownership.own_or_use
+        with Lock(self._home.run / "starting.lock").held():
+            for name in self._order:
+                held.append(take(self._home, name, self._progress))
 
     def _start(
         self, launcher: Launcher | None, names: list[str], on_start: Callable[[Running], None] | None
@@ -157,11 +162,15 @@ class _Session:
         if launcher is None:
             return self._describe((), lambda: None)
         for name in names:
-            launcher.clean_up(name)
+            end_leftover(self._home, name, self._progress)
         starters = {POSTGRES: launcher.start_postgres, KAFKA: launcher.start_kafka}
         with ThreadPoolExecutor(2, thread_name_prefix="start") as pool:
-            for future in [pool.submit(starters[name]) for name in names if name in starters]:
-                future.result()
+            try:
+                for future in as_completed([pool.submit(starters[name]) for name in names if name in starters]):
+                    future.result()
+            except BaseException:
+                launcher.abort()
+                raise
         running = self._describe(tuple(names), launcher.failure)
         if on_start is not None:
             on_start(running)
@@ -175,23 +184,17 @@ class _Session:
         dsn = postgres_dsn(self._settings) if POSTGRES in self._services else ""
         return Running(self._home.root, kafka, dsn, started, failure)
 
-    def _wait_for_used(self, names: list[str]) -> None:
-        watch = Stopwatch()
-        for name in names:
-            while not is_ready(self._home, name):
-                if watch.seconds() > self._settings.stack.start_timeout_s:
-                    raise NotReady(
-                        f"{name}, which another process runs, is not ready: see {self._home.log_file(name)} and "
-                        "`tickledger status`"
-                    )
-                time.sleep(0.02)
-
-    def _end(self, launcher: Launcher | None, held: list[Owned | Used]) -> None:
-        for holding in held:
-            if isinstance(holding, Owned):
-                holding.note(stopping=True)
-        if launcher is not None:
-            self._progress("ending what was started")
-            launcher.end()
-        for holding in reversed(held):
-            holding.release()
+    def _end(self, launcher: Launcher | None, held: list[Owned | Used], *, wait_for_users: bool) -> None:
+        owned = [holding for holding in held if isinstance(holding, Owned)]
+        try:
+            for holding in reversed(owned):
+                if wait_for_users:
+                    holding.wait_unused(self._progress)
+        finally:
+            for holding in owned:
+                holding.note("stopping")
+            if launcher is not None:
+                self._progress("ending what was started")
+                launcher.end()
+            for taken in reversed(held):
+                taken.release()

@@ -34,7 +34,7 @@ class Run:
     stop_timeout_s: float = 6.0
     uid: int | None = None
     log_bytes: int = 16 << 20
-    most_failures: int = 5
+    most_ends: int = 8  # within a minute; one more, and it is given up
     rank: int = 0  # the highest is ended first
 
     def spec(self) -> dict[str, Any]:
@@ -49,7 +49,7 @@ class Run:
             "stop_timeout_s": self.stop_timeout_s,
             "uid": self.uid,
             "log_bytes": self.log_bytes,
-            "most_failures": self.most_failures,
+            "most_ends": self.most_ends,
             "rank": self.rank,
         }
 
@@ -124,7 +124,7 @@ class Supervision:
         with self._changed:
             for name, seen in self._seen.items():
                 if seen.failed:
-                    return ServiceFailed(name, f"{name} {seen.reason} {seen.ends} times in a row; it was given up")
+                    return ServiceFailed(name, f"{name} {seen.reason} for the {seen.ends}. time and was given up")
             if self._gone:
                 return ServiceFailed("supervisor", "the supervisor of the services was ended from outside")
         return None

@@ -29,7 +29,8 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 FIRST_DELAY_S = 0.2
 LONGEST_DELAY_S = 10.0
-STEADY_S = 30.0
+STEADY_S = 10.0
+WINDOW_S = 60.0
 KEPT_LOGS = 3
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -49,11 +50,12 @@ class Service:
         self.log: str = spec["log"]
         self.log_bytes: int = spec["log_bytes"]
         self.record: str = spec["record"]
-        self.most_failures: int = spec["most_failures"]
+        self.most_ends: int = spec["most_ends"]
         self.rank: int = spec["rank"]
         self.process: subprocess.Popen[bytes] | None = None
         self.started_at = 0.0
-        self.failures = 0
+        self.ends: list[float] = []
+        self.quick_ends = 0
         self.start_at: float | None = None
 
     def start(self) -> dict[str, Any]:
@@ -152,20 +154,19 @@ class Supervisor:
         except (OSError, subprocess.SubprocessError) as error:
             self.failed(service, f"cannot be run: {error}")
             return
-        self.tell(event="started", service=service.name, failures=service.failures, **identity)
+        self.tell(event="started", service=service.name, **identity)
 
     def failed(self, service: Service, reason: str) -> None:
-        """Start it again later, each time waiting longer, or give up."""
-        if time.monotonic() - service.started_at > STEADY_S:
-            service.failures = 0
-        service.failures += 1
-        if service.failures > service.most_failures:
-            service.start_at = None
-            self.tell(event="failed", service=service.name, reason=reason, failures=service.failures)
+        """Start it again later, waiting longer each time it ended soon; give up after too many ends in WINDOW_S."""
+        now = time.monotonic()
+        service.ends = [*(end for end in service.ends if end > now - WINDOW_S), now]
+        service.quick_ends = 0 if now - service.started_at > STEADY_S else service.quick_ends + 1
+        if len(service.ends) > service.most_ends:
+            self.tell(event="failed", service=service.name, reason=reason)
             return
-        delay = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2 ** (service.failures - 1))
-        service.start_at = time.monotonic() + delay
-        self.tell(event="exited", service=service.name, reason=reason, failures=service.failures, again_in_s=delay)
+        delay = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2 ** max(0, service.quick_ends - 1))
+        service.start_at = now + delay
+        self.tell(event="exited", service=service.name, reason=reason, again_in_s=delay)
 
     def until_next_start(self) -> float | None:
         due = [service.start_at for service in self.services.values() if service.start_at is not None]
