@@ -15,15 +15,10 @@ import psycopg
 from psycopg import sql
 
 from projections.database import table
+from projections.moments import END_MS, EPOCH_MS, FIRST_MS, INFINITY, MINUS_INFINITY
 
 Longs = npt.NDArray[np.int64]
 Column = npt.NDArray[Any] | int | float | bool | None
-
-_EPOCH_MS: Final = 946_684_800_000
-_FIRST_MS: Final = _EPOCH_MS - 211_813_488_000_000
-_END_MS: Final = _EPOCH_MS + 9_223_371_331_200_000
-_INFINITY: Final = np.iinfo(np.int64).max
-_MINUS_INFINITY: Final = np.iinfo(np.int64).min
 
 _HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _TRAILER: Final = b"\xff\xff"
@@ -84,19 +79,19 @@ def copy_rows(cursor: psycopg.Cursor[Any], layout: Layout, parts: Iterable[npt.N
 def timestamptz(time_ms: Longs) -> tuple[Longs, npt.NDArray[np.bool_] | None]:
     """Binary timestamptz of `time_ms` (UTC epoch), and which of them became infinite since the type can't hold them;
     None if none did."""
-    if not len(time_ms) or (int(time_ms.min()) >= _FIRST_MS and int(time_ms.max()) < _END_MS):
-        return (time_ms - _EPOCH_MS) * 1000, None
-    below, above = time_ms < _FIRST_MS, time_ms >= _END_MS
-    times = (np.where(below | above, _EPOCH_MS, time_ms) - _EPOCH_MS) * 1000
-    times[below], times[above] = _MINUS_INFINITY, _INFINITY
+    if not len(time_ms) or (int(time_ms.min()) >= FIRST_MS and int(time_ms.max()) < END_MS):
+        return (time_ms - EPOCH_MS) * 1000, None
+    below, above = time_ms < FIRST_MS, time_ms >= END_MS
+    times = (np.where(below | above, EPOCH_MS, time_ms) - EPOCH_MS) * 1000
+    times[below], times[above] = MINUS_INFINITY, INFINITY
     return times, below | above
 
 
 def timestamptz_us(time_us: Longs) -> Longs:
     """Binary timestamptz of `time_us` (UTC epoch in microseconds); infinite beyond what the type holds."""
-    first, end = _FIRST_MS * 1000, (_END_MS - _EPOCH_MS) * 1000
-    shifted = np.where(time_us < first, _MINUS_INFINITY, time_us - _EPOCH_MS * 1000)
-    return np.where(shifted >= end, _INFINITY, shifted)
+    first, end = FIRST_MS * 1000, (END_MS - EPOCH_MS) * 1000
+    shifted = np.where(time_us < first, MINUS_INFINITY, time_us - EPOCH_MS * 1000)
+    return np.where(shifted >= end, INFINITY, shifted)
 
 
 def macs(values: Sequence[bytes]) -> npt.NDArray[np.void]:

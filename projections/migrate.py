@@ -91,7 +91,9 @@ def check(connection: Connection) -> None:
 def drop(connection: Connection) -> None:
     """Removes everything of ours, a partition a transaction, so that no lock table overflows. Idempotent."""
     partitions = connection.execute(
-        "select inhrelid::regclass::text from pg_inherits where inhparent::regclass::text like %s", (SCHEMA + ".%",)
+        "select format('%%I.%%I', nspname, relname) from pg_class join pg_namespace on pg_namespace.oid = relnamespace "
+        "where nspname = %s and relispartition and relkind = 'r'",
+        (SCHEMA,),
     ).fetchall()
     for (name,) in partitions:
         connection.execute(f"drop table if exists {name}".encode())

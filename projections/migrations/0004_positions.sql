@@ -18,6 +18,7 @@ create table tickledger.marks (
     forged      bigint   not null default 0,
     stopped     bigint   not null default 0,
     ahead       bigint   not null default 0,
+    repaired    bigint   not null default 0,
     primary key (topic, partition)
 );
 comment on table tickledger.marks is 'How far each partition of the log is projected, and what was said of its records.';
@@ -29,6 +30,7 @@ comment on column tickledger.marks.seen is 'Records that were there before.';
 comment on column tickledger.marks.void is 'Records of a writer that had been replaced.';
 comment on column tickledger.marks.forged is 'Records with a wrong MAC, or that can''t be read.';
 comment on column tickledger.marks.stopped is 'Records of chains that are stopped.';
+comment on column tickledger.marks.repaired is 'Damaged records that a Repair leads past.';
 comment on column tickledger.marks.ahead is 'Derived records whose number was above the next.';
 
 create table tickledger.heads (
@@ -49,7 +51,7 @@ create table tickledger.heads (
 );
 comment on table tickledger.heads is 'The last record taken of each chain of facts.';
 comment on column tickledger.heads.topic is 'Topic of the chain.';
-comment on column tickledger.heads.chain is 'Its key: a listing; empty for reference.';
+comment on column tickledger.heads.chain is 'Its key: a listing, or the word reference.';
 comment on column tickledger.heads.partition is 'Its partition.';
 comment on column tickledger.heads.epoch is 'Epoch of the writer that holds the chain.';
 comment on column tickledger.heads.nonce is 'Nonce of that epoch''s OPEN, 8 bytes.';
