@@ -57,6 +57,9 @@ class LogScan:
         """The next block that is taken from the log."""
         if block.kind != BlockKind.DATA:
             return
+        if block.first_n != self.n:
+            # A Repair left ticks out: what was matched doesn't go on here.
+            self._matched = 0
         rows, at = rows_of(block), 0
         while len(self._places) < len(self._sizes):
             at, self._matched = _search(rows, at, self._pattern, self._failure, self._matched)

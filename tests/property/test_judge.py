@@ -20,6 +20,7 @@ from schemas.ticks import TickBlock, TickSource, open_block
 
 Row = tuple[int, float, float, float, float, int]
 RECEIVED_US = 1_000_000
+BEHIND = Quality.BEHIND_WATERMARK
 
 
 class Ticks(NamedTuple):
@@ -230,7 +231,10 @@ def test_the_kernel_reads_nothing_beyond_its_columns() -> None:
 
 
 def test_the_kernel_as_plain_python_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows: list[Row] = [(t, b, a, 0.0, 0.0, 6) for t in (5, 4, 9) for b in (1.0, math.nan) for a in (0.5, 1.0, 1.0)]
+    prices = [(1.0, 0.5), (1.0, 1.0), (1.0, 1.0), (-1.0, 1.0), (math.nan, 1.0)]
+    rows: list[Row] = [(t, bid, ask, 0.0, 0.0, 6) for t in (5, 4, 9, 7000) for bid, ask in prices]
+    rows += [(3, 1.0, 1.2, 0.0, 0.0, 6)]
     compiled = judged(Judge(), columns(rows), TickSource.LIVE, {}, [7])
+    assert np.bitwise_or.reduce(compiled) == sum(Quality) - sum(bit for bit in Quality if bit > 255) - BEHIND
     monkeypatch.setattr(judge_module, "_judge", judge_module._judge.py_func)
     assert judged(Judge(), columns(rows), TickSource.LIVE, {}, [7]) == compiled

@@ -82,6 +82,13 @@ def test_a_file_without_rows_takes_no_place() -> None:
     assert [place.rows for place in scan(A + B, [[], A, [], B, []]).places()] == [0, 4, 0, 2, 0]
 
 
+def test_rows_on_both_sides_of_a_repaired_hole_are_not_one_file() -> None:
+    found = LogScan([len(A)], lambda _: rows_of(block(A, 0)))
+    found.feed(block(A[:2], 0))
+    found.feed(block(A[2:], 5))
+    assert found.places() == [Place(7, 0)]
+
+
 @pytest.mark.parametrize("value", [float("nan"), -0.0])
 def test_rows_are_compared_bit_by_bit(value: float) -> None:
     assert scan([(1, value)], [[(1, value)]]).places() == [Place(0, 1)]

@@ -1,0 +1,65 @@
+"""AVAILABILITY events on `sources`: which ticks of the log came from which file. Written once, however often tried."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from infra.kafka import new_producer, read_range, send_and_wait
+from schemas.catalogue import partition_of
+from schemas.events import SourceEvent, SourceKind
+from schemas.identity import Listing
+from schemas.registry import UnreadableRecord, decode, encode
+
+TOPIC = "sources"
+
+
+def availability(
+    listing: Listing,
+    *,
+    from_n: int,
+    to_n: int,
+    from_ms: int,
+    to_ms: int,
+    server_offset_s: int,
+    time_us: int,
+    detail: str,
+) -> SourceEvent:
+    """Ticks from_n <= n < to_n are on the log; from_ms <= time < to_ms, UTC. `detail`: where they came from."""
+    return SourceEvent(
+        event_id=f"availability/{listing}/{from_n}-{to_n}",
+        feed=listing.feed,
+        kind=SourceKind.AVAILABILITY,
+        time_us=time_us,
+        listing=str(listing),
+        from_n=from_n,
+        to_n=to_n,
+        from_ms=from_ms,
+        to_ms=to_ms,
+        server_offset_s=server_offset_s,
+        detail=detail,
+    )
+
+
+def write_missing(bootstrap: str, feed: str, events: Sequence[SourceEvent]) -> int:
+    """Writes those of a feed's events whose ids aren't on `sources` yet; how many."""
+    partition = partition_of(TOPIC, feed)
+    known = set(_ids(bootstrap, partition))
+    missing = [event for event in events if event.event_id not in known]
+    if missing:
+        producer = new_producer(bootstrap)
+        for event in missing:
+            send_and_wait(producer, TOPIC, partition, feed, encode(event))
+    return len(missing)
+
+
+def _ids(bootstrap: str, partition: int) -> list[str]:
+    found = []
+    for batch in read_range(bootstrap, TOPIC, partition):
+        for message in batch:
+            try:
+                event = decode(message.value() or b"")
+            except UnreadableRecord:
+                continue
+            if isinstance(event, SourceEvent):
+                found.append(event.event_id)
+    return found
