@@ -1,0 +1,92 @@
+"""The `tickledger` command: finds the subcommand and says in one line what went wrong.
+
+Exit codes: 0 done, 1 the answer is no (a difference, a refused file), 2 could not run. With `--json`, stdout is one
+JSON value; logs and progress go to stderr.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+from cyclopts import App, CycloptsError
+
+from infra.errors import TickledgerError
+
+ROOMS = ("schemas", "agents", "streams", "producers", "projections", "api", "infra", "tickledger")
+
+COMMANDS = {
+    "demo": ("api.commands.demo:demo", "Play a recorded day of two feeds through the whole stack and watch it."),
+    "up": ("api.commands.up:up", "Start all services of the home and keep them running until Ctrl-C."),
+    "down": ("api.commands.down:down", "End the services of the home."),
+    "status": ("api.commands.status:status", "Show each service's state, process and address."),
+    "import": ("api.commands.import_:import_", "Bring files of ticks onto the log."),
+    "query": ("api.commands.query:app", "Ask the database for ticks, bars, signals and the rest."),
+    "verify": ("api.commands.verify:verify", "Derive everything again from the roots and compare it with the log."),
+    "rebuild": ("api.commands.rebuild:rebuild", "Make the database anew from the log."),
+    "bench": ("api.commands.bench:bench", "Measure, after checking that results are equal."),
+}
+
+
+class WrongRoom(TickledgerError):
+    """A folder in the way has the name of one of our packages."""
+
+
+def make_app() -> App:
+    """The command line, with each subcommand as an import path."""
+    app = App(
+        name="tickledger",
+        help="Ticks and decisions of MetaTrader 5 on one log that can be proved.",
+        version=_version,
+        help_format="plaintext",
+        help_epilogue="All that is stored is in TICKLEDGER_HOME, by default .tickledger in the working directory.",
+    )
+    for name, (path, what) in COMMANDS.items():
+        app.command(path, name=name, help=what)
+    return app
+
+
+def check_rooms() -> None:
+    """Raises WrongRoom if a package of ours would come from somewhere else, such as the working directory."""
+    ours = Path(__file__).resolve().parent.parent
+    for room in ROOMS:
+        spec = importlib.util.find_spec(room)
+        found = Path(spec.origin).resolve().parent.parent if spec is not None and spec.origin else None
+        if found != ours:
+            raise WrongRoom(
+                f"the package {room} comes from {found or 'nowhere'}, not from {ours}: run it from elsewhere"
+            )
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line and ends the process with its exit code."""
+    try:
+        check_rooms()
+        code = make_app()(arguments, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        code = _fail(str(error), 2)
+    except TickledgerError as error:
+        code = _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        code = _fail("stopped", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return code
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("tickledger")
+
+
+if __name__ == "__main__":
+    main()

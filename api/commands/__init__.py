@@ -1,0 +1,1 @@
+"""The subcommands of `tickledger`, a file each; a module is imported only when its command runs."""

@@ -1,0 +1,70 @@
+"""What every command does before the log is used: topics, and the built-in activations before any other writer."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from infra import log
+from infra.clock import SystemClock
+from infra.errors import SettingsError
+from infra.kafka import check_topics, ensure_topics
+from infra.keys import load_or_create
+from infra.settings import Settings, load_settings
+from infra.stack.stack import Running, attach_or_start
+from schemas.times import parse_time_ms
+
+HomeOption = Annotated[
+    Path | None, Parameter(name="--home", help="Folder of everything stored; default TICKLEDGER_HOME.")
+]
+ConfigOption = Annotated[
+    Path | None, Parameter(name="--config", help="Settings file; default tickledger.toml in the home.")
+]
+JsonOption = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON value and nothing else.")]
+
+
+def settings_of(home: Path | None, config: Path | None, command: str) -> Settings:
+    """The settings of this run; logs go to stderr from here on."""
+    settings = load_settings(home, config)
+    log.configure(command, settings.log.level if settings.log.level != "info" else "warning")
+    return settings
+
+
+def make_log(settings: Settings) -> Callable[[Running], None]:
+    """What has to be on a broker before any service starts: topics (checked on a cluster of others), activations."""
+
+    def prepare(running: Running) -> None:
+        from streams.activations import ensure
+
+        if not running.kafka:
+            return
+        if settings.kafka.bootstrap_servers:
+            check_topics(running.kafka)
+        else:
+            ensure_topics(running.kafka)
+        ensure(running.kafka, load_or_create(settings), SystemClock())
+
+    return prepare
+
+
+def running_stack(settings: Settings, services: set[str] | frozenset[str]) -> AbstractContextManager[Running]:
+    """The services of the home: used as they run, or started and ended with the command."""
+    return attach_or_start(settings, services, on_start=make_log(settings), progress=tell)
+
+
+def time_option(text: str, option: str) -> int:
+    """The time that an option gives, milliseconds UTC. Raises SettingsError."""
+    try:
+        return parse_time_ms(text)
+    except ValueError as error:
+        raise SettingsError(f"{option}: {error}") from error
+
+
+def tell(message: str) -> None:
+    """A line of progress."""
+    print(message, file=sys.stderr, flush=True)

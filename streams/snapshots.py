@@ -1,0 +1,198 @@
+"""Snapshots: states of operators on a compacted topic, to start from. A cache: without them the worker folds anew.
+
+A snapshot is a record an (operator, listing, incarnation); one above 512 KiB is cut into numbered parts. It carries
+its own position: the offset of the last block folded and the chain's head there. On start the greatest position wins,
+and a new incarnation removes the records that it supersedes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import zstandard
+from confluent_kafka import KafkaException, Producer, TopicPartition
+
+from infra.errors import Unreachable
+from infra.kafka import ends, new_consumer, split_batch, unreachable
+from schemas.accept import Head
+from schemas.catalogue import partition_of
+from schemas.events import Snapshot
+from schemas.integrity import ZERO_MAC, KeyRing
+from schemas.registry import UnreadableRecord, decode, seal
+
+TOPIC = "snapshots"
+PART_BYTES = 512 * 1024
+_SEPARATOR = "|"
+
+
+class State(NamedTuple):
+    """The state of one operator for one listing after the block at `offset`, whose link is `head`."""
+
+    operator: str
+    listing: str
+    offset: int
+    head: Head
+    out_seq: int
+    data: bytes
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 of the state."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+class Stored(NamedTuple):
+    """A state as found on the topic, and the keys of its records."""
+
+    state: State
+    incarnation: int
+    keys: tuple[bytes, ...]
+
+
+def write(producer: Producer, keys: KeyRing, incarnation: int, state: State) -> tuple[int, tuple[bytes, ...]]:
+    """Hands the records of one state to the producer; (bytes sent, their keys)."""
+    packed = zstandard.compress(state.data, 3)
+    pieces = [packed[i : i + PART_BYTES] for i in range(0, len(packed), PART_BYTES)] or [b""]
+    partition = partition_of("ticks", state.listing)
+    sent = 0
+    written = []
+    for part, piece in enumerate(pieces):
+        record = Snapshot(
+            operator=state.operator,
+            listing=state.listing,
+            incarnation=incarnation,
+            part=part,
+            parts=len(pieces),
+            partition=partition,
+            offset=state.offset,
+            epoch=state.head.epoch,
+            nonce=state.head.nonce,
+            seq=state.head.seq,
+            n=state.head.n,
+            head_ref_no=state.head.ref_no,
+            head_mac=state.head.mac,
+            out_seq=state.out_seq,
+            digest=state.digest,
+            state=piece,
+            key_id=keys.current,
+            mac=ZERO_MAC,
+        )
+        value = seal(record, TOPIC, keys)
+        key = _key(state.operator, state.listing, incarnation, part)
+        producer.produce(TOPIC, key=key, value=value, partition=partition)
+        sent += len(value)
+        written.append(key)
+    return sent, tuple(written)
+
+
+def remove(producer: Producer, listing: str, keys: Iterable[bytes]) -> None:
+    """Hands tombstones for superseded records to the producer."""
+    for key in keys:
+        producer.produce(TOPIC, key=key, value=None, partition=partition_of("ticks", listing))
+
+
+def load(bootstrap: str, keys: KeyRing, partitions: Sequence[int]) -> dict[int, list[Stored]]:
+    """The states of each of the partitions: of each operator and listing the one with the greatest position.
+
+    What can't be read, has a wrong MAC, lacks a part or fails its digest is left out: it is folded anew.
+    """
+    latest: dict[bytes, Snapshot] = {}
+    for key, value in _records(bootstrap, partitions):
+        record = _read(keys, key, value)
+        if record is None:
+            latest.pop(key, None)
+        else:
+            latest[key] = record
+    groups: dict[tuple[str, str, int], list[tuple[bytes, Snapshot]]] = {}
+    for key, record in latest.items():
+        groups.setdefault((record.operator, record.listing, record.incarnation), []).append((key, record))
+    best: dict[tuple[str, str], Stored] = {}
+    others: dict[tuple[str, str], list[bytes]] = {}
+    for (operator, listing, incarnation), records in groups.items():
+        stored = _whole(incarnation, records)
+        found = best.get((operator, listing))
+        loser = stored
+        if stored is not None and (found is None or stored.state.offset > found.state.offset):
+            best[operator, listing] = stored
+            loser = found
+        lost = loser.keys if loser is not None else tuple(k for k, _ in records) if stored is None else ()
+        others.setdefault((operator, listing), []).extend(lost)
+    result: dict[int, list[Stored]] = {p: [] for p in partitions}
+    for whose, stored in best.items():
+        keys_of = (*stored.keys, *others.get(whose, ()))
+        result[partition_of("ticks", stored.state.listing)].append(stored._replace(keys=keys_of))
+    return result
+
+
+def _whole(incarnation: int, records: list[tuple[bytes, Snapshot]]) -> Stored | None:
+    """The state made of the parts that belong together, None if one is missing or was changed."""
+    records = sorted(records, key=lambda item: item[1].part)
+    first = records[0][1]
+    parts = [r for _, r in records if (r.offset, r.parts, r.digest) == (first.offset, first.parts, first.digest)]
+    if [r.part for r in parts] != list(range(first.parts)):
+        return None
+    try:
+        data = zstandard.decompress(b"".join(r.state for r in parts), max_output_size=1 << 30)
+    except zstandard.ZstdError:
+        return None
+    if hashlib.sha256(data).hexdigest() != first.digest:
+        return None
+    head = Head(first.epoch, first.nonce, first.seq, first.n, first.head_ref_no, first.head_mac)
+    state = State(first.operator, first.listing, first.offset, head, first.out_seq, data)
+    return Stored(state, incarnation, tuple(k for k, _ in records))
+
+
+def _read(keys: KeyRing, key: bytes, value: bytes | None) -> Snapshot | None:
+    if not value:
+        return None
+    try:
+        record = decode(value)
+    except UnreadableRecord:
+        return None
+    if not isinstance(record, Snapshot) or not keys.holds(TOPIC, record.key_id, value):
+        return None
+    if key != _key(record.operator, record.listing, record.incarnation, record.part):
+        return None
+    return record
+
+
+def _records(bootstrap: str, partitions: Sequence[int]) -> Iterator[tuple[bytes, bytes | None]]:
+    """Key and value of every record of the partitions, all read at once."""
+    if not partitions:
+        return
+    consumer = new_consumer(bootstrap)
+    try:
+        waiting = {}
+        for partition in partitions:
+            low, high = ends(consumer, TOPIC, partition)
+            if low < high:
+                waiting[partition] = (low, high)
+        consumer.assign([TopicPartition(TOPIC, p, low) for p, (low, _) in waiting.items()])
+        quiet = 0
+        while waiting:
+            messages = consumer.consume(1_000, timeout=0.5)
+            quiet = 0 if messages else quiet + 1
+            if quiet > 60:
+                raise Unreachable("the broker gives nothing of the snapshots: `tickledger status` shows it")
+            for message in messages:
+                error = message.error()
+                partition = message.partition() or 0
+                if error is not None:
+                    split_batch([message])
+                    if waiting.get(partition) is not None and error.code() == _EOF:
+                        del waiting[partition]
+                    continue
+                yield message.key() or b"", message.value()
+    except KafkaException as error:
+        raise unreachable(error) from error
+    finally:
+        consumer.close()
+
+
+def _key(operator: str, listing: str, incarnation: int, part: int) -> bytes:
+    return _SEPARATOR.join((operator, listing, str(incarnation), str(part))).encode()
+
+
+_EOF = -191
