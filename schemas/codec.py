@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from schemas.catalogue import MAX_BLOCK_TICKS
+from schemas.integrity import MAC_BYTES, NONCE_BYTES
 from schemas.jit import inline_kernel, kernel
 
 # Where decode() puts the header: index into `head`.
@@ -17,7 +19,7 @@ KIND, LISTING_AT, LISTING_END, EPOCH, NONCE_AT, SEQ, FIRST_N, REF_NO, SOURCE = r
 RECEIVED_US, OFFSET_S, GAP, WATERMARK_MS, TICKS, DEALS, KEY_AT, KEY_END, PREV_AT = range(9, 18)
 HEAD: Final = 18
 
-OK, TRUNCATED, VARINT, ENUM, BOOLEAN, ARRAY, LENGTHS, RANGE, TRAILING, FULL = range(10)
+OK, TRUNCATED, VARINT, ENUM, BOOLEAN, ARRAY, LENGTHS, RANGE, TRAILING, FULL, ROOM = range(11)
 PROBLEMS: Final = (
     "",
     "it ends too early",
@@ -29,14 +31,19 @@ PROBLEMS: Final = (
     "a number is out of its field's range",
     "bytes follow its end",
     "it has more ticks than a block may have",
+    "there is no room for its ticks",
 )
 
 _INT32_MIN: Final = -(2**31)
 _INT32_MAX: Final = 2**31 - 1
 _KINDS: Final = 3
 _SOURCES: Final = 5
-_MAC: Final = 16
-_NONCE: Final = 8
+_MAC: Final = MAC_BYTES
+_NONCE: Final = NONCE_BYTES
+_MAX_TICKS: Final = MAX_BLOCK_TICKS
+
+LEAST_TICK_BYTES: Final = 19
+"""A tick takes at least a byte for the time, 16 for the prices and two for the marks."""
 
 
 @inline_kernel
@@ -64,17 +71,22 @@ def _all_go_on(buf: Any, at: int) -> bool:
 
 
 @inline_kernel
-def _doubles(buf: Any, at: int, end: int, out: Any, row: int, first: int) -> Any:
-    """Copies one array of doubles into out[row, first:]; (count, next position), a negative position is a problem."""
+def _doubles(buf: Any, at: int, end: int, out: Any, row: int, first: int, wanted: int) -> Any:
+    """Copies one array of doubles into out[row, first:]; (count, next position), a negative position is a problem.
+
+    Only `wanted` values have room there: another count is read no further.
+    """
     count, at = _varint(buf, at, end)
     if at < 0:
         return count, at
     if count == 0:
         return count, at
-    if count < 0 or at + 8 * count >= end:
+    if count < 0:
         return count, -3
-    if first + count > out.shape[1]:
+    if count != wanted:
         return count, -4
+    if at + 8 * count >= end:
+        return count, -1
     out[row, first : first + count].view(np.uint8)[:] = buf[at : at + 8 * count]
     at += 8 * count
     if buf[at] != 0:
@@ -83,7 +95,7 @@ def _doubles(buf: Any, at: int, end: int, out: Any, row: int, first: int) -> Any
 
 
 @inline_kernel
-def _ints(buf: Any, at: int, end: int, out: Any, row: int, first: int) -> Any:
+def _ints(buf: Any, at: int, end: int, out: Any, row: int, first: int, wanted: int) -> Any:
     """Reads one array of 32-bit numbers into out[row, first:]; as _doubles, -5 is out of range."""
     count, at = _varint(buf, at, end)
     if at < 0:
@@ -92,7 +104,7 @@ def _ints(buf: Any, at: int, end: int, out: Any, row: int, first: int) -> Any:
         return count, at
     if count < 0:
         return count, -3
-    if first + count > out.shape[1]:
+    if count != wanted:
         return count, -4
     for i in range(count):
         if at < end and buf[at] < 0x80:
@@ -122,7 +134,7 @@ def _problem(at: int) -> int:
     if at == -3:
         return ARRAY
     if at == -4:
-        return FULL
+        return LENGTHS
     return RANGE
 
 
@@ -178,8 +190,12 @@ def decode(buf: Any, at: int, head: Any, time_ms: Any, prices: Any, marks: Any, 
         return _problem(at)
     if count < 0:
         return ARRAY
-    if first + count > time_ms.shape[0]:
+    if count > _MAX_TICKS:
         return FULL
+    if count * LEAST_TICK_BYTES > end - at:
+        return TRUNCATED
+    if count > time_ms.shape[0] - first:
+        return ROOM
     for i in range(count):
         if at + 6 <= end and buf[at + 5] < 0x80 and buf[at + 5] > 0 and _all_go_on(buf, at):
             # Six bytes: any time from 1987 to 2527.
@@ -203,21 +219,19 @@ def decode(buf: Any, at: int, head: Any, time_ms: Any, prices: Any, marks: Any, 
     # bid, ask, last, volume
     deals = 0
     for row in range(4):
-        n, at = _doubles(buf, at, end, prices, row, first)
+        n, at = _doubles(buf, at, end, prices, row, first, count)
         if at < 0:
             return _problem(at)
         if row < 2 and n != count:
             return LENGTHS
         if row == 2:
             deals = n
-            if n != 0 and n != count:
-                return LENGTHS
         if row == 3 and n != deals:
             return LENGTHS
     head[DEALS] = deals
     # flags, quality
     for row in range(2):
-        n, at = _ints(buf, at, end, marks, row, first)
+        n, at = _ints(buf, at, end, marks, row, first, count)
         if at < 0:
             return _problem(at)
         if n != count:

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Final
 
 MAC_BYTES: Final = 16
+NONCE_BYTES: Final = 8
 ZERO_MAC: Final = bytes(MAC_BYTES)
-ZERO_NONCE: Final = bytes(8)
+ZERO_NONCE: Final = bytes(NONCE_BYTES)
 MIN_KEY_BYTES: Final = 16
 
 

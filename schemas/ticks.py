@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from schemas import codec
 from schemas.catalogue import MAX_BLOCK_TICKS
-from schemas.integrity import MAC_BYTES, ZERO_MAC, KeyRing
+from schemas.integrity import MAC_BYTES, NONCE_BYTES, ZERO_MAC, KeyRing
 from schemas.registry import PREFIX_BYTES, UnreadableRecord, prefix_of, schema_id
 
 Longs = npt.NDArray[np.int64]
@@ -106,8 +106,9 @@ def open_block(listing: str, epoch: int, nonce: bytes, source: TickSource, recei
 
 
 def encode_block(block: TickBlock) -> bytes:
-    """The value of `block` on Kafka, canonical. Raises ValueError if its columns don't fit together."""
+    """The value of `block` on Kafka, canonical. Raises ValueError for what `decode_block` would not take."""
     n = block.size
+    _check_fixed(block)
     columns = (block.bid, block.ask, block.flags, block.quality)
     if any(len(c) != n for c in columns) or len(block.last) not in (0, n) or len(block.volume) != len(block.last):
         raise ValueError(f"the columns of a block of {n} ticks differ in length")
@@ -129,13 +130,31 @@ def encode_block(block: TickBlock) -> bytes:
     at = numbers(at, block.seq, block.first_n, block.ref_no, block.source, block.received_us, block.server_offset_s)
     out[at] = block.gap
     at = numbers(at + 1, block.watermark_ms)
-    at = codec.encode_longs(np.ascontiguousarray(block.time_ms, np.int64), out, at)
+    at = codec.encode_longs(_column(block.time_ms, np.int64), out, at)
     for prices in (block.bid, block.ask, block.last, block.volume):
-        at = codec.encode_doubles(np.ascontiguousarray(prices, np.float64), out, at)
+        at = codec.encode_doubles(_column(prices, np.float64), out, at)
     for marks in (block.flags, block.quality):
-        at = codec.encode_longs(np.ascontiguousarray(marks, np.int32), out, at)
+        at = codec.encode_longs(_column(marks, np.int32), out, at)
     at = put(put(put(numbers(at, len(key_id)), key_id), block.prev), block.mac)
     return out[:at].tobytes()
+
+
+def _check_fixed(block: TickBlock) -> None:
+    """What Avro's types ask of the fields that are no columns, and NumPy would let pass."""
+    for name, size in (("nonce", NONCE_BYTES), ("prev", MAC_BYTES), ("mac", MAC_BYTES)):
+        if len(getattr(block, name)) != size:
+            raise ValueError(f"{name} has {len(getattr(block, name))} bytes, not {size}")
+    if not 0 <= block.kind < len(BlockKind) or not 0 <= block.source < len(TickSource):
+        raise ValueError(f"kind {block.kind} or source {block.source} is unknown")
+    if not -(2**31) <= block.server_offset_s < 2**31:
+        raise ValueError(f"server_offset_s {block.server_offset_s} has more than 32 bits")
+
+
+def _column(values: npt.NDArray[np.generic], dtype: npt.DTypeLike) -> npt.NDArray[np.generic]:
+    """`values` as a contiguous column. Raises ValueError if a value could change on the way."""
+    if not np.can_cast(values.dtype, dtype, "safe"):
+        raise ValueError(f"a column has values of type {values.dtype}, not {np.dtype(dtype)}")
+    return np.ascontiguousarray(values, dtype)
 
 
 def seal_block(block: TickBlock, keys: KeyRing) -> bytes:
@@ -159,23 +178,24 @@ class Columns:
         self.marks: Ints = np.empty((2, capacity), np.int32)
 
 
-# A tick takes at least a byte for the time, 16 for the prices and two for the marks.
-_LEAST_TICK_BYTES: Final = 19
-
-
 def decode_block(value: bytes) -> TickBlock:
     """The TickBlock in `value`, with columns of its own. Raises UnreadableRecord for what isn't canonical."""
-    return decode_into(value, Columns(min(MAX_BLOCK_TICKS, len(value) // _LEAST_TICK_BYTES)), 0)
+    return decode_into(value, Columns(min(MAX_BLOCK_TICKS, len(value) // codec.LEAST_TICK_BYTES)), 0)
 
 
 def decode_into(value: bytes, columns: Columns, first: int) -> TickBlock:
-    """As `decode_block`, but the block's columns are views of `columns` from index `first` on."""
+    """As `decode_block`, but the block's columns are views of `columns` from index `first` on.
+
+    Raises ValueError if they don't fit in there: with room for MAX_BLOCK_TICKS from `first` on, every block does.
+    """
     if value[:PREFIX_BYTES] != _PREFIX:
         raise UnreadableRecord(f"its schema id {schema_id(value)} is not a TickBlock's")
     head = np.empty(codec.HEAD, np.int64)
     problem = codec.decode(
         np.frombuffer(value, np.uint8), PREFIX_BYTES, head, columns.time_ms, columns.prices, columns.marks, first
     )
+    if problem == codec.ROOM:
+        raise ValueError(f"{columns.capacity - first} ticks from {first} on are too little room for a block")
     if problem:
         raise UnreadableRecord(f"it can't be read as a TickBlock: {codec.PROBLEMS[problem]}")
     (
@@ -193,7 +213,7 @@ def decode_into(value: bytes, columns: Columns, first: int) -> TickBlock:
         kind,
         listing,
         epoch,
-        value[nonce_at : nonce_at + 8],
+        value[nonce_at : nonce_at + NONCE_BYTES],
         seq,
         first_n,
         ref_no,
