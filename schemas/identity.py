@@ -11,6 +11,7 @@ MAX_SYMBOL = 29
 
 _FEED = re.compile(r"[a-z0-9][a-z0-9._-]{0,47}")
 _INSTANCE = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 
 
 class InvalidName(ValueError):
@@ -47,8 +48,8 @@ def check_feed(feed: str) -> str:
 def check_symbol(symbol: str) -> str:
     """`symbol` itself, the broker's own spelling with `#`, spaces or any script, else InvalidName.
 
-    Refused: empty, longer than 29 characters, `/`, control characters, a space at either end, and text that is not in
-    Unicode's NFC form, since two spellings that look alike would be two listings.
+    Refused: empty, longer than 29 characters, `/`, a space at either end; and what would make two listings that look
+    alike: characters that can't be seen (controls, spaces other than ' ') and text that is not in Unicode's NFC form.
     """
     if not symbol:
         raise InvalidName("the symbol is empty: write it as the broker spells it, such as EURUSD")
@@ -58,9 +59,9 @@ def check_symbol(symbol: str) -> str:
         raise InvalidName(f"symbol {symbol!r} has a '/', which parts feed and symbol: leave it out, as in EURUSD")
     if symbol != symbol.strip():
         raise InvalidName(f"symbol {symbol!r} starts or ends with a space: leave it out")
-    bad = [c for c in symbol if unicodedata.category(c).startswith("C")]
-    if bad:
-        raise InvalidName(f"symbol {symbol!r} has the control character {bad[0]!r}: leave it out")
+    hidden = [c for c in symbol if not c.isprintable()]
+    if hidden:
+        raise InvalidName(f"symbol {symbol!r} has the character {hidden[0]!r}, which can't be seen: leave it out")
     if not unicodedata.is_normalized("NFC", symbol):
         raise InvalidName(
             f"symbol {symbol!r} is not in Unicode's NFC form: write it as {unicodedata.normalize('NFC', symbol)!r}"
@@ -79,8 +80,8 @@ def operator_id(instance: str, ref_no: int) -> str:
 
 def split_operator(operator: str) -> tuple[str, int]:
     """(instance, ref_no) of `instance@ref_no`. Raises InvalidName."""
-    instance, at, number = operator.rpartition("@")
-    if not at or not number.isascii() or not number.isdecimal():
+    instance, _, number = operator.rpartition("@")
+    if not _INSTANCE.fullmatch(instance) or not _NUMBER.fullmatch(number):
         raise InvalidName(f"operator {operator!r} is not of the form instance@ref_no, such as berserker@2")
     return instance, int(number)
 
@@ -100,7 +101,7 @@ def parse_signal_id(text: str) -> SignalId:
     """The parts of a signal's id. Raises InvalidName."""
     operator, _, rest = text.partition("/")
     listing, _, number = rest.rpartition("/")
-    if not listing or not number.isascii() or not number.isdecimal():
+    if not listing or not _NUMBER.fullmatch(number):
         raise InvalidName(
             f"signal id {text!r} is not of the form operator/feed/SYMBOL/number: `query signals` lists them"
         )

@@ -44,12 +44,8 @@ SUSPECT: Final = 0xFF00
 
 
 def names(quality: int) -> list[str]:
-    """The reasons in `quality`, lowest bit first, in lower case; empty when good. Unknown bits read `bit_N`."""
-    found = []
-    bit = 0
-    while quality >> bit:
-        if quality >> bit & 1:
-            known = 1 << bit in Quality._value2member_map_
-            found.append(str(Quality(1 << bit).name).lower() if known else f"bit_{bit}")
-        bit += 1
-    return found
+    """The reasons in `quality` (32 bits), lowest bit first, in lower case; empty when good. Unknown bits: `bit_N`."""
+    return [_NAMES.get(1 << bit, f"bit_{bit}") for bit in range(32) if quality >> bit & 1]
+
+
+_NAMES: Final = {int(reason): str(reason.name).lower() for reason in Quality}

@@ -132,11 +132,16 @@ def _codec_of(schema: Schema, record: type[Event]) -> _Codec:
     names = tuple(f.name for f in dataclasses.fields(record))
     enums = {n: t for n, t in hints.items() if isinstance(t, type) and issubclass(t, Enum)}
     arrays = [n for n, t in hints.items() if typing.get_origin(t) is tuple]
+    ints = [field["name"] for field in schema.avro["fields"] if field["type"] == "int"]
 
     def to_avro(value: Any) -> dict[str, Any]:
         row = {n: getattr(value, n) for n in names}
         for n in enums:
             row[n] = row[n].name
+        for n in ints:
+            # fastavro writes any number as an int, and reads it back.
+            if not -(2**31) <= row[n] < 2**31:
+                raise ValueError(f"{n} {row[n]} has more than 32 bits")
         return row
 
     def from_avro(row: dict[str, Any]) -> Event:
