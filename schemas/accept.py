@@ -107,7 +107,7 @@ def accept(head: Head, record: Link | Forgery) -> Judgement:
         return Judgement(Verdict.VOID, head, f"its epoch {record.epoch} was fenced by {head.epoch}")
     if head.stopped:
         return Judgement(Verdict.STOP, head, head.stopped)
-    if record.epoch > head.epoch:
+    if record.epoch > head.epoch or not head.epoch:
         return _stop(head, f"no OPEN of its epoch {record.epoch} is on the log")
     if record.nonce != head.nonce:
         return Judgement(Verdict.VOID, head, f"its writer lost epoch {record.epoch} to another")
