@@ -23,7 +23,10 @@ def chain_name(topic: str, key: str) -> str:
 def make_anchor(
     topic: str, key: str, partition: int, head: Head, offset: int, scanned_to: int, now_us: int, key_id: str
 ) -> Anchor:
-    """The anchor of a chain whose head's record lies at `offset`, with nothing more of it before `scanned_to`."""
+    """The anchor of a chain whose last taken record lies at `offset`, with nothing more of it before `scanned_to`.
+
+    Never of a chain that stands still: its stop would be forgotten by who starts there.
+    """
     return Anchor(
         chain=chain_name(topic, key),
         topic=topic,

@@ -9,11 +9,11 @@ from confluent_kafka import Consumer, Message, TopicPartition
 
 from infra import anchors
 from infra.errors import TickledgerError
-from infra.kafka import new_consumer, read_range, split_batch
-from schemas.accept import Head, Verdict
+from infra.kafka import end_of, new_consumer, read_range, split_batch
+from schemas.accept import Forgery, Head, Verdict
 from schemas.catalogue import partition_of
 from schemas.chains import Chains, repairs_in
-from schemas.events import ReferenceOpen, ReferenceRecord, Repair
+from schemas.events import Anchor, ReferenceOpen, ReferenceRecord, Repair
 from schemas.integrity import KeyRing
 from schemas.ticks import TickBlock
 
@@ -66,6 +66,7 @@ class ChainFollower:
 
     def read_to(self, end: int, seen: Seen) -> None:
         """Reads on until the partition's offset `end`; `seen` gets each record of the chain that could be read."""
+        self.close()
         for batch in read_range(self._bootstrap, self._topic, self.partition, self.scanned_to, end):
             self._judge(batch, seen)
         self.scanned_to = max(self.scanned_to, end)
@@ -98,7 +99,8 @@ class ChainFollower:
             judged = self._chains.judge(self.partition, offset, message.key(), message.value())
             if judged.verdict is Verdict.FORGED or judged.record is None:
                 continue
-            self.highest_epoch = max(self.highest_epoch, judged.record.epoch)
+            if judged.verdict is not Verdict.REPAIRED:
+                self.highest_epoch = max(self.highest_epoch, judged.record.epoch)
             if judged.verdict is Verdict.TAKE:
                 self.head_offset = offset
             seen(judged.record, judged.verdict)
@@ -111,11 +113,35 @@ def read_repairs(bootstrap: str, keys: KeyRing) -> list[Repair]:
 
 
 def standing_of(bootstrap: str, keys: KeyRing, listing: str) -> Standing:
-    """Where an opener of a listing's chain starts to read: at its last anchor, else at the partition's start."""
+    """Where an opener of a listing's chain starts to read: at its last anchor, else at the partition's start.
+
+    Raises ChainStopped if the log doesn't have what the anchor witnesses: to go on from there would leave a hole.
+    """
     anchor = anchors.last_anchor(bootstrap, keys, "ticks", listing)
     if anchor is None:
         return Standing(Head(), 0, 0)
+    if not _is_met(bootstrap, keys, listing, anchor):
+        raise ChainStopped(
+            f"the log of {listing} has not the record at ticks/{anchor.partition}/{anchor.offset} that an anchor "
+            "witnesses: its tail was cut, or the record was changed; `tickledger verify` names the place"
+        )
     return Standing(anchors.head_of(anchor), anchor.scanned_to, anchor.epoch)
+
+
+def _is_met(bootstrap: str, keys: KeyRing, listing: str, anchor: Anchor) -> bool:
+    """Whether the record at the anchor's offset is its head, the OPEN that holds, or one that a Repair led past."""
+    partition, offset = partition_of("ticks", listing), anchor.offset
+    if anchor.partition != partition or anchor.scanned_to > end_of(bootstrap, "ticks", partition):
+        return False
+    chains = Chains("ticks", keys)
+    for batch in read_range(bootstrap, "ticks", partition, offset, offset + 1):
+        read = chains.read(partition, batch[0].offset() or 0, batch[0].key(), batch[0].value())
+        if not isinstance(read.link, Forgery) and read.position.offset == offset and read.chain == listing:
+            if read.link.opens:
+                return (read.link.epoch, read.link.nonce) == (anchor.epoch, anchor.nonce)
+            return read.link.mac == anchor.head_mac
+    repairs = read_repairs(bootstrap, keys)
+    return any((r.topic, r.partition, r.offset, r.chain) == ("ticks", partition, offset, listing) for r in repairs)
 
 
 def read_tail(bootstrap: str, keys: KeyRing, listing: str, standing: Standing, ticks: int) -> list[TickBlock]:

@@ -128,12 +128,13 @@ def read_range(
 ) -> Iterator[list[Message]]:
     """The records of a partition with start <= offset < end (by default: its end now), in batches, in order.
 
-    Raises Unreachable if nothing comes for a while before the end is reached.
+    Raises Unreachable if nothing comes for a while before the end is reached: a reader never takes a part for all. (A
+    broker that has just started again may for a moment say that the log ends earlier than it does.)
     """
     consumer = new_consumer(bootstrap)
     try:
         low, high = ends(consumer, topic, partition)
-        stop = high if end is None else min(end, high)
+        stop = high if end is None else end
         start = max(start, low)
         if start >= stop:
             return
@@ -141,20 +142,19 @@ def read_range(
         quiet_since = time.monotonic()
         while True:
             messages = consumer.consume(batch, timeout=0.2)
-            if not messages:
-                if time.monotonic() - quiet_since > REQUEST_TIMEOUT_S:
-                    raise Unreachable(f"the broker at {bootstrap} gave nothing of {topic}/{partition} for a while")
-                continue
-            quiet_since = time.monotonic()
-            records, done = split_batch(messages)
+            records, met_end = split_batch(messages)
+            done = met_end and _end_met(messages) >= stop
             if records and (records[-1].offset() or 0) >= stop - 1:
                 done = True
                 while records and (records[-1].offset() or 0) >= stop:
                     records.pop()
             if records:
                 yield records
+                quiet_since = time.monotonic()
             if done:
                 return
+            if time.monotonic() - quiet_since > REQUEST_TIMEOUT_S:
+                raise Unreachable(f"the broker at {bootstrap} gave nothing of {topic}/{partition} for a while")
     finally:
         consumer.close()
 
@@ -173,6 +173,12 @@ def split_batch(messages: list[Message]) -> tuple[list[Message], bool]:
         elif error.fatal() or error.code() in _FINAL:
             raise unreachable(KafkaException(error))
     return records, met_end
+
+
+def _end_met(messages: list[Message]) -> int:
+    """The greatest offset at which the end of the partition was met, -1 if it wasn't."""
+    met = (m.offset() for m in messages if (e := m.error()) is not None and e.code() == KafkaError._PARTITION_EOF)
+    return max((offset for offset in met if offset is not None), default=-1)
 
 
 def ensure_topics(bootstrap: str, replication: int = 1) -> list[str]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import Message
+from confluent_kafka import KafkaException, Message
 
 from infra import anchors
 from infra.chain_follower import ChainFollower, ChainStopped, Fenced, Standing, read_repairs, stopped_message
@@ -104,8 +104,7 @@ class TickWriter:
         columns: TickBlock,
     ) -> None:
         """Adds one block with the columns (time_ms … quality) of `columns`; waits while too many are on their way."""
-        while len(self._pending) >= WINDOW_BLOCKS:
-            self._follow(0.05)
+        self._wait_for(WINDOW_BLOCKS - 1)
         head = self._next
         block = columns._replace(
             kind=BlockKind.DATA,
@@ -132,8 +131,12 @@ class TickWriter:
 
     def drain(self) -> None:
         """Returns once every block is taken from the log."""
+        self._wait_for(0)
+
+    def _wait_for(self, most: int) -> None:
+        """Returns once at most so many blocks are on their way."""
         waited_from = time.monotonic()
-        while self._pending:
+        while len(self._pending) > most:
             before = len(self._pending)
             self._follow(0.05)
             if len(self._pending) < before:
@@ -144,7 +147,7 @@ class TickWriter:
     def anchor(self) -> None:
         """Witnesses the head that was reached on `anchors`."""
         head, offset = self.written, self._follower.head_offset
-        if offset >= 0:
+        if offset >= 0 and not head.stopped:
             now, key_id = self._clock.now_us(), self._keys.current
             scanned = self._follower.scanned_to
             made = anchors.make_anchor("ticks", self.listing, self.partition, head, offset, scanned, now, key_id)
@@ -201,6 +204,9 @@ class TickWriter:
                 return
             except BufferError:
                 self._producer.poll(0.05)
+            except KafkaException as error:
+                reason = error.args[0].str()
+                raise DeliveryFailed(f"no block of {self.listing} can be sent any more: {reason}") from error
 
     def _delivered(self, error: object, message: Message) -> None:
         if error is not None:
