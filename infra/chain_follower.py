@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 
 from infra import anchors
 from infra.errors import TickledgerError
-from infra.kafka import end_of, new_consumer, read_range, split_batch
+from infra.kafka import end_of, new_consumer, read_range, split_batch, take
 from schemas.accept import Forgery, Head, Verdict
 from schemas.catalogue import partition_of
 from schemas.chains import Chains, repairs_in
@@ -76,7 +76,7 @@ class ChainFollower:
         if self._consumer is None:
             self._consumer = new_consumer(self._bootstrap)
             self._consumer.assign([TopicPartition(self._topic, self.partition, self.scanned_to)])
-        records, _ = split_batch(self._consumer.consume(500, timeout=timeout))
+        records, _ = split_batch(take(self._consumer, 500, timeout))
         self._judge(records, seen)
         return bool(records)
 

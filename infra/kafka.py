@@ -87,11 +87,23 @@ def new_consumer(bootstrap: str, **more: Any) -> Consumer:
 
 def ends(consumer: Consumer, topic: str, partition: int) -> Ends:
     """First and next offset of a partition. Raises Unreachable."""
-    try:
-        low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=REQUEST_TIMEOUT_S)
-    except KafkaException as error:
-        raise unreachable(error) from error
-    return Ends(low, high)
+    deadline = time.monotonic() + REQUEST_TIMEOUT_S
+    while True:
+        try:
+            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=REQUEST_TIMEOUT_S)
+        except KafkaException as error:
+            # A broker that has just made a topic, or has just started, may not lead it yet.
+            if error.args[0].code() not in _PASSING or time.monotonic() > deadline:
+                raise unreachable(error) from error
+            time.sleep(0.05)
+        else:
+            return Ends(low, high)
+
+
+def take(consumer: Consumer, most: int, wait_s: float) -> list[Message]:
+    """What has come, up to `most` messages; waits up to `wait_s` only while there is none."""
+    messages = consumer.consume(1, timeout=wait_s)
+    return messages + consumer.consume(most - 1, timeout=0) if messages and most > 1 else messages
 
 
 def end_of(bootstrap: str, topic: str, partition: int) -> int:
@@ -141,7 +153,7 @@ def read_range(
         consumer.assign([TopicPartition(topic, partition, start)])
         quiet_since = time.monotonic()
         while True:
-            messages = consumer.consume(batch, timeout=0.2)
+            messages = take(consumer, batch, 0.2)
             records, met_end = split_batch(messages)
             done = met_end and _end_met(messages) >= stop
             if records and (records[-1].offset() or 0) >= stop - 1:
@@ -250,6 +262,15 @@ def _silent() -> logging.Logger:
     return logger
 
 
+_PASSING = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._TRANSPORT,
+        KafkaError._ALL_BROKERS_DOWN,
+    }
+)
 _FINAL = frozenset(
     {
         KafkaError._UNKNOWN_TOPIC,

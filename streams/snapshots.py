@@ -11,11 +11,11 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-import zstandard
+import cramjam
 from confluent_kafka import KafkaException, Producer, TopicPartition
 
 from infra.errors import Unreachable
-from infra.kafka import ends, new_consumer, split_batch, unreachable
+from infra.kafka import ends, new_consumer, split_batch, take, unreachable
 from schemas.accept import Head
 from schemas.catalogue import partition_of
 from schemas.events import Snapshot
@@ -53,7 +53,7 @@ class Stored(NamedTuple):
 
 def write(producer: Producer, keys: KeyRing, incarnation: int, state: State) -> tuple[int, tuple[bytes, ...]]:
     """Hands the records of one state to the producer; (bytes sent, their keys)."""
-    packed = zstandard.compress(state.data, 3)
+    packed = bytes(cramjam.zstd.compress(state.data, 3))
     pieces = [packed[i : i + PART_BYTES] for i in range(0, len(packed), PART_BYTES)] or [b""]
     partition = partition_of("ticks", state.listing)
     sent = 0
@@ -134,8 +134,8 @@ def _whole(incarnation: int, records: list[tuple[bytes, Snapshot]]) -> Stored | 
     if [r.part for r in parts] != list(range(first.parts)):
         return None
     try:
-        data = zstandard.decompress(b"".join(r.state for r in parts), max_output_size=1 << 30)
-    except zstandard.ZstdError:
+        data = bytes(cramjam.zstd.decompress(b"".join(r.state for r in parts)))
+    except cramjam.DecompressionError:
         return None
     if hashlib.sha256(data).hexdigest() != first.digest:
         return None
@@ -172,7 +172,7 @@ def _records(bootstrap: str, partitions: Sequence[int]) -> Iterator[tuple[bytes,
         consumer.assign([TopicPartition(TOPIC, p, low) for p, (low, _) in waiting.items()])
         quiet = 0
         while waiting:
-            messages = consumer.consume(1_000, timeout=0.5)
+            messages = take(consumer, 1_000, 0.5)
             quiet = 0 if messages else quiet + 1
             if quiet > 60:
                 raise Unreachable("the broker gives nothing of the snapshots: `tickledger status` shows it")

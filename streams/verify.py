@@ -26,7 +26,7 @@ from schemas.identity import operator_id
 from schemas.integrity import KeyRing
 from schemas.quality import BROKEN, names
 from schemas.registry import UnreadableRecord, decode, encode, seal
-from schemas.ticks import BlockKind, TickBlock
+from schemas.ticks import BlockKind, Ints, TickBlock
 from streams.fold import ListingFold, Output
 from streams.found import Found, Problem, Whose, digest_of
 from streams.operators.base import OperatorError
@@ -42,10 +42,9 @@ LATE_RECORDS = 50_000
 
 
 class TickJudge(Protocol):
-    """Judges one listing's blocks in order: producers' Judge."""
+    """Judges one listing's blocks in order, given what lies before them as it lies there: producers' Judge."""
 
-    def judge(self, ticks: Any, source: int, received_us: int) -> Any: ...
-    def end_block(self, watermark_ms: int) -> None: ...
+    def recheck(self, block: TickBlock) -> Ints: ...
 
 
 @dataclasses.dataclass
@@ -253,8 +252,7 @@ class _PartitionCheck:
         judge = self._judges.get(block.listing)
         if judge is None:
             judge = self._judges[block.listing] = self._run.new_judge()
-        expected = judge.judge(block, block.source, block.received_us)
-        judge.end_block(block.watermark_ms)
+        expected = judge.recheck(block)
         wrong = np.flatnonzero((block.quality ^ expected) & BROKEN)
         if len(wrong):
             i = int(wrong[0])
