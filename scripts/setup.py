@@ -152,7 +152,7 @@ def compile_kernels() -> None:
         stat = path.stat()
         digest.update(f"{path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
     if recorded().get("kernels") != digest.hexdigest():
-        say("set-up: compiling the kernels (about a minute, once)")
+        say("set-up: compiling the kernels (about 15 s, once)")
         run_module("streams.operators.warm")
         record(kernels=digest.hexdigest())
 
