@@ -10,11 +10,15 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from infra.clock import Stopwatch
 from infra.errors import ServiceFailed, SettingsError, home_unusable
 from infra.stack.java import Java
-from infra.stack.ports import ADDRESS
+from infra.stack.ports import ADDRESS, answers
+
+if TYPE_CHECKING:
+    from confluent_kafka.admin import AdminClient
 
 # One node; why each differs from Kafka's default is said where it isn't "one node" or "little memory".
 PROPERTIES = {
@@ -145,25 +149,42 @@ def properties(port: int, controller_port: int, data: str) -> str:
     return "".join(f"{name}={value}\n" for name, value in lines.items())
 
 
-def wait_ready(address: str, timeout_s: float, gave_up: Callable[[], bool] = lambda: False) -> bool:
-    """Whether the broker at ``address`` answers with its metadata within ``timeout_s``, unless ``gave_up``."""
+def wait_ready(
+    address: str, timeout_s: float, gave_up: Callable[[], bool] = lambda: False, *, leading: bool = False
+) -> bool:
+    """Whether the cluster at ``address`` (host:port[,host:port]) answers within ``timeout_s``, unless ``gave_up``.
+
+    ``leading``: also that every partition can be read. A broker that was killed answers some seconds before that.
+    """
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    from infra.stack.ports import answers
-
-    host, _, port = address.partition(":")
+    servers = [server.rpartition(":") for server in address.split(",")]
     watch = Stopwatch()
     while watch.seconds() < timeout_s and not gave_up():
-        if answers(host, int(port), 0.2):
+        if any(answers(host, int(port), 0.5) for host, _, port in servers):
+            client = AdminClient({"bootstrap.servers": address, "log_level": 0, "socket.timeout.ms": 3000})
             try:
-                client = AdminClient({"bootstrap.servers": address, "log_level": 0, "socket.timeout.ms": 3000})
-                if client.list_topics(timeout=2).brokers:
+                if client.list_topics(timeout=2).brokers and (not leading or _leads(client)):
                     return True
             except KafkaException:
                 pass
         _pause(0.03)
     return False
+
+
+def _leads(client: AdminClient) -> bool:
+    """Whether each partition says where it ends. Raises KafkaException if one doesn't."""
+    from confluent_kafka import TopicPartition
+    from confluent_kafka.admin._listoffsets import OffsetSpec
+
+    topics = client.list_topics(timeout=2).topics.items()
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    wanted = {TopicPartition(name, number): latest for name, topic in topics for number in topic.partitions}
+    if wanted:
+        for future in client.list_offsets(wanted, request_timeout=3).values():
+            future.result(5)
+    return True
 
 
 def _pause(seconds: float) -> None:

@@ -83,7 +83,9 @@ class Launcher:
 
         def answers(port: int) -> Callable[[Callable[[], bool]], bool]:
             address = f"{ports.ADDRESS}:{port}"
-            return lambda gave_up: broker.wait_ready(address, self._settings.stack.start_timeout_s, gave_up)
+            return lambda gave_up: broker.wait_ready(
+                address, self._settings.stack.start_timeout_s, gave_up, leading=True
+            )
 
         self._start_server(KAFKA, "kafka.port", asked, attempt, answers)
 
