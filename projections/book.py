@@ -18,8 +18,6 @@ SERVICE: Final = "projector"
 FACTS: Final = ("reference", "ticks")
 DERIVED: Final = ("bars", "signals")
 EVENTS: Final = {"sources": SourceEvent, "alerts": Alert}
-TOPICS: Final = (*FACTS, *DERIVED, *EVENTS)
-"""What is projected. The rest of the log (anchors, snapshots) is made of these."""
 
 
 class Book:

@@ -6,7 +6,7 @@ Source of the format: PostgreSQL manual, COPY, "Binary Format"; of timestamptz: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy.typing as npt
 import psycopg
 from psycopg import sql
 
-from projections.database import table
+from projections.database import Connection, table
 from projections.moments import END_MS, EPOCH_MS, FIRST_MS, INFINITY, MINUS_INFINITY
 
 Longs = npt.NDArray[np.int64]
@@ -22,6 +22,7 @@ Column = npt.NDArray[Any] | int | float | bool | None
 
 _HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 _TRAILER: Final = b"\xff\xff"
+_PART_BYTES: Final = 4 << 20
 _BIG_ENDIAN: Final = {"int2": ">i2", "int4": ">i4", "int8": ">i8", "float8": ">f8", "bool": "u1", "mac": "V16"}
 _BIG_ENDIAN["timestamptz"] = _BIG_ENDIAN["int8"]
 
@@ -40,21 +41,25 @@ class Layout:
             table(name), sql.SQL(", ").join(map(sql.Identifier, self.columns))
         )
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """One row with no null in it."""
+        return self._template_of(frozenset()).dtype
+
     def rows(self, count: int, values: Mapping[str, Column]) -> npt.NDArray[Any]:
         """`count` rows as they go over the wire. A value is an array of `count`, one value for all rows, or None: null
         in all of them. Every column must be named."""
         nulls = frozenset(name for name in self.columns if values[name] is None)
-        template = self._templates.get(nulls)
-        if template is None:
-            template = self._templates[nulls] = self._template(nulls)
-        rows = np.repeat(template, count)
+        rows = np.repeat(self._template_of(nulls), count)
         for name in self.columns:
             if name not in nulls:
                 rows[name] = values[name]
         return rows
 
-    def _template(self, nulls: frozenset[str]) -> npt.NDArray[Any]:
+    def _template_of(self, nulls: frozenset[str]) -> npt.NDArray[Any]:
         """One row with its field count and lengths filled in; a null has length -1 and no value."""
+        if nulls in self._templates:
+            return self._templates[nulls]
         fields: list[tuple[str, str]] = [("#", ">i2")]
         for name, kind in self.columns.items():
             fields.append((f"#{name}", ">i4"))
@@ -64,6 +69,7 @@ class Layout:
         row["#"] = len(self.columns)
         for name in self.columns:
             row[f"#{name}"] = -1 if name in nulls else row.dtype[name].itemsize
+        self._templates[nulls] = row
         return row
 
 
@@ -74,6 +80,39 @@ def copy_rows(cursor: psycopg.Cursor[Any], layout: Layout, parts: Iterable[npt.N
         for part in parts:
             copy.write(part.view(np.uint8).data)
         copy.write(_TRAILER)
+
+
+def read_rows(connection: Connection, layout: Layout, query: sql.Composable) -> Iterator[npt.NDArray[Any]]:
+    """The rows of `query`, which selects the layout's columns in order, none of them null: arrays of `layout.dtype`,
+    big-endian, some thousands of rows each."""
+    rest = b""
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(sql.SQL("copy ({}) to stdout (format binary)").format(query)) as rows,
+    ):
+        started = False
+        parts: list[bytes] = []
+        size = 0
+        for data in rows:
+            part = bytes(data)
+            if not started:
+                part, started = part[len(_HEADER) :], True
+            parts.append(part)
+            size += len(part)
+            if size >= _PART_BYTES:
+                rest = b"".join([rest, *parts])
+                whole = len(rest) // layout.dtype.itemsize
+                yield np.frombuffer(rest, layout.dtype, whole)
+                rest, parts, size = rest[whole * layout.dtype.itemsize :], [], 0
+        rest = b"".join([rest, *parts])
+    whole = len(rest) // layout.dtype.itemsize
+    if whole:
+        yield np.frombuffer(rest, layout.dtype, whole)
+
+
+def native(rows: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
+    """A column of `read_rows` in this machine's byte order, contiguous."""
+    return rows[name].astype(rows.dtype[name].newbyteorder("="))
 
 
 def timestamptz(time_ms: Longs) -> tuple[Longs, npt.NDArray[np.bool_] | None]:

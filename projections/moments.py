@@ -6,9 +6,10 @@ The log's times are any int64 of milliseconds, since a broken clock's are kept t
 from __future__ import annotations
 
 import struct
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from psycopg import pq
+from psycopg import pq, sql
 from psycopg.abc import AdaptContext
 from psycopg.adapt import Buffer, Dumper, Loader
 
@@ -24,6 +25,7 @@ END_MS: Final = EPOCH_MS + 9_223_371_331_200_000
 INFINITY: Final = 2**63 - 1
 MINUS_INFINITY: Final = -(2**63)
 
+_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _TIMESTAMPTZ_OID: Final = 1184
 
 
@@ -48,6 +50,16 @@ class Moment(int):
         if self == MINUS_INFINITY:
             return FIRST_MS
         return END_MS - 1 if self == INFINITY else self // 1000 + EPOCH_MS
+
+    def literal(self) -> sql.Composable:
+        """The moment in SQL, exactly."""
+        if self in (INFINITY, MINUS_INFINITY):
+            return sql.SQL("timestamptz 'infinity'" if self > 0 else "timestamptz '-infinity'")
+        try:
+            return sql.SQL("timestamptz {}").format(sql.Literal(f"{_EPOCH + timedelta(microseconds=self)}"))
+        except OverflowError:
+            microseconds = sql.Literal(f"{int(self)} microseconds")
+            return sql.SQL("(timestamptz '2000-01-01 00:00:00+00' + interval {})").format(microseconds)
 
 
 def use_moments(context: AdaptContext) -> None:

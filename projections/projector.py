@@ -22,9 +22,7 @@ from infra.clock import Clock, Stopwatch, SystemClock
 from infra.errors import HomeUnusable, NotReady, TickledgerError, Unreachable
 from infra.kafka import (
     REQUEST_TIMEOUT_S,
-    Ends,
     check_topics,
-    ends,
     new_consumer,
     new_producer,
     split_batch,
@@ -32,11 +30,11 @@ from infra.kafka import (
 )
 from infra.notices import raise_alert
 from projections.batch import Batch
-from projections.book import SERVICE, TOPICS, Book
+from projections.book import SERVICE, Book
 from projections.database import address, explain
+from projections.extents import Extents, extents
 from projections.repairs import apply_repairs
 from projections.store import Store
-from schemas.catalogue import TOPICS as CATALOGUE
 from schemas.chains import Position
 from schemas.events import Alert, Repair
 from schemas.integrity import KeyRing
@@ -129,18 +127,14 @@ class Projector:
 
     def fold_to_end(self, store: Store, progress: Callable[[Progress], None] = lambda _: None) -> Progress:
         """As `run_to_end`, in a session that is there already."""
-        consumer = new_consumer(self._bootstrap)
-        try:
-            targets = {p: ends(consumer, *p) for p in _partitions()}
-        finally:
-            consumer.close()
+        targets = extents(self._bootstrap)
         self._project(store, targets, lambda: None, progress)
         return Progress(self._records, self._ticks, 0)
 
     def _project(
         self,
         store: Store,
-        targets: dict[tuple[str, int], Ends] | None,
+        targets: Extents | None,
         ready: Callable[[], None],
         progress: Callable[[Progress], None],
     ) -> None:
@@ -187,8 +181,7 @@ class Projector:
                 f"at {self._bootstrap} is cluster {cluster_id}: {way_out}"
             )
         assignment = []
-        for topic, partition in _partitions():
-            low, high = ends(consumer, topic, partition)
+        for (topic, partition), (low, high) in extents(self._bootstrap).items():
             mark = book.offsets.get((topic, partition), low)
             if not low <= mark <= high:
                 raise WrongLog(
@@ -229,11 +222,7 @@ class Projector:
         return str(explain(error, self._dsn)) if isinstance(error, psycopg.Error) else str(error)
 
 
-def _partitions() -> list[tuple[str, int]]:
-    return [(topic, partition) for topic in TOPICS for partition in range(CATALOGUE[topic].partitions)]
-
-
-def _left(book: Book, targets: dict[tuple[str, int], Ends]) -> int:
+def _left(book: Book, targets: Extents) -> int:
     """Records up to the targets that are not judged yet."""
     return sum(max(0, end.high - max(end.low, book.offsets.get(p, 0))) for p, end in targets.items())
 

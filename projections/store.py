@@ -38,14 +38,16 @@ class Fenced(TickledgerError):
 class Store:
     """A session that holds the fence. Any error leaves it useless: close it, open another, load the book again."""
 
-    def __init__(self, dsn: str, *, wait_s: float = FENCE_WAIT_S) -> None:
-        """Raises Fenced, WrongShape, or what `connect` raises."""
+    def __init__(self, dsn: str, *, fresh: bool = False, wait_s: float = FENCE_WAIT_S) -> None:
+        """`fresh` drops everything first. Raises Fenced, WrongShape, or what `connect` raises."""
         self.connection = connect(dsn, "tickledger projector")
         try:
             use_moments(self.connection)
             _fence(self.connection, dsn, wait_s)
             # What a crash of the server takes back is read again from the log: waiting for its disk buys nothing.
             self.connection.execute("set synchronous_commit = off")
+            if fresh:
+                migrate.drop(self.connection)
             migrate.migrate(self.connection)
             self._partitions = Partitions()
             self.listings = self._ids("listings")

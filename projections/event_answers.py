@@ -1,0 +1,82 @@
+"""Signals, alerts, sources and reference: few rows, through a server-side cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import polars as pl
+from psycopg import sql
+
+from projections.columns import COLUMNS
+from projections.database import Connection
+from projections.formats import TYPES
+from projections.moments import Moment
+from projections.question import Question
+
+_EVENTS: Final = {
+    "signals": (
+        "select operators.name || '/' || listings.name || '/' || out_seq as id, time, listings.name as listing, kind, "
+        "side, n, from_n, bid, ask, stop_distance, target_distance, trail_long, trail_short, breakeven_at, "
+        "valid_for_ms, max_hold_ms, on_opposite, cooldown_ms, strength, model, message, signals.ref_no "
+        "from tickledger.signals join tickledger.listings on listings.id = listing_id "
+        "join tickledger.operators on operators.id = operator_id",
+        "time",
+        ("time", "listings.name", "operators.ref_no", "out_seq"),
+        "listings.name = any({names})",
+    ),
+    "alerts": (
+        "select time, severity, code, subject, source, about_topic as topic, about_partition as partition, "
+        'about_offset as "offset", message, alert_id as id from tickledger.alerts',
+        "time",
+        ("time", "alert_id"),
+        "exists (select from unnest({names}) as name where subject = name or right(subject, length(name) + 1) "
+        "= '/' || name)",
+    ),
+    "sources": (
+        "select time, feed, kind, listing, from_n, to_n, from_time, to_time, server_offset_s, detail, event_id as id "
+        "from tickledger.sources",
+        "time",
+        ("time", "event_id"),
+        "(listing = any({names}) or listing = '' and feed = any(select split_part(name, '/', 1) "
+        "from unnest({names}) as name))",
+    ),
+    "reference": (
+        "select ref_no, kind, subject, effective_from, written, body::text as record from tickledger.reference",
+        "written",
+        ("ref_no",),
+        "(subject = any({names}) or kind = 'OperatorActivation' and (body -> 'listings' = '[]' "
+        "or body -> 'listings' ?| {names}))",
+    ),
+}
+_PAGE: Final = 10_000
+
+
+def events(connection: Connection, question: Question) -> Iterator[pl.DataFrame]:
+    select, time, order, of_listing = _EVENTS[question.what]
+    conditions = question.between(time)
+    if question.listings:
+        some = sql.Literal([listing.name for listing in question.listings]) + sql.SQL("::text[]")
+        conditions.append(sql.SQL(of_listing).format(names=some))
+    where = sql.SQL(" where ") + sql.SQL(" and ").join(conditions) if conditions else sql.SQL("")
+    backwards = " desc" if question.tail else ""
+    query = sql.SQL("{}{} order by {}").format(
+        sql.SQL(select),
+        where,
+        sql.SQL(", ".join(part + backwards for part in order)),
+    )
+    if question.limit is not None:
+        query += sql.SQL(" limit {}").format(sql.Literal(question.limit))
+    columns = COLUMNS[question.what]
+    schema = {column.name: TYPES[column.kind] for column in columns}
+    pages = []
+    with connection.transaction(), connection.cursor("answer", binary=True) as cursor:
+        cursor.execute(query)
+        while rows := cursor.fetchmany(_PAGE):
+            plain = [tuple(v.ms if isinstance(v, Moment) else v for v in row) for row in rows]
+            frame = pl.DataFrame(plain, schema=schema, orient="row")
+            if question.tail:
+                pages.append(frame.reverse())
+            else:
+                yield frame
+    yield from reversed(pages)
