@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Callable, MutableMapping
 from typing import Any, TextIO, cast
 
@@ -105,3 +106,34 @@ _STEPS: tuple[Callable[[Any, str, MutableMapping[str, Any]], MutableMapping[str,
     _cut_secrets,
     structlog.processors.format_exc_info,
 )
+
+
+class Calm(logging.Filter):
+    """Lets a library's line pass once in ``seconds``, however often it is said: a broker away says it by the hundred.
+
+    Lines are the same if their logger and message template are. The number held back is told with the next one.
+    """
+
+    def __init__(self, seconds: float = 10.0) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line passes."""
+        said = (record.name, str(record.msg))
+        at, held = self._said.get(said, (-self._seconds, 0))
+        now = time.monotonic()
+        if now - at < self._seconds:
+            self._said[said] = (at, held + 1)
+            return False
+        self._said[said] = (now, 0)
+        if held:
+            record.msg = f"{record.msg} (and {held} times more in between)"
+        return True
+
+
+def calm(seconds: float = 10.0) -> None:
+    """Holds back repeated lines of libraries in this process; call it after ``configure``."""
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(Calm(seconds))

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import hashlib
 import os
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import faust
@@ -190,6 +193,7 @@ def make_app(settings: Settings, bootstrap: str, worker: Callable[[], Worker], r
         topic_allow_declare=False,
         web_enabled=False,
         consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=_instance(settings),
         broker_session_timeout=settings.worker.session_timeout_s,
         broker_heartbeat_interval=min(1.0, settings.worker.session_timeout_s / 3),
         broker_commit_interval=0.5,
@@ -237,6 +241,12 @@ def make_app(settings: Settings, bootstrap: str, worker: Callable[[], Worker], r
     return app
 
 
+def _instance(settings: Settings) -> str:
+    """The same for each start of a home's worker: so the group takes it back at once, also after a kill."""
+    place = f"{socket.gethostname()} {settings.home.resolve()}"
+    return f"worker-{hashlib.sha256(place.encode()).hexdigest()[:16]}"
+
+
 async def _or_end(step: Any) -> None:
     """Runs one step; an error in it ends the process at once, before anything later is acknowledged."""
     try:
@@ -260,6 +270,7 @@ def main() -> int:
     """Runs the service until SIGTERM; returns the exit code."""
     settings = load_settings()
     log.configure("worker", settings.log.level)
+    log.calm()
     try:
         bootstrap = kafka_address(settings)
         keys = load_or_create(settings)
@@ -275,8 +286,15 @@ def main() -> int:
         announce(settings.home, "worker", ready=True)
 
     app = make_app(settings, bootstrap, worker, ready)
-    faust.Worker(app, loglevel="warning", redirect_stdouts=False, quiet=True).execute_from_commandline()
+    with Path(os.devnull).open("w") as nowhere:
+        # Its spinner and cursor codes go nowhere, and its logs through ours.
+        _Worker(app, redirect_stdouts=False, quiet=True, stdout=nowhere).execute_from_commandline()
     return 0
+
+
+class _Worker(faust.Worker):  # type: ignore[misc]
+    def _setup_logging(self) -> None:
+        self.spinner = None
 
 
 if __name__ == "__main__":
