@@ -36,8 +36,10 @@ class FileWriter:
         clock: Clock,
         meter: Meter,
     ) -> None:
-        self.broken: Counter[str] = Counter()
-        """Ticks judged broken, by reason."""
+        self.refused = 0
+        """Ticks judged broken."""
+        self.reasons: Counter[str] = Counter()
+        """The same by reason."""
         self._writer, self._judge, self._zone = writer, scan.judge, zone
         self._server_clock, self._ref_no = server_clock, ref_no
         self._clock, self._meter = clock, meter
@@ -60,7 +62,8 @@ class FileWriter:
             )
             gap = False
             for reasons, ticks in zip(*np.unique(quality[quality != 0], return_counts=True), strict=True):
-                self.broken.update(dict.fromkeys(names(int(reasons)), int(ticks)))
+                self.refused += int(ticks)
+                self.reasons.update(dict.fromkeys(names(int(reasons)), int(ticks)))
             self._meter.add(len(quality))
         self._before_ms = int(quotes.time_ms[-1])
         return first_n

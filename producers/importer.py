@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,12 +28,13 @@ from producers.listing_spec import DEFAULT_SERVER_CLOCK, spec_of, wanted_spec
 from producers.log_scan import LogScan, Place, rows_of
 from producers.progress import Meter, Progress, Stage
 from producers.source_events import availability, write_missing
-from producers.survey import FileFacts, QuoteFiles, survey, utc
+from producers.survey import QuoteFiles, Survey, survey
 from schemas.accept import Head, Verdict
 from schemas.events import ReferenceOpen, ReferenceRecord, SourceEvent
 from schemas.identity import Listing
 from schemas.integrity import KeyRing
 from schemas.ticks import TickBlock, TickSource
+from schemas.times import iso_ms
 
 Derived = Callable[[str, int], None]
 """Returns once all that derives from a listing's first n ticks is on the topics and in the database."""
@@ -76,8 +77,10 @@ class ImportResult:
     """Files behind a damaged one, not imported."""
     damage: BadFile | None = None
     """What ended the import early; all rows before it are on the log."""
-    broken: Counter[str] = field(default_factory=Counter)
-    """Of the new ticks, how many were judged broken, by reason; one can have several."""
+    refused: int = 0
+    """Of the new ticks, how many were judged broken: kept, and used by nothing."""
+    reasons: Counter[str] = field(default_factory=Counter)
+    """The same by reason; a tick can have several."""
     n: int = 0
     """Ticks on the log now."""
 
@@ -85,6 +88,27 @@ class ImportResult:
     def new(self) -> int:
         """Ticks written now."""
         return sum(file.new for file in self.files)
+
+
+class LookedAt(NamedTuple):
+    """The files of a request, looked at."""
+
+    request: ImportRequest
+    quotes: QuoteFiles
+    survey: Survey
+
+
+def look_at(request: ImportRequest, clock: Clock, progress: Callable[[Progress], None] = lambda _: None) -> LookedAt:
+    """Looks at the files of a request; needs no broker.
+
+    Raises BadFile (one that can't be read or placed in time), Refused (two that overlap), UnknownClock.
+    """
+    if request.server_clock is not None:
+        ServerClock(request.server_clock)
+    meter = Meter(progress)
+    meter.start(Stage.READING, None)
+    quotes = QuoteFiles(request.zone, clock.now_us())
+    return LookedAt(request, quotes, survey(request.files, quotes, meter.add))
 
 
 class Importer:
@@ -103,32 +127,32 @@ class Importer:
         self._progress, self._wait = progress, wait
 
     def run(self, request: ImportRequest) -> ImportResult:
+        """Looks at the files of a request and imports them: see `look_at` and `run_looked_at`."""
+        return self.run_looked_at(look_at(request, self._clock, self._progress))
+
+    def run_looked_at(self, found: LookedAt) -> ImportResult:
         """Imports what isn't on the log yet. A file that is damaged inside ends it early, and is in the result.
 
-        Raises BadFile (a file that can't be read or placed), Refused (older than the log, overlapping, a recorder's
-        feed), Fenced (another importer took the listing over), ChainStopped, Unreachable, UnknownClock.
+        Raises Refused (older than the log, a recorder's feed), Fenced (another importer took the listing over),
+        BadFile (a file was changed meanwhile), ChainStopped, Unreachable.
         """
-        if request.server_clock is not None:
-            ServerClock(request.server_clock)
-        return _Import(self._bootstrap, self._keys, self._clock, self._progress, request).run(self._wait)
+        result = _Import(self._bootstrap, self._keys, self._clock, Meter(self._progress), found).run()
+        if self._wait is not None and result.n:
+            self._wait(result.listing, result.n)
+        return result
 
 
 class _Import:
     """One run."""
 
-    def __init__(
-        self, bootstrap: str, keys: KeyRing, clock: Clock, progress: Callable[[Progress], None], request: ImportRequest
-    ) -> None:
-        self._bootstrap, self._keys, self._clock = bootstrap, keys, clock
-        self._request, self._listing = request, str(request.listing)
-        self._meter = Meter(progress)
-        self._quotes = QuoteFiles(request.zone, clock.now_us())
-        self._files: list[FileFacts] = []
-        self._result = ImportResult(listing=self._listing)
+    def __init__(self, bootstrap: str, keys: KeyRing, clock: Clock, meter: Meter, found: LookedAt) -> None:
+        self._bootstrap, self._keys, self._clock, self._meter = bootstrap, keys, clock, meter
+        self._request, self._quotes, self._files = found.request, found.quotes, list(found.survey.files)
+        self._listing = str(found.request.listing)
+        self._result = ImportResult(listing=self._listing, twins=found.survey.twins)
 
-    def run(self, wait: Derived | None) -> ImportResult:
-        self._meter.start(Stage.READING, None)
-        self._survey()
+    def run(self) -> ImportResult:
+        self._end_at_damage()
         self._meter.start(Stage.COMPARING, None)
         scan, standing = self._scan()
         missing = self._missing(scan)
@@ -140,19 +164,16 @@ class _Import:
             self._note(scan.places())
             self._result.n = scan.n
         write_missing(self._bootstrap, self._request.listing.feed, self._events(server_clock))
-        if wait is not None and self._result.n:
-            self._meter.start(Stage.WAITING, None)
-            wait(self._listing, self._result.n)
         return self._result
 
-    def _survey(self) -> None:
-        """Looks at the files. Those behind a damaged one are left out: its rest can then still be put before them."""
-        self._files, self._result.twins = survey(self._request.files, self._quotes, self._meter.add)
-        damaged = next((i for i, facts in enumerate(self._files) if facts.damage is not None), None)
-        if damaged is not None:
-            self._result.damage = self._files[damaged].damage
-            self._result.left_out = [facts.path for facts in self._files[damaged + 1 :]]
-            del self._files[damaged + 1 :]
+    def _end_at_damage(self) -> None:
+        """Files behind a damaged one are left out: its rest can then still be put before them."""
+        for i, facts in enumerate(self._files):
+            if facts.damage is not None:
+                self._result.damage = facts.damage
+                self._result.left_out = [later.path for later in self._files[i + 1 :]]
+                del self._files[i + 1 :]
+                return
 
     def _scan(self) -> tuple[LogScan, Standing]:
         """The pass over the log. It opens nothing, since nothing is written if all is there already."""
@@ -188,8 +209,8 @@ class _Import:
         for facts, place in zip(self._files, scan.places(), strict=True):
             if facts.ticks and not place.rows and not missing and facts.starts_ms < end_ms:
                 raise Refused(
-                    f"{facts.path}: starts at {utc(facts.starts_ms)}, before the log of {self._listing} ends at "
-                    f"{utc(end_ms)}, and isn't on it: a log only grows at its end. Import it under another name "
+                    f"{facts.path}: starts at {iso_ms(facts.starts_ms)}, before the log of {self._listing} ends at "
+                    f"{iso_ms(end_ms)}, and isn't on it: a log only grows at its end. Import it under another name "
                     "(--feed NAME), with all files of that feed at once or one after the other in the order of time"
                 )
             missing += facts.ticks - place.rows
@@ -236,7 +257,7 @@ class _Import:
             except Fenced as error:
                 raise Fenced(f"{error}; run the import again: it goes on where the log ends") from error
             writer.anchor()
-            self._result.broken = files.broken
+            self._result.refused, self._result.reasons = files.refused, files.reasons
             self._result.n = writer.written.n
 
     def _note(self, places: list[Place]) -> None:

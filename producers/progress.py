@@ -22,8 +22,6 @@ class Stage(StrEnum):
     """The log is read beside the files."""
     WRITING = "writing"
     """Ticks are put onto the log."""
-    WAITING = "waiting"
-    """What derives from them is being made."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import date, tzinfo
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +11,7 @@ from typing import NamedTuple
 from infra.errors import BadFile, Refused
 from producers.lean import QuoteFile, read_quotes
 from producers.listing_spec import digits_of
+from schemas.times import iso_ms
 
 
 class FileFacts(NamedTuple):
@@ -71,16 +72,10 @@ def survey(paths: Sequence[Path], files: QuoteFiles, seen: Callable[[int], None]
     for one, other in pairwise(facts for facts in ordered if facts.ticks):
         if other.starts_ms < one.ends_ms:
             raise Refused(
-                f"{one.path} and {other.path} overlap: the one goes on until {utc(one.ends_ms)}, the other starts at "
-                f"{utc(other.starts_ms)}; import one of them, or each into a feed of its own (--feed NAME)"
+                f"{one.path} and {other.path} overlap: the one goes on until {iso_ms(one.ends_ms)}, the other starts "
+                f"at {iso_ms(other.starts_ms)}; import one of them, or each into a feed of its own (--feed NAME)"
             )
     return Survey(ordered, twins)
-
-
-def utc(time_ms: int) -> str:
-    """A time for people: ISO 8601, UTC, with milliseconds."""
-    at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=time_ms)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _facts(quotes: QuoteFile) -> FileFacts:

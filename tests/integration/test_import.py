@@ -57,7 +57,7 @@ def test_the_sample_day_is_on_the_log_whole_and_judged(market: Market) -> None:
         assert judge.recheck(block).tolist() == block.quality.tolist()
         assert block.watermark_ms == judge.watermark_ms
     crossed = sum(int((block.quality & Quality.CROSSED != 0).sum()) for block in blocks)
-    assert result.broken["crossed"] == crossed > 0
+    assert result.reasons["crossed"] == crossed > 0
 
 
 def test_the_listing_gets_a_spec_first_and_an_event_last(market: Market) -> None:
@@ -159,7 +159,8 @@ def test_broken_prices_and_times_are_kept_and_marked(market: Market) -> None:
     assert market.column("quality") == [0, 1, 5, 2, 2, 4, 8, 24, 0]
     assert math.isnan(market.column("bid")[1])
     assert market.column("time_ms")[-1] % 86_400_000 == 1006
-    assert result.broken == {
+    assert result.refused == 7
+    assert result.reasons == {
         "not_finite": 2, "crossed": 2, "non_positive": 2, "backwards": 2, "repeated": 1,
     }  # fmt: skip
     assert market.do_import(market.file(TUESDAY, text + "1006.9,1.1,1.2\n")).new == 0
@@ -269,7 +270,7 @@ def test_progress_is_told_and_what_derives_is_waited_for(market: Market) -> None
     path = market.file(TUESDAY, rows(9000))
     market.do_import(path, progress=reports.append, wait=lambda listing, n: waited.append((listing, n)))
     stages = list(dict.fromkeys(report.stage for report in reports))
-    assert stages == [Stage.READING, Stage.COMPARING, Stage.WRITING, Stage.WAITING]
+    assert stages == [Stage.READING, Stage.COMPARING, Stage.WRITING]
     done = [report for report in reports if report.stage is Stage.WRITING][-1]
     assert (done.ticks, done.total, done.left_s) == (9000, 9000, 0)
     assert waited == [(str(market.listing), 9000)]

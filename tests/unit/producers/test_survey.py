@@ -15,7 +15,7 @@ from producers.file_writer import columns_of, misses_a_day, pieces
 from producers.lean import QuoteFile
 from producers.progress import Meter, Progress, Stage
 from producers.source_events import availability
-from producers.survey import QuoteFiles, Survey, survey, utc
+from producers.survey import QuoteFiles, Survey, survey
 from schemas.identity import Listing
 
 NOW_US = 1_790_000_000_000_000
@@ -144,8 +144,8 @@ def test_progress_has_rate_and_time_left() -> None:
     assert reports[0].left_s is None
     assert (reports[-1].stage, reports[-1].ticks, reports[-1].total, reports[-1].left_s) == ("writing", 100, 100, 0)
     assert reports[-1].rate > 0
-    meter.start(Stage.WAITING, None)
-    assert (reports[-1].stage, reports[-1].left_s) == (Stage.WAITING, None)
+    meter.start(Stage.READING, None)
+    assert (reports[-1].stage, reports[-1].left_s) == (Stage.READING, None)
 
 
 def test_an_event_is_named_by_what_it_says() -> None:
@@ -154,7 +154,3 @@ def test_an_event_is_named_by_what_it_says() -> None:
     )
     assert event.event_id == "availability/oanda/EURUSD/3-9"
     assert event.feed == "oanda"
-
-
-def test_a_time_for_people() -> None:
-    assert utc(1_399_334_400_158) == "2014-05-06T00:00:00.158Z"
