@@ -123,12 +123,11 @@ class Berserker:
         if len(quality) > self._ticks:
             self._grow(len(quality))
         count = fold_berserker(time_ms, bid, ask, quality, first_n, gap, 10.0**digits, self._rule, state, self._out)
-        return self._rows[:count].copy() if count else _NO_SIGNALS
+        return np.frombuffer(self._out[:count].tobytes(), SIGNAL_DTYPE) if count else _NO_SIGNALS
 
     def _grow(self, ticks: int) -> None:
         self._ticks = ticks
         self._out: npt.NDArray[np.int64] = np.zeros((ticks, SIGNAL_WORDS), np.int64)
-        self._rows: Signals = self._out.view(SIGNAL_DTYPE)[:, 0]
 
 
 _NO_SIGNALS: Final[Signals] = np.empty(0, SIGNAL_DTYPE)

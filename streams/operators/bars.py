@@ -66,7 +66,8 @@ class Bars:
         count = fold_bars(
             time_ms, bid, ask, volume, quality, first_n, offset_s, gap, watermark_ms, digits, state.words, self._out
         )
-        return self._rows[:count].copy() if count else _NO_BARS
+        # From bytes: a copy of structured rows takes ten times as long.
+        return np.frombuffer(self._out[:count].tobytes(), BAR_DTYPE) if count else _NO_BARS
 
     def dump(self, state: BarState) -> bytes:
         return b"".join((_FORM, state.words.astype("<i8").tobytes(), state.listing.encode()))
@@ -117,4 +118,3 @@ class Bars:
         """Room for all that a segment of `ticks` can close."""
         self._ticks = ticks
         self._out: npt.NDArray[np.int64] = np.empty((LONGEST * (ticks + 1), BAR_WORDS), np.int64)
-        self._rows: Outputs = self._out.view(BAR_DTYPE)[:, 0]
