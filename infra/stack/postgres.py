@@ -189,7 +189,7 @@ class Server:
             pid = int(pid_file.read_text().split("\n", 1)[0])
         except (FileNotFoundError, ValueError):
             return len(left)
-        if Identity.of(pid) is not None:
+        if Path(f"/proc/{pid}").exists():  # another program's, or a dead one that nobody has reaped yet
             pid_file.unlink(missing_ok=True)
         return len(left)
 

@@ -62,7 +62,9 @@ class Keeper:
 
     def ready(self, timeout_s: float = 90) -> Self:
         wait(lambda: self.said("ready") is not None or self.process.poll() is not None, timeout_s)
-        assert self.said("ready") is not None, self.lines
+        if self.process.poll() is not None:
+            self._reader.join()
+        assert self.said("ready") is not None, (self.process.poll(), self.lines)
         return self
 
     def end(self, timeout_s: float = 60) -> int:
