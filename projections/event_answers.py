@@ -45,8 +45,8 @@ _EVENTS: Final = {
         "select ref_no, kind, subject, effective_from, written, body::text as record from tickledger.reference",
         "written",
         ("ref_no",),
-        "(subject = any({names}) or kind = 'OperatorActivation' and (body -> 'listings' = '[]' "
-        "or body -> 'listings' ?| {names}))",
+        "(subject = any({names}) or kind = 'OperatorActivation' and (body::jsonb -> 'listings' = '[]' "
+        "or body::jsonb -> 'listings' ?| {names}))",
     ),
 }
 _PAGE: Final = 10_000

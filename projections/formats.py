@@ -29,15 +29,18 @@ TYPES: Final[dict[str, type[pl.DataType]]] = {
 """Types of the columns of a frame: a time is UTC epoch in milliseconds."""
 
 _ISO: Final = "%Y-%m-%dT%H:%M:%S%.3fZ"
+_WIDEST: Final = 100
 _LOWEST: Final = "-292275055-05-16T16:47:04.192Z"
 
 
 def write_csv(frames: Iterable[pl.DataFrame], columns: Sequence[Column], out: BinaryIO) -> None:
-    """A header and a line a row: floats in shortest round-trip form, empty where there is no value, NaN and inf."""
+    """A header and a line a row: floats in shortest round-trip form (NaN and inf too), nothing where there is no value
+    and for an empty text."""
     out.write(",".join(column.name for column in columns).encode() + b"\n")
+    texts = [pl.col(c.name).replace("", None) for c in columns if c.kind == "text"]
     for frame in frames:
         text = BytesIO()
-        _in_text(frame, columns).write_csv(text, include_header=False)
+        _in_text(frame, columns).with_columns(texts).write_csv(text, include_header=False)
         out.write(text.getbuffer())
 
 
@@ -77,7 +80,7 @@ def write_parquet(frames: Iterable[pl.DataFrame], columns: Sequence[Column], pat
 
 
 def write_table(frames: Iterable[pl.DataFrame], columns: Sequence[Column], out: BinaryIO) -> None:
-    """Columns side by side for people, numbers to the right; all rows are held, so ask for few."""
+    """Columns side by side for people, numbers to the right, long texts cut; all rows are held, so ask for few."""
     rows = [tuple(_cell(v) for v in row) for frame in frames for row in _in_text(frame, columns).iter_rows()]
     widths = [max(len(c.name), *(len(row[i]) for row in rows)) if rows else len(c.name) for i, c in enumerate(columns)]
     right = [column.kind in ("int", "float") for column in columns]
@@ -125,8 +128,9 @@ def _unpacked(row: tuple[Any, ...], columns: Sequence[Column]) -> dict[str, Any]
 
 
 def _cell(value: Any) -> str:
-    """A value in one line."""
+    """A value in one short line."""
     if value is None:
         return ""
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return text.replace("\n", " ").replace("\r", " ")
+    text = " ".join(str(value).split())
+    text = text.lower() if isinstance(value, bool) else text
+    return text if len(text) <= _WIDEST else text[: _WIDEST - 1] + "…"

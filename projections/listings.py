@@ -53,15 +53,15 @@ def _nearest(symbol: str, names: list[str]) -> str:
     """What is there that looks or sounds like it."""
     if not names:
         return "the database has none yet; bring files in with tickledger import"
-    by_part: dict[str, list[str]] = {}
+    by_symbol: dict[str, list[str]] = {}
     for name in names:
-        for part in {name, name.partition("/")[2]}:
-            by_part.setdefault(part.casefold(), []).append(name)
-    asked = symbol.casefold()
-    near = difflib.get_close_matches(asked, by_part, n=_NEAR, cutoff=0.6)
-    near += difflib.get_close_matches(asked.rpartition("/")[2], by_part, n=_NEAR, cutoff=0.6)
-    near += [part for part in by_part if asked.rpartition("/")[2] in part]
-    found = list(dict.fromkeys(name for part in near for name in by_part[part]))[:_NEAR]
+        by_symbol.setdefault(name.partition("/")[2].casefold(), []).append(name)
+    asked = symbol.rpartition("/")[2].casefold()
+    near = [known for known in by_symbol if asked in known]
+    near += difflib.get_close_matches(asked, by_symbol, n=_NEAR, cutoff=0.6)
+    found = list(dict.fromkeys(name for known in near for name in by_symbol[known]))
+    found += [name for name in difflib.get_close_matches(symbol, names, n=_NEAR, cutoff=0.8) if name not in found]
+    found = found[:_NEAR]
     if found:
         return f"near it: {', '.join(found)}"
     shown = ", ".join(names[:_NEAR]) + (f" and {len(names) - _NEAR} more" if len(names) > _NEAR else "")

@@ -221,7 +221,7 @@ def reference_row(record: Numbered, position: Position) -> tuple[Any, ...]:
         record.seq,
         position.offset,
         record.mac,
-        json.dumps(_plain(dataclasses.asdict(record)), sort_keys=True, ensure_ascii=False),
+        json.dumps(_plain(dataclasses.asdict(record)), ensure_ascii=False),
     )
     return tuple(map(_text, row))
 

@@ -22,7 +22,6 @@ from projections import audit as audit_walk
 from projections import formats, migrate
 from projections.columns import COLUMNS, describe
 from projections.database import Connection, connect, explain
-from projections.derived import wait_until_projected
 from projections.formats import Format
 from projections.listings import Known, known_listings, resolve
 from projections.moments import use_moments
@@ -235,6 +234,8 @@ def _session(settings: Settings) -> Iterator[Connection]:
     with running_stack(settings, frozenset(ALL)) as running:
         dsn = running.postgres_dsn
         if "projector" in running.started:
+            from projections.derived import wait_until_projected
+
             wait_until_projected(running.kafka, dsn, running.check)
         with connect(dsn, "tickledger query") as connection:
             use_moments(connection)

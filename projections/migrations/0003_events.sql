@@ -70,7 +70,7 @@ create table tickledger.reference (
     seq            bigint      not null,
     log_offset     bigint      not null,
     mac            bytea       not null,
-    body           jsonb       not null
+    body           json        not null
 );
 comment on table tickledger.reference is 'What was configured, and from when: the numbered records of the topic reference.';
 comment on column tickledger.reference.ref_no is 'Its number, dense from 1: blocks name the last one their writer had read.';
