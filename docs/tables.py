@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Sequence
 from importlib import resources
@@ -155,7 +156,10 @@ def commands() -> str:
     """The command line, as the program itself describes it."""
     from api.cli import make_app
 
-    return make_app().generate_docs(output_format="markdown", heading_level=2)
+    text: str = make_app().generate_docs(output_format="markdown", heading_level=2)
+    text = re.sub(r"## Table of Contents\n.*?(?=\*\*Commands\*\*)", "", text, flags=re.DOTALL)
+    # What a help text has in two columns is a list here.
+    return re.sub(r"^([a-z_]+) {2,}(\S.*)$", r"* `\1`: \2", text, flags=re.MULTILINE)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
