@@ -162,6 +162,7 @@ class Projector:
                     age.restart()
             if batch.records:
                 self._write(store, book, batch)
+                progress(Progress(self._records, self._ticks, _left(book, targets or {})))
         finally:
             consumer.close()
 
