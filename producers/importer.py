@@ -28,7 +28,7 @@ from producers.listing_spec import DEFAULT_SERVER_CLOCK, spec_of, wanted_spec
 from producers.log_scan import LogScan, Place, rows_of
 from producers.progress import Meter, Progress, Stage
 from producers.source_events import availability, write_missing
-from producers.survey import QuoteFiles, Survey, survey
+from producers.survey import QuoteFiles, Survey, printable, survey
 from schemas.accept import Head, Verdict
 from schemas.events import ReferenceOpen, ReferenceRecord, SourceEvent
 from schemas.identity import Listing
@@ -277,7 +277,7 @@ class _Import:
                 to_ms=facts.ends_ms + 1,
                 server_offset_s=int(server_clock.offsets_s(np.array([facts.starts_ms]))[0]),
                 time_us=self._clock.now_us(),
-                detail=f"{facts.path.name}, {facts.ticks} ticks, sha256 {facts.sha256}",
+                detail=f"{printable(facts.path.name)}, {facts.ticks} ticks, sha256 {facts.sha256}",
             )
             for facts, file in zip(self._files, self._result.files, strict=True)
             if file.ticks

@@ -78,6 +78,11 @@ def survey(paths: Sequence[Path], files: QuoteFiles, seen: Callable[[int], None]
     return Survey(ordered, twins)
 
 
+def printable(name: str) -> str:
+    """A file's name as text: bytes that are none in its encoding are written out."""
+    return name.encode(errors="backslashreplace").decode()
+
+
 def _facts(quotes: QuoteFile) -> FileFacts:
     return FileFacts(
         path=quotes.path,

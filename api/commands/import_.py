@@ -19,6 +19,7 @@ from producers.clocks import parse_zone
 from producers.importer import Derived, Importer, ImportRequest, ImportResult, look_at
 from producers.listing_spec import read_spec
 from producers.progress import Progress
+from producers.survey import printable
 from schemas.identity import InvalidName, Listing, check_feed, check_symbol
 from schemas.integrity import KeyRing
 
@@ -99,7 +100,7 @@ def _listing(feed: str, symbol: str) -> Listing:
 
 
 def _text(result: ImportResult) -> str:
-    lines = [f"{path}: the same ticks as another file, taken once" for path in result.twins]
+    lines = [f"{printable(str(path))}: the same ticks as another file, taken once" for path in result.twins]
     if result.new:
         refused = ", ".join(f"{name} {count:,}" for name, count in sorted(result.reasons.items()))
         lines.append(

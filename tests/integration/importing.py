@@ -22,7 +22,7 @@ from schemas.catalogue import partition_of
 from schemas.events import ListingSpec, SourceEvent
 from schemas.identity import Listing
 from schemas.integrity import KeyRing
-from schemas.registry import decode
+from schemas.registry import UnreadableRecord, decode
 from schemas.ticks import BlockKind, TickBlock
 from tests.conftest import TestStack
 
@@ -95,12 +95,19 @@ class Market:
         """What `sources` says of its feed."""
         partition = partition_of("sources", self.listing.feed)
         values = [m.value() or b"" for batch in read_range(self.kafka, "sources", partition) for m in batch]
-        events = [decode(value) for value in values]
-        return [e for e in events if isinstance(e, SourceEvent) and e.feed == self.listing.feed]
+        return [event for value in values for event in _event(value) if event.feed == self.listing.feed]
 
     def spec(self) -> ListingSpec | None:
         """What holds for it on `reference`."""
         return spec_of(str(self.listing), read_reference(self.kafka, self.keys)[0])
+
+
+def _event(value: bytes) -> list[SourceEvent]:
+    try:
+        event = decode(value)
+    except UnreadableRecord:
+        return []
+    return [event] if isinstance(event, SourceEvent) else []
 
 
 def contents(blocks: list[TickBlock]) -> list[tuple[Any, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -19,9 +20,8 @@ from producers.judge import Judge
 from producers.progress import Progress, Stage
 from producers.sample import SAMPLE_DAY
 from schemas.catalogue import partition_of
-from schemas.identity import Listing
 from schemas.quality import Quality
-from schemas.ticks import BlockKind, TickSource, open_block, seal_block
+from schemas.ticks import TickSource, seal_block
 from tests.conftest import TestStack
 from tests.integration.importing import NOW_US, Market, contents
 
@@ -288,10 +288,15 @@ def test_an_event_that_a_killed_import_left_out_is_written_by_the_next(market: M
     assert [event.to_n for event in market.events()] == [10]
 
 
-def test_events_of_other_kinds_on_the_partition_are_passed_over(market: Market) -> None:
-    producer, partition = new_producer(market.kafka), partition_of("sources", market.listing.feed)
-    send_and_wait(producer, "sources", partition, market.listing.feed, b"not a record")
-    opening = open_block("a/B", 1, bytes(8), TickSource.IMPORT, 0, market.keys.current)
-    assert opening.kind == BlockKind.OPEN
+def test_a_file_name_that_is_no_text(market: Market) -> None:
+    path = market.folder / os.fsdecode(b"20140506_\xff.csv")
+    path.write_text(rows(2))
+    assert market.do_import(path).new == 2
+    assert market.events()[0].detail.startswith("20140506_\\udcff.csv, 2 ticks")
+
+
+def test_what_is_no_event_on_sources_is_passed_over(market: Market) -> None:
+    partition = partition_of("sources", market.listing.feed)
+    send_and_wait(new_producer(market.kafka), "sources", partition, market.listing.feed, b"not a record")
     market.do_import(market.file(TUESDAY, rows(1)))
-    assert Listing(market.listing.feed, "EURUSD") == market.listing
+    assert [event.to_n for event in market.events()] == [1]

@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from api.bench import import_ as bench
 from api.cli import main
 from api.commands.import_ import _report
 from api.progress_line import ProgressLine
@@ -143,6 +144,18 @@ def test_ticks_that_are_too_old_are_refused(
     assert said.out == ""
     assert "before the log of import/OLD ends at 2014-05-06T00:00:01.002Z" in said.err
     assert "--feed NAME" in said.err
+
+
+@pytest.mark.stack
+def test_its_benchmark_measures_what_is_equal(services: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "DAYS", ("20140506", "20140507"))
+    monkeypatch.setattr(bench, "load_settings", lambda home: load_settings(home=services.home))
+    report = bench.run()
+    assert report.equal
+    assert [result.id for result in report.results] == ["import.parse.ticks_per_s", "import.rows.ticks_per_s"]
+    assert all(result.value > 0 for result in report.results)
+    assert "where the" in report.notes[-1]
+    assert "onto the log" in report.notes[-1]
 
 
 def test_progress_is_one_line_on_a_terminal(
