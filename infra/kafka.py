@@ -123,7 +123,10 @@ def send_and_wait(producer: Producer, topic: str, partition: int, key: str | Non
         report.append((error, message.offset() or 0))
 
     key_bytes = None if key is None else key.encode()
-    producer.produce(topic, key=key_bytes, value=value, partition=partition, on_delivery=delivered)
+    try:
+        producer.produce(topic, key=key_bytes, value=value, partition=partition, on_delivery=delivered)
+    except KafkaException as error:
+        raise DeliveryFailed(f"a record on {topic} can't be sent: {error.args[0].str()}") from error
     waited_from = time.monotonic()
     while not report:
         producer.poll(0.1)
