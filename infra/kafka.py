@@ -132,9 +132,9 @@ def send_and_wait(producer: Producer, topic: str, partition: int, key: str | Non
         producer.poll(0.1)
         if time.monotonic() - waited_from > STALLED_S:
             raise Unreachable(f"the broker didn't acknowledge a record on {topic} within {STALLED_S:.0f} s")
-    error, offset = report[0]
-    if error is not None:
-        raise DeliveryFailed(f"the broker refused a record on {topic}: {error}")
+    problem, offset = report[0]
+    if problem is not None:
+        raise DeliveryFailed(f"the broker refused a record on {topic}: {problem}")
     return offset
 
 
