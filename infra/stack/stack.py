@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -100,6 +101,17 @@ def check_external(settings: Settings, services: Collection[str], patience_s: fl
             ) from None
 
 
+def _one_at_a_time(progress: Progress) -> Progress:
+    """Broker and database start in two threads; who prints their lines needn't know."""
+    lock = threading.Lock()
+
+    def locked(line: str) -> None:
+        with lock:
+            progress(line)
+
+    return locked
+
+
 class _Session:
     """One use of a home by this process."""
 
@@ -115,7 +127,7 @@ class _Session:
         local = services - external(settings)
         self._order = [name for name in (POSTGRES, KAFKA, *(p.name for p in self._programs)) if name in local]
         self._services = services
-        self._progress = progress
+        self._progress = _one_at_a_time(progress)
 
     @contextmanager
     def running(self, *, exclusive: bool, on_start: Callable[[Running], None] | None) -> Iterator[Running]:
