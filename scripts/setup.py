@@ -154,6 +154,7 @@ def compile_kernels() -> None:
     if recorded().get("kernels") != digest.hexdigest():
         say("set-up: compiling the kernels (about 15 s, once)")
         run_module("streams.operators.warm")
+        run_module("producers.warm")
         record(kernels=digest.hexdigest())
 
 

@@ -1,0 +1,20 @@
+"""Compiles the kernels of judge and importer into numba's cache: `python -m producers.warm`, at set-up."""
+
+from __future__ import annotations
+
+from producers.judge import Judge
+from producers.log_scan import LogScan, rows_of
+from schemas.integrity import ZERO_MAC
+from schemas.ticks import BlockKind, TickSource, decode_block, encode_block, open_block
+
+
+def warm() -> None:
+    """Calls each kernel once, with a block as it comes from the topic."""
+    empty = open_block("warm/UP", 1, bytes(8), TickSource.IMPORT, 0, "")._replace(kind=BlockKind.DATA, mac=ZERO_MAC)
+    block = decode_block(encode_block(empty))
+    LogScan([1], lambda _: rows_of(block)).feed(block)
+    Judge().recheck(block)
+
+
+if __name__ == "__main__":
+    warm()
