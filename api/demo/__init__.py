@@ -1,0 +1,1 @@
+"""The demo: a recorded day through the whole stack, and what each stage has of it."""
