@@ -17,6 +17,12 @@ from schemas.catalogue import TOPICS, Topic
 REQUEST_TIMEOUT_S = 15.0
 """How long a request to the broker may take before it counts as unreachable."""
 
+LINGER_MS = 5
+"""How long a producer waits for more to put into a batch."""
+
+COMPRESSION, COMPRESSION_LEVEL = "zstd", 3
+"""How producers compress batches."""
+
 STALLED_S = 60.0
 """How long a writer waits for its own records before it says that the broker doesn't answer."""
 
@@ -47,10 +53,10 @@ def new_producer(bootstrap: str, **more: Any) -> Producer:
             "enable.idempotence": True,
             "acks": "all",
             "message.timeout.ms": 0,
-            "linger.ms": 5,
+            "linger.ms": LINGER_MS,
             "batch.size": 900_000,
-            "compression.type": "zstd",
-            "compression.level": 3,
+            "compression.type": COMPRESSION,
+            "compression.level": COMPRESSION_LEVEL,
             "queue.buffering.max.messages": 100_000,
             "queue.buffering.max.kbytes": 65_536,
             "socket.keepalive.enable": True,
