@@ -80,7 +80,7 @@ class JavaSettings(Section):
     )
     maven_repository: str = Field(
         default="https://repo.maven.apache.org/maven2",
-        pattern=r"^(https?|file)://\S+$",
+        pattern=r"^https?://\S+$",
         description="Maven repository, or a mirror of it, for Kafka's jars; each is checked against its SHA-256",
     )
 
