@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 import psycopg
 from confluent_kafka import Message, TopicPartition
 
 from infra.clock import Stopwatch
-from infra.errors import NotReady
+from infra.errors import NotReady, Unreachable
 from infra.kafka import new_consumer, split_batch
 from infra.reference_log import read_reference
-from projections.database import Connection, connect, explain
+from projections.database import Connection, connect
 from projections.extents import extents
 from schemas.catalogue import partition_of
 from schemas.events import OperatorActivation, ReferenceRecord, Snapshot
@@ -44,30 +44,27 @@ def wait_until_derived(
     chain stands still or nothing moves any more.
     """
     stall = _Stall(stalled_s)
-    try:
-        with connect(dsn, "tickledger wait") as connection, _Snapshots(bootstrap, keys, listing) as snapshots:
-            while True:
-                projected, ref_no, stopped = _head(connection, listing)
-                folds = snapshots.poll(ref_no)
-                done = min(n, projected, *(fold.n for fold in folds.values()))
-                progress(done)
-                lacking = _lacking(connection, listing, folds) if done == n else []
-                if done == n and not lacking:
-                    return
-                if stopped and projected < n:
-                    raise NotReady(
-                        f"the chain of {listing} stands still at n {projected}: {stopped}; see tickledger verify"
-                    )
-                behind = sorted(operator for operator, fold in folds.items() if fold.n < n)
-                stall.look(
-                    (projected, folds, tuple(lacking)),
-                    f"{projected} of {n} ticks of {listing} are in the database"
-                    + (f", not folded that far by {', '.join(behind)}" if behind else "")
-                    + (f", outputs are missing of {', '.join(lacking)}" if lacking else ""),
+    with _Database(dsn) as database, _Snapshots(bootstrap, keys, listing) as snapshots:
+        while True:
+            projected, ref_no, stopped = _head(database, listing)
+            folds = snapshots.poll(ref_no)
+            done = min(n, projected, *(fold.n for fold in folds.values()))
+            progress(done)
+            lacking = _lacking(database, listing, folds) if done == n else []
+            if done == n and not lacking:
+                return
+            if stopped and projected < n:
+                raise NotReady(
+                    f"the chain of {listing} stands still at n {projected}: {stopped}; see tickledger verify"
                 )
-                check()
-    except psycopg.Error as error:
-        raise explain(error, dsn) from error
+            behind = sorted(operator for operator, fold in folds.items() if fold.n < n)
+            stall.look(
+                (projected, folds, tuple(lacking)),
+                f"{projected} of {n} ticks of {listing} are in the database"
+                + (f", not folded that far by {', '.join(behind)}" if behind else "")
+                + (f", outputs are missing of {', '.join(lacking)}" if lacking else ""),
+            )
+            check()
 
 
 def wait_until_projected(
@@ -76,18 +73,39 @@ def wait_until_projected(
     """Returns once all that is on the log now is in the database. Raises NotReady when nothing moves any more."""
     wanted = {p: end.high for p, end in extents(bootstrap).items() if end.high > end.low}
     stall = _Stall(stalled_s)
-    try:
-        with connect(dsn, "tickledger wait") as connection:
-            while True:
-                marks = _marks(connection)
-                left = sum(max(0, high - marks.get(p, 0)) for p, high in wanted.items())
-                if not left:
-                    return
-                stall.look(left, f"{left} records of the log are not in the database yet")
-                check()
-                time.sleep(_POLL_S)
-    except psycopg.Error as error:
-        raise explain(error, dsn) from error
+    with _Database(dsn) as database:
+        while True:
+            marks = {(topic, partition): offset for topic, partition, offset in database.rows(_MARKS)}
+            left = sum(max(0, high - marks.get(p, 0)) for p, high in wanted.items())
+            if not left:
+                return
+            stall.look(left, f"{left} records of the log are not in the database yet")
+            check()
+            time.sleep(_POLL_S)
+
+
+class _Database:
+    """Asks a database that may be set up, or come back, only later: until then it has no rows."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    def rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Raises PasswordRefused."""
+        try:
+            if self._connection is None or self._connection.closed:
+                self._connection = connect(self._dsn, "tickledger wait")
+            return self._connection.execute(query.encode(), parameters).fetchall()
+        except (psycopg.errors.UndefinedTable, psycopg.OperationalError, NotReady, Unreachable):
+            return []
 
 
 class _Stall:
@@ -170,25 +188,21 @@ def _snapshot(message: Message, keys: KeyRing) -> Snapshot | None:
     return record if isinstance(record, Snapshot) and keys.holds("snapshots", record.key_id, value) else None
 
 
-def _head(connection: Connection, listing: str) -> tuple[int, int, str]:
+def _head(database: _Database, listing: str) -> tuple[int, int, str]:
     """(n, ref_no, why it is stopped) of a listing's chain as projected."""
-    row = connection.execute(
-        "select n, ref_no, stopped_why from tickledger.heads where topic = 'ticks' and chain = %s", (listing,)
-    ).fetchone()
-    return (0, 0, "") if row is None else (int(row[0]), int(row[1]), str(row[2]))
+    for n, ref_no, stopped in database.rows(_HEAD, listing):
+        return n, ref_no, stopped
+    return 0, 0, ""
 
 
-def _lacking(connection: Connection, listing: str, folds: dict[str, _Fold]) -> list[str]:
+def _lacking(database: _Database, listing: str, folds: dict[str, _Fold]) -> list[str]:
     """Operators of which the database has fewer outputs than were sent."""
-    there: dict[str, int] = dict(connection.execute(_OUTPUTS, (listing,)).fetchall())
+    there: dict[str, int] = dict(database.rows(_OUTPUTS, listing))
     return sorted(operator for operator, fold in folds.items() if there.get(operator, 0) < fold.out_seq)
 
 
-def _marks(connection: Connection) -> dict[tuple[str, int], int]:
-    rows = connection.execute("select topic, partition, next_offset from tickledger.marks").fetchall()
-    return {(topic, partition): offset for topic, partition, offset in rows}
-
-
+_MARKS: Final = "select topic, partition, next_offset from tickledger.marks"
+_HEAD: Final = "select n, ref_no, stopped_why from tickledger.heads where topic = 'ticks' and chain = %s"
 _OUTPUTS: Final = """
 select operators.name, sum(next_out)::bigint from tickledger.out_marks
 join tickledger.operators on operators.id = operator_id join tickledger.listings on listings.id = listing_id

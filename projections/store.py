@@ -27,7 +27,7 @@ from schemas.identity import split_operator
 FENCE: Final = 0x7469636B_0002
 """Advisory lock of the one projector of a database."""
 
-FENCE_WAIT_S: Final = 10.0
+FENCE_WAIT_S: Final = 3.0
 """How long a projector waits for the one before it: a killed one's session ends when the server sees its socket end."""
 
 
