@@ -1,0 +1,72 @@
+"""Set-up: done once, repeated at once, repaired when something is lost or damaged."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from infra.settings import load_settings
+from infra.stack.prepare import prepare
+from tests.integration.stack.keeping import once
+
+pytestmark = pytest.mark.stack
+
+
+def set_up() -> tuple[float, str]:
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-P", "-m", "infra.stack.prepare"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    return time.monotonic() - started, done.stderr
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the cache that set-up has filled."""
+    prepare(load_settings())
+    copy = tmp_path / "a cache"
+    shutil.copytree(load_settings().cache_dir, copy)
+    monkeypatch.setenv("TICKLEDGER_CACHE", str(copy))
+    return copy
+
+
+def test_what_is_there_is_not_made_again(cache: Path) -> None:
+    seconds, said = set_up()
+    assert seconds < 2
+    assert "46 jars, Java 25 with start-up cache" in said
+    assert "training" not in said
+    assert "fetching" not in said
+
+
+def test_a_lost_start_up_cache_is_trained_again(cache: Path) -> None:
+    (made,) = cache.glob("*/*.aot")
+    made.unlink()
+    (cache / made.parent / "start-old.aot").write_text("of another Java")
+    _, said = set_up()
+    assert "training the start-up cache" in said
+    assert list(cache.glob("*/*.aot")) == [made]
+    assert not [path for path in made.parent.iterdir() if path.name.startswith("train.")]
+    assert set_up()[0] < 2
+
+
+def test_a_damaged_start_up_cache_costs_time_and_nothing_else(cache: Path, tmp_path: Path) -> None:
+    (made,) = cache.glob("*/*.aot")
+    with made.open("r+b") as file:
+        for position in range(1 << 20, made.stat().st_size, 1 << 20):
+            file.seek(position)
+            file.write(b"\xff" * 64)
+    assert once(tmp_path / "home", "hold", "kafka", "0")["code"] == 0
+
+
+def test_a_java_without_start_up_cache_runs_the_broker_too(tmp_path: Path, cache: Path) -> None:
+    """As Java 17 to 24 do; here the same Java, asked not to."""
+    (made,) = cache.glob("*/*.aot")
+    made.unlink()
+    made.with_suffix(".failed").touch()
+    _, said = set_up()
+    assert "without start-up cache" in said
+    assert once(tmp_path / "home", "hold", "kafka", "0")["code"] == 0
