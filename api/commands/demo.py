@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from api.demo import next_steps, screen
-from api.demo.agreement import Finding, findings
+from api.demo.agreement import findings
 from api.demo.database import DatabaseWatch
 from api.demo.importing import Importing
 from api.demo.sample_files import counted_files
@@ -104,7 +104,7 @@ class _Demo:
                 self._reader.read_to_end()
                 self._database.refresh()
             self._waiting = "all has arrived" if self._importing.new else "nothing new: this home has the day already"
-            self._console.print(screen.tables(self._view()))
+            self._console.print(screen.tables(self._view(), self._console.width))
             if once:
                 self._hold_together()
 
@@ -126,8 +126,7 @@ class _Demo:
         report = self._verify()
         topics, database = self._reader.read_to_end(), self._database.look()
         found = findings(self._importing, topics, database, report)
-        for finding in found:
-            self._tell(finding)
+        self._console.print(screen.findings_table(found))
         wrong = [finding for finding in found if finding.problems]
         self.code = 1 if wrong else 0
         if wrong:
@@ -143,12 +142,6 @@ class _Demo:
 
         with self._console.status("verify") as status:
             return Verification(self._running.kafka, self._keys, Judge, Range(), show).run()
-
-    def _tell(self, finding: Finding) -> None:
-        mark = Text("differs ", "bold red") if finding.problems else Text("agrees  ", "green")
-        self._console.print(Text.assemble(mark, (f"{finding.stage:<15}", "bold"), finding.has), soft_wrap=True)
-        for problem in finding.problems:
-            self._console.print(Text(f"        {problem}", "red"), soft_wrap=True)
 
     def _check(self) -> None:
         self._running.check()

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from api.demo.agreement import Finding
 from api.demo.counts import ListingCounts
 from api.demo.stages import Row
 from api.demo.topics import OnTopics, Quote
@@ -23,6 +24,8 @@ from schemas.times import iso_ms
 SAMPLE_S: Final = 0.2
 LINE_S: Final = 1.0
 """How often the stages are told where there is no terminal."""
+
+WIDE: Final = 100
 
 _MEANING: Final = {
     "crossed": "ask below bid",
@@ -44,10 +47,10 @@ class View:
     topics: OnTopics
 
 
-def tables(view: View) -> RenderableType:
-    """The stages, what was refused, and the listings."""
+def tables(view: View, width: int) -> RenderableType:
+    """The stages, what was refused, and the listings; everything fits into 80 columns, and takes more if there are."""
     title = Text.assemble(("tickledger demo", "bold"), "  ", (view.doing, "cyan"), f"  {view.elapsed_s:.0f} s")
-    return Group(title, _stages(view.rows), *_refused(view.rows), _listings(view))
+    return Group(title, "", _stages(view.rows, width), *_refused(view.rows), "", _listings(view, width))
 
 
 def line(view: View) -> str:
@@ -60,6 +63,17 @@ def line(view: View) -> str:
     return f"{view.elapsed_s:5.1f} s  " + " | ".join(parts)
 
 
+def findings_table(findings: Sequence[Finding]) -> Table:
+    """A line a stage: whether it agrees with the one before, and what it has."""
+    table = Table.grid(padding=(0, 2))
+    for finding in findings:
+        mark = Text("differs", "bold red") if finding.problems else Text("agrees", "green")
+        table.add_row(mark, Text(finding.stage, "bold"), finding.has)
+        for problem in finding.problems:
+            table.add_row("", "", Text(problem, "red"))
+    return table
+
+
 def new_console() -> Console:
     """Where it is shown: on a terminal as wide as that is, else 100 columns."""
     console = Console(highlight=False)
@@ -70,9 +84,10 @@ def new_console() -> Console:
 def shown(console: Console, view: Callable[[], View]) -> Iterator[None]:
     """Meanwhile the view is shown as it changes: in place on a terminal, else a line now and then."""
     if console.is_terminal:
-        with Live(
-            get_renderable=lambda: tables(view()), console=console, refresh_per_second=1 / SAMPLE_S, transient=True
-        ):
+        rate = 1 / SAMPLE_S
+        live = Live(get_renderable=lambda: tables(view(), console.width), console=console, refresh_per_second=rate)
+        live.transient = True
+        with live:
             yield
         return
     done = threading.Event()
@@ -94,8 +109,8 @@ def shown(console: Console, view: Callable[[], View]) -> Iterator[None]:
         thread.join()
 
 
-def _stages(rows: Sequence[Row]) -> Table:
-    table = _table()
+def _stages(rows: Sequence[Row], width: int) -> Table:
+    table = _table(width)
     table.add_column("stage\n", style="bold", no_wrap=True)
     for heading in ("records\nin", "ticks\nin", "ticks\nout", "bars\nout", "signals\nout", "ticks\nrefused"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -115,12 +130,12 @@ def _refused(rows: Sequence[Row]) -> list[RenderableType]:
     for reason in sorted({name for _, reasons in stages for name in reasons}):
         said = ", ".join(f"{stage} {reasons[reason]:,}" for stage, reasons in stages)
         meaning = f" ({_MEANING[reason]})" if reason in _MEANING else ""
-        lines.append(Text.assemble(" refused as ", (reason, "yellow"), f"{meaning}: {said}"))
+        lines.append(Text.assemble("refused as ", (reason, "yellow"), f"{meaning}: {said}"))
     return lines
 
 
-def _listings(view: View) -> Table:
-    table = _table()
+def _listings(view: View, width: int) -> Table:
+    table = _table(width)
     table.add_column("listing", style="bold", no_wrap=True)
     for heading in ("ticks", "refused", "bars", "signals"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -137,12 +152,13 @@ def _listings(view: View) -> Table:
 def _quote(quote: Quote | None) -> tuple[str, str, str]:
     if quote is None:
         return "", "", ""
-    time = iso_ms(quote.time_ms)[:19].replace("T", " ")
+    time = iso_ms(quote.time_ms)[:16].replace("T", " ")
     return time, f"{quote.bid:.5f}", f"{quote.ask:.5f}"
 
 
-def _table() -> Table:
-    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=True, header_style="dim")
+def _table(width: int) -> Table:
+    sides = 1 if width >= WIDE else 0
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, sides), show_edge=False, header_style="dim")
 
 
 def _number(count: int | None) -> str:
