@@ -7,6 +7,7 @@ the server starts in its data folder and calls it /proc/self/cwd.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import random
@@ -251,7 +252,11 @@ def _give(folder: Path, uid: int) -> None:
 
 def _unused_uid() -> int:
     """A number that no account and no running process has."""
-    running = {entry.stat().st_uid for entry in os.scandir("/proc") if entry.name.isdigit()}
+    running = set()
+    for entry in os.scandir("/proc"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ended since it was listed
+            if entry.name.isdigit():
+                running.add(entry.stat().st_uid)
     candidates = list(UIDS)
     random.SystemRandom().shuffle(candidates)
     for uid in candidates:
