@@ -203,7 +203,9 @@ def test_an_intruders_record_is_forged_and_stops_nobody(name: str) -> None:
     make, reason = BAD[name]
     log = sound_log()
     log.insert(at(3), (OURS, make()))
-    found = judged(log)
+    chains = Chains("ticks", KEYS)
+    found = [chains.judge(PARTITION, i, key.encode(), value) for i, (key, value) in enumerate(log)]
+    assert set(chains.heads) == {OURS, OTHER}
     it = found[at(3)]
     assert (it.verdict, it.alert, it.chain) == (Verdict.FORGED, True, "")
     assert reason in it.reason
