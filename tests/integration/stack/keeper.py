@@ -1,7 +1,7 @@
 """A program for tests: keeps a stack as `tickledger up` does, with programs that are not ours.
 
     keeper.py HOME up [PROGRAM...]        up, with each PROGRAM (a name of PROGRAMS below) beside broker and database
-    keeper.py HOME hold SERVICES SECONDS  attach to or start SERVICES (a comma list), hold them for SECONDS
+    keeper.py HOME hold SERVICES [FILE]   attach to or start SERVICES (a comma list), hold them until FILE is there
     keeper.py HOME down | status
 
 Prints JSON lines: what was said, and at the end how it went.
@@ -79,8 +79,7 @@ def main(home: str, command: str, *arguments: str) -> int:
         elif command == "hold":
             with until_asked(), attach_or_start(settings, arguments[0].split(","), progress=progress) as running:
                 ready(running)
-                until = time.monotonic() + float(arguments[1])
-                while time.monotonic() < until:
+                while arguments[1:] and not Path(arguments[1]).exists():
                     running.check()
                     time.sleep(0.05)
         elif command == "down":

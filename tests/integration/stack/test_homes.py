@@ -27,7 +27,7 @@ def on_disk(options: str, mount_point: Path, prepare: str, home: str) -> dict[st
     script = (
         f'mount -t tmpfs -o size=400m none "$1" && cd "$1" && {prepare} && mount -o remount,{options} none "$1" && '
     )
-    script += 'cd / && exec "$2" -P "$3" "$4" hold kafka,postgres 0'
+    script += 'cd / && exec "$2" -P "$3" "$4" hold kafka,postgres'
     rights = ["--mount"] if os.geteuid() == 0 else ["--mount", "--user", "--map-root-user"]
     done = subprocess.run(
         ["unshare", *rights, "sh", "-c", script, "sh", str(mount_point), sys.executable, str(KEEPER), home],
@@ -67,7 +67,7 @@ def test_a_home_on_a_full_disk_is_refused(tmp_path: Path) -> None:
 def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("not a folder")
     for home in (tmp_path / "home", tmp_path / "home" / "below"):
-        said = once(home, "hold", "postgres", "0")
+        said = once(home, "hold", "postgres")
         assert (said["code"], said["kind"]) == (2, "HomeUnusable")
         assert str(home) in said["error"]
 
@@ -77,7 +77,7 @@ def test_a_home_below_a_closed_folder_works_and_no_mode_outside_is_changed(tmp_p
     closed.mkdir(mode=0o700)
     above = [*closed.parents, closed]
     modes = [folder.stat().st_mode for folder in above]
-    assert once(closed / "deep" / "er" / "home", "hold", "kafka,postgres", "0")["code"] == 0
+    assert once(closed / "deep" / "er" / "home", "hold", "kafka,postgres")["code"] == 0
     assert [folder.stat().st_mode for folder in above] == modes
     for folder in (closed / "deep" / "er" / "home").iterdir():
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -85,22 +85,22 @@ def test_a_home_below_a_closed_folder_works_and_no_mode_outside_is_changed(tmp_p
 
 def test_a_password_changed_by_hand_is_named_with_both_ways_out(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    assert once(home, "hold", "postgres", "0")["code"] == 0
+    assert once(home, "hold", "postgres")["code"] == 0
     file = home / "postgres" / "password"
     kept = file.read_text()
     file.write_text("another\n")
-    said = once(home, "hold", "postgres", "0")
+    said = once(home, "hold", "postgres")
     assert (said["code"], said["kind"]) == (2, "PasswordRefused")
     for part in (str(file), "Write the present one into that file", f"remove {home / 'postgres'}", "built again"):
         assert part in said["error"]
     file.unlink()
-    said = once(home, "hold", "postgres", "0")
+    said = once(home, "hold", "postgres")
     assert (said["code"], said["kind"]) == (2, "PasswordRefused")
     assert f"{file} is missing" in said["error"]
     file.write_text(kept)
-    assert once(home, "hold", "postgres", "0")["code"] == 0
+    assert once(home, "hold", "postgres")["code"] == 0
     shutil.rmtree(home / "postgres")
-    assert once(home, "hold", "postgres", "0")["code"] == 0
+    assert once(home, "hold", "postgres")["code"] == 0
 
 
 def test_what_an_interrupted_start_left_half_made_is_made_again(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_what_an_interrupted_start_left_half_made_is_made_again(tmp_path: Path) 
     for folder in (home / "kafka" / "data.new", home / "postgres" / "data.new"):
         folder.mkdir(parents=True)
         (folder / "half").write_text("made")
-    assert once(home, "hold", "kafka,postgres", "0")["code"] == 0
+    assert once(home, "hold", "kafka,postgres")["code"] == 0
     assert not (home / "kafka" / "data.new").exists()
     assert not (home / "postgres" / "data.new").exists()
 
@@ -129,7 +129,7 @@ def test_servers_that_settings_name_are_used_and_checked(
     with start_stack(topics=False) as cluster:
         monkeypatch.setenv("TICKLEDGER_KAFKA__BOOTSTRAP_SERVERS", cluster.kafka)
         monkeypatch.setenv("TICKLEDGER_POSTGRES__DSN", cluster.postgres_dsn)
-        said = once(tmp_path / "other", "hold", "kafka,postgres", "0")
+        said = once(tmp_path / "other", "hold", "kafka,postgres")
         assert (said["ready"], said["started"]) == (cluster.kafka, [])
         states = once(tmp_path / "other", "status")["status"]
         assert [state["state"] for state in states.values()] == ["external", "external"]
@@ -140,7 +140,7 @@ def test_servers_that_settings_name_are_used_and_checked(
     ):
         with monkeypatch.context() as patch:
             patch.delenv(unset)
-            said = once(tmp_path / "other", "hold", "kafka,postgres", "0")
+            said = once(tmp_path / "other", "hold", "kafka,postgres")
             assert (said["code"], said["kind"]) == (2, "Unreachable")
             assert named in said["error"]
             assert cluster.postgres_dsn not in said["error"]

@@ -17,7 +17,7 @@ from infra.settings import load_settings
 from infra.stack.addresses import postgres_dsn
 from infra.stack.home import Home, write_json
 from infra.stack.process import Identity
-from infra.stack.services import is_ready
+from infra.stack.services import is_ready, running
 from tests.integration.stack.keeping import Keeper, family, once, wait
 
 pytestmark = [pytest.mark.stack, pytest.mark.kill]
@@ -29,7 +29,11 @@ def home(tmp_path: Path) -> Path:
 
 
 def restarted(keeper: Keeper, service: str, former: int) -> None:
-    wait(lambda: is_ready(keeper.home, service) and keeper.pid(service) != former, 60)
+    def ready() -> bool:
+        process = running(keeper.home, service)
+        return process is not None and process.pid != former and is_ready(keeper.home, service)
+
+    wait(ready, 60)
 
 
 def supervisor_of(keeper: Keeper) -> int:
@@ -157,7 +161,7 @@ def test_a_recorded_process_is_ended_and_one_that_only_has_its_number_is_not(hom
         write_json(Home(home).pid_file("kafka"), mine._asdict())
         write_json(Home(home).pid_file("postgres"), theirs._replace(start_ticks=theirs.start_ticks - 1)._asdict())
         try:
-            said = once(home, "hold", "kafka,postgres", "0")
+            said = once(home, "hold", "kafka,postgres")
             assert said["code"] == 0
             assert recorded.wait(5) == -signal.SIGTERM
             assert other.poll() is None
@@ -167,9 +171,9 @@ def test_a_recorded_process_is_ended_and_one_that_only_has_its_number_is_not(hom
 
 
 def test_a_process_that_has_the_number_of_a_former_database_does_not_block_it(home: Path) -> None:
-    assert once(home, "hold", "postgres", "0")["code"] == 0
+    assert once(home, "hold", "postgres")["code"] == 0
     pid_file = home / "postgres" / "data" / "postmaster.pid"
     pid_file.write_text(f"{os.getpid()}\n{home}\n0\n0\n\n\n        0         0\nready\n")
     owner = pid_file.parent.stat()
     os.chown(pid_file, owner.st_uid, owner.st_gid)
-    assert once(home, "hold", "postgres", "0")["code"] == 0
+    assert once(home, "hold", "postgres")["code"] == 0

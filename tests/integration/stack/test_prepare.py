@@ -59,7 +59,7 @@ def test_a_damaged_start_up_cache_costs_time_and_nothing_else(cache: Path, tmp_p
         for position in range(1 << 20, made.stat().st_size, 1 << 20):
             file.seek(position)
             file.write(b"\xff" * 64)
-    assert once(tmp_path / "home", "hold", "kafka", "0")["code"] == 0
+    assert once(tmp_path / "home", "hold", "kafka")["code"] == 0
 
 
 def test_a_java_without_start_up_cache_runs_the_broker_too(tmp_path: Path, cache: Path) -> None:
@@ -69,4 +69,4 @@ def test_a_java_without_start_up_cache_runs_the_broker_too(tmp_path: Path, cache
     made.with_suffix(".failed").touch()
     _, said = set_up()
     assert "without start-up cache" in said
-    assert once(tmp_path / "home", "hold", "kafka", "0")["code"] == 0
+    assert once(tmp_path / "home", "hold", "kafka")["code"] == 0

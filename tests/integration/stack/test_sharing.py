@@ -21,25 +21,30 @@ def home(tmp_path: Path) -> Path:
 def test_a_command_uses_what_up_keeps_and_leaves_it_running(home: Path) -> None:
     with Keeper(home, "up", "first") as keeper:
         kafka = keeper.ready().said("ready")
-        said = once(home, "hold", "kafka,postgres", "0")
+        said = once(home, "hold", "kafka,postgres")
         assert (said["ready"], said["started"]) == (kafka, [])
         assert keeper.process.poll() is None
         assert once(home, "status", "first")["status"]["kafka"]["state"] == "ready"
 
 
-def test_of_two_at_once_one_starts_and_stays_until_the_other_has_ended(home: Path) -> None:
-    with Keeper(home, "hold", "kafka,postgres", "1") as one, Keeper(home, "hold", "kafka,postgres", "1") as other:
+def test_of_two_at_once_one_starts_and_stays_until_the_other_has_ended(home: Path, tmp_path: Path) -> None:
+    end = tmp_path / "end"
+    hold = ("hold", "kafka,postgres", str(end))
+    with Keeper(home, *hold) as one, Keeper(home, *hold) as other:
         assert one.ready().said("ready") == other.ready().said("ready")
         assert sorted([one.said("started"), other.said("started")]) == [[], ["postgres", "kafka"]]
+        end.touch()
         assert (one.end(), other.end()) == (0, 0)
     assert once(home, "status")["status"]["kafka"]["state"] == "stopped"
 
 
-def test_who_started_waits_for_who_still_uses_unless_asked_to_end(home: Path) -> None:
-    with Keeper(home, "hold", "kafka,postgres", "0.5") as owner:
+def test_who_started_waits_for_who_still_uses_unless_asked_to_end(home: Path, tmp_path: Path) -> None:
+    end = tmp_path / "end"
+    with Keeper(home, "hold", "kafka,postgres", str(end)) as owner:
         owner.ready()
-        with Keeper(home, "hold", "kafka", "60") as user:
+        with Keeper(home, "hold", "kafka", "never") as user:
             assert user.ready().said("started") == []
+            end.touch()
             wait(lambda: any("still uses kafka" in line.get("progress", "") for line in owner.lines))
             time.sleep(0.3)
             assert owner.process.poll() is None
@@ -49,9 +54,9 @@ def test_who_started_waits_for_who_still_uses_unless_asked_to_end(home: Path) ->
 
 
 def test_what_a_first_command_did_not_need_is_started_by_the_second(home: Path) -> None:
-    with Keeper(home, "hold", "kafka", "60") as first:
+    with Keeper(home, "hold", "kafka", "never") as first:
         first.ready()
-        second = once(home, "hold", "kafka,postgres", "0")
+        second = once(home, "hold", "kafka,postgres")
         assert (second["code"], second["started"]) == (0, ["postgres"])
         states = once(home, "status")["status"]
         assert (states["kafka"]["state"], states["postgres"]["state"]) == ("ready", "stopped")
@@ -61,11 +66,11 @@ def test_what_a_first_command_did_not_need_is_started_by_the_second(home: Path) 
 
 
 def test_a_user_whose_owner_is_killed_is_not_in_the_way_of_the_next(home: Path) -> None:
-    with Keeper(home, "hold", "kafka", "60") as owner, Keeper(home, "hold", "kafka", "60") as user:
+    with Keeper(home, "hold", "kafka", "never") as owner, Keeper(home, "hold", "kafka", "never") as user:
         wait(lambda: bool(owner.said("ready") and user.said("ready")), 90)
         starter = owner if owner.said("started") else user
         everything = family(starter.process.pid)
         starter.process.kill()
-        with Keeper(home, "hold", "kafka", "60") as following:
+        with Keeper(home, "hold", "kafka", "never") as following:
             assert following.ready().said("started") == ["kafka"]
             assert not [process for process in everything if process.alive()]

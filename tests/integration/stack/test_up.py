@@ -108,12 +108,12 @@ def test_a_port_that_is_asked_for_and_taken_is_named(home: Path, monkeypatch: py
 
 
 def test_ports_are_kept_unless_another_program_has_taken_them(home: Path) -> None:
-    first = once(home, "hold", "postgres,kafka", "0")["ready"]
-    assert once(home, "hold", "postgres,kafka", "0")["ready"] == first
+    first = once(home, "hold", "postgres,kafka")["ready"]
+    assert once(home, "hold", "postgres,kafka")["ready"] == first
     with socket.socket() as other:
         other.bind(("127.0.0.1", int(first.rpartition(":")[2])))
         other.listen(1)
-        assert once(home, "hold", "postgres,kafka", "0")["ready"] != first
+        assert once(home, "hold", "postgres,kafka")["ready"] != first
 
 
 def test_settings_of_the_asked_ports_are_used(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +121,7 @@ def test_settings_of_the_asked_ports_are_used(home: Path, monkeypatch: pytest.Mo
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     monkeypatch.setenv("TICKLEDGER_POSTGRES__PORT", str(port))
-    with Keeper(home, "hold", "postgres", "60") as keeper:
+    with Keeper(home, "hold", "postgres", "never") as keeper:
         keeper.ready()
         assert once(home, "status")["status"]["postgres"]["address"] == f"127.0.0.1:{port}"
         os.kill(keeper.process.pid, signal.SIGTERM)
