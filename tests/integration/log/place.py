@@ -15,7 +15,7 @@ from uuid import uuid4
 import numpy as np
 
 from infra.chain_follower import Standing
-from infra.clock import SystemClock
+from infra.clock import Clock, SystemClock
 from infra.kafka import new_producer, read_range, send_and_wait
 from infra.keys import load_or_create, ring_file
 from infra.tick_writer import TickWriter
@@ -54,9 +54,10 @@ class Place:
         self.listing = f"t{uuid4().hex[:10]}/EURUSD"
         self.partition = partition_of("ticks", self.listing)
 
-    def writer(self, start: Standing | None = None, **more: Any) -> TickWriter:
+    def writer(self, start: Standing | None = None, clock: Clock | None = None, **more: Any) -> TickWriter:
         """A writer of the chain, not yet open."""
-        return TickWriter(self.kafka, self.keys, SystemClock(), self.listing, TickSource.IMPORT, start=start, **more)
+        clock = clock or SystemClock()
+        return TickWriter(self.kafka, self.keys, clock, self.listing, TickSource.IMPORT, start=start, **more)
 
     def put(self, value: bytes, key: str | None = "") -> int:
         """Puts a record onto the listing's partition, past every writer; its offset."""

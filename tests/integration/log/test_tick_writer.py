@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from infra import anchors
 from infra.chain_follower import ChainStopped, Fenced, Standing, read_tail, standing_of
+from infra.clock import SystemClock
 from infra.kafka import end_of, new_producer
 from infra.tick_writer import WINDOW_BLOCKS, TickWriter
 from schemas.accept import Head, Verdict
@@ -92,6 +94,66 @@ def test_a_batch_that_a_producer_sends_long_after_the_next_writer_opened_is_void
         second.drain()
     assert place.verdicts() == {Verdict.TAKE: 6, Verdict.VOID: 3}
     assert place.written() == 12
+
+
+class Meanwhile(SystemClock):
+    """A writer asks for the time between reading the log and sending its OPEN: then this happens, once each time."""
+
+    def __init__(self, *happenings: Callable[[], object]) -> None:
+        super().__init__()
+        self._happenings = list(happenings)
+
+    def now_us(self) -> int:
+        if self._happenings:
+            self._happenings.pop(0)()
+        return super().now_us()
+
+
+def test_what_another_wrote_right_before_the_open_is_read(place: Place) -> None:
+    """A writer that reads first and opens second would go on behind an older head, and stop the chain."""
+    with place.writer() as first:
+        first.open()
+
+        def write_more() -> None:
+            write(first, blocks=4)
+            first.drain()
+
+        with place.writer(clock=Meanwhile(write_more)) as second:
+            assert second.open().n == 12
+            write(second, blocks=2)
+            second.drain()
+    assert place.written() == 18
+    assert set(place.verdicts()) == {Verdict.TAKE}
+
+
+def test_an_open_that_is_the_second_of_its_epoch_ends_its_writer(place: Place) -> None:
+    with place.writer() as rival:
+        with (
+            place.writer(clock=Meanwhile(rival.open)) as late,
+            pytest.raises(Fenced, match="at the same moment: this one has ended and wrote no tick"),
+        ):
+            late.open()
+        write(rival, blocks=1)
+        rival.drain()
+    assert place.written() == 3
+    assert place.verdicts() == {Verdict.TAKE: 2, Verdict.VOID: 1}
+
+
+def open_and_close(place: Place, times: int = 1) -> None:
+    for _ in range(times):
+        with place.writer() as writer:
+            writer.open()
+
+
+def test_an_open_that_came_too_late_is_tried_once_more_above_the_highest(place: Place) -> None:
+    with place.writer(clock=Meanwhile(lambda: open_and_close(place, 2))) as writer:
+        assert writer.open().epoch == 3
+        write(writer, blocks=1)
+        writer.drain()
+    assert place.written() == 3
+    overtaken = [lambda: open_and_close(place, 2)] * 2
+    with place.writer(clock=Meanwhile(*overtaken)) as writer, pytest.raises(Fenced):
+        writer.open()
 
 
 @pytest.mark.parametrize("rivals", [2, 4])
