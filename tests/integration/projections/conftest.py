@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -24,26 +25,38 @@ def own_stack(start_stack: StartStack) -> Iterator[TestStack]:
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="package")
 def log(own_stack: TestStack) -> Log:
     return Log(own_stack.kafka)
+
+
+@contextmanager
+def new_database(stack: TestStack) -> Iterator[str]:
+    """An empty database."""
+    name = f"test_{uuid4().hex[:12]}"
+    with psycopg.connect(stack.postgres_dsn, autocommit=True) as connection:
+        connection.execute(f"create database {name}".encode())
+    yield stack.postgres_dsn.rpartition("/")[0] + "/" + name
+    with psycopg.connect(stack.postgres_dsn, autocommit=True) as connection:
+        connection.execute(f"drop database {name} with (force)".encode())
+
+
+def projecting(stack: TestStack, dsn: str) -> Callable[[], None]:
+    """What brings the database to the end of the log."""
+    return lambda: Projector(dsn, stack.kafka, KEYS, FixedClock(START_MS * 1000)).run_to_end()  # type: ignore[return-value]
 
 
 @pytest.fixture
 def dsn(own_stack: TestStack) -> Iterator[str]:
     """An empty database of this test alone."""
-    name = f"test_{uuid4().hex[:12]}"
-    with psycopg.connect(own_stack.postgres_dsn, autocommit=True) as connection:
-        connection.execute(f"create database {name}".encode())
-    yield own_stack.postgres_dsn.rpartition("/")[0] + "/" + name
-    with psycopg.connect(own_stack.postgres_dsn, autocommit=True) as connection:
-        connection.execute(f"drop database {name} with (force)".encode())
+    with new_database(own_stack) as found:
+        yield found
 
 
 @pytest.fixture
 def project(own_stack: TestStack, dsn: str) -> Callable[[], None]:
     """Brings the database to the end of the log."""
-    return lambda: Projector(dsn, own_stack.kafka, KEYS, FixedClock(START_MS * 1000)).run_to_end()  # type: ignore[return-value]
+    return projecting(own_stack, dsn)
 
 
 @pytest.fixture

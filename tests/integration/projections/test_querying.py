@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import NamedTuple
+from uuid import uuid4
 
 import numpy as np
 import polars as pl
@@ -19,6 +20,8 @@ from projections.question import Question
 from schemas.catalogue import partition_of
 from schemas.quality import Quality
 from schemas.timeframes import Timeframe
+from tests.conftest import TestStack
+from tests.integration.projections.conftest import new_database, projecting
 from tests.integration.projections.scripted import START_MS, Feed, Log, bar, signal, value_of
 
 pytestmark = pytest.mark.stack
@@ -26,8 +29,20 @@ pytestmark = pytest.mark.stack
 Ask = Callable[[Question], pl.DataFrame]
 
 
+@pytest.fixture(scope="module")
+def dsn(own_stack: TestStack) -> Iterator[str]:
+    """One database for all of these tests."""
+    with new_database(own_stack) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def project(own_stack: TestStack, dsn: str) -> Callable[[], None]:
+    return projecting(own_stack, dsn)
+
+
 @pytest.fixture
-def session(dsn: str, project: Callable[[], None]) -> Iterator[Connection]:
+def session(dsn: str) -> Iterator[Connection]:
     with connect(dsn, "test") as connection:
         use_moments(connection)
         yield connection
@@ -48,11 +63,18 @@ def of(session: Connection, listing: str) -> tuple[Known, ...]:
     return (resolve(listing, known_listings(session)),)
 
 
-@pytest.fixture
-def broken(log: Log, listing: str, project: Callable[[], None]) -> pl.DataFrame:
-    """A log of 3,000 ticks of which some claim times far off, in blocks of 100; as it was written."""
+class Written(NamedTuple):
+    """A listing and its ticks as they were written: n, time in milliseconds, code of the quality."""
+
+    listing: str
+    ticks: pl.DataFrame
+
+
+@pytest.fixture(scope="module")
+def broken(log: Log, project: Callable[[], None]) -> Written:
+    """A log of 3,000 ticks of which some claim times far off, in blocks of 100."""
     rng = np.random.default_rng(7)
-    feed = Feed(log, listing)
+    feed = Feed(log, f"test/B{uuid4().hex[:8]}")
     feed.open()
     written = []
     for _ in range(30):
@@ -68,17 +90,15 @@ def broken(log: Log, listing: str, project: Callable[[], None]) -> pl.DataFrame:
         feed.write(100, time_ms=times, quality=quality)
         written.append(pl.DataFrame({"n": n, "time": times, "code": quality}))
     project()
-    return pl.concat(written)
+    return Written(feed.listing, pl.concat(written))
 
 
-def test_ticks_come_in_the_order_of_the_log_with_exact_times(
-    session: Connection, asked: Ask, listing: str, broken: pl.DataFrame
-) -> None:
-    found = asked(Question("ticks", of(session, listing)))
+def test_ticks_come_in_the_order_of_the_log_with_exact_times(session: Connection, asked: Ask, broken: Written) -> None:
+    found = asked(Question("ticks", of(session, broken.listing)))
 
     assert found["n"].to_list() == list(range(3000))
-    assert found["time"].to_list() == broken["time"].to_list()
-    assert found["listing"].unique().to_list() == [listing]
+    assert found["time"].to_list() == broken.ticks["time"].to_list()
+    assert found["listing"].unique().to_list() == [broken.listing]
     assert set(found["quality"]) == {"", "backwards", "crossed|future", "spike"}
     assert found["last"].null_count() == 3000
 
@@ -88,16 +108,15 @@ def test_ticks_come_in_the_order_of_the_log_with_exact_times(
 def test_a_range_of_time_has_every_tick_in_it_wherever_it_lies_in_the_log(
     session: Connection,
     asked: Ask,
-    listing: str,
-    broken: pl.DataFrame,
+    broken: Written,
     span: tuple[int | None, int | None],
     good: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(tick_answers, "ROW_GROUP", 256)
     low, high = (None if edge is None else START_MS + edge for edge in span)
-    found = asked(Question("ticks", of(session, listing), from_ms=low, to_ms=high, good=good))
-    slow = broken.filter(
+    found = asked(Question("ticks", of(session, broken.listing), from_ms=low, to_ms=high, good=good))
+    slow = broken.ticks.filter(
         (pl.lit(low is None) | (pl.col("time") >= (low or 0)))
         & (pl.lit(high is None) | (pl.col("time") < (high or 0)))
         & (pl.lit(not good) | (pl.col("code") == 0))
@@ -108,14 +127,14 @@ def test_a_range_of_time_has_every_tick_in_it_wherever_it_lies_in_the_log(
 
 
 def test_a_limit_takes_the_first_and_a_tail_the_last(
-    session: Connection, asked: Ask, listing: str, broken: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+    session: Connection, asked: Ask, broken: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tick_answers, "ROW_GROUP", 256)
-    these = of(session, listing)
+    these = of(session, broken.listing)
 
     assert asked(Question("ticks", these, limit=300))["n"].to_list() == list(range(300))
     assert asked(Question("ticks", these, limit=300, tail=True))["n"].to_list() == list(range(2700, 3000))
-    good = broken.filter(pl.col("code") == 0)["n"].to_list()
+    good = broken.ticks.filter(pl.col("code") == 0)["n"].to_list()
     assert asked(Question("ticks", these, limit=10, tail=True, good=True))["n"].to_list() == good[-10:]
     assert len(asked(Question("ticks", these, limit=0))) == 0
 
@@ -197,40 +216,20 @@ def test_signals_have_the_id_that_the_audit_takes(
     ("made", "said"),
     [("berserker@2/{}/99", "has none"), ("nothing", "not of the form")],
 )
-def test_an_unknown_signal_says_what_there_is(
-    session: Connection, log: Log, listing: str, project: Callable[[], None], made: str, said: str
-) -> None:
-    feed = Feed(log, listing)
-    feed.open()
-    feed.write(1)
-    project()
-
+def test_an_unknown_signal_says_what_there_is(session: Connection, broken: Written, made: str, said: str) -> None:
     with pytest.raises(UnknownSignal, match=said):
-        trail(session, made.format(listing))
+        trail(session, made.format(broken.listing))
 
 
-def test_a_symbol_is_looked_for_among_what_the_log_has(
-    session: Connection, log: Log, listing: str, project: Callable[[], None]
-) -> None:
-    feed = Feed(log, listing)
-    feed.open()
-    feed.write(1)
-    project()
-
-    assert of(session, listing.partition("/")[2])[0].name == listing
-    with pytest.raises(UnknownSymbol, match=listing):
-        of(session, listing + "x")
+def test_a_symbol_is_looked_for_among_what_the_log_has(session: Connection, broken: Written) -> None:
+    assert of(session, broken.listing.partition("/")[2])[0].name == broken.listing
+    with pytest.raises(UnknownSymbol, match=broken.listing):
+        of(session, broken.listing + "x")
 
 
 @pytest.mark.parametrize("what", ["ticks", "bars", "signals", "alerts", "sources", "reference"])
-def test_nothing_in_the_range_is_an_empty_answer(
-    session: Connection, asked: Ask, log: Log, listing: str, project: Callable[[], None], what: str
-) -> None:
-    feed = Feed(log, listing)
-    feed.open()
-    feed.write(1)
-    project()
-    arguments: dict[str, Any] = {"from_ms": 1000, "to_ms": 2000}
+def test_nothing_in_the_range_is_an_empty_answer(session: Connection, asked: Ask, broken: Written, what: str) -> None:
+    these = of(session, broken.listing)
 
-    assert len(asked(Question(what, of(session, listing), **arguments))) == 0
-    assert len(asked(Question(what, of(session, listing), limit=5, tail=True, **arguments))) == 0
+    assert len(asked(Question(what, these, from_ms=1000, to_ms=2000))) == 0
+    assert len(asked(Question(what, these, from_ms=1000, to_ms=2000, limit=5, tail=True))) == 0
