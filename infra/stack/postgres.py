@@ -8,6 +8,7 @@ the server starts in its data folder and calls it /proc/self/cwd.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pwd
 import random
@@ -132,7 +133,7 @@ class Server:
             aside.mkdir(mode=0o700)
             write_private(self.password_file, password.encode() + b"\n")
             if os.geteuid() == 0:
-                os.chown(aside, NOBODY, NOBODY)
+                _give(aside, NOBODY)
             self._initdb(aside, password)
             if os.geteuid() == 0:
                 _give(aside, _unused_uid())
@@ -243,11 +244,16 @@ def _pause(seconds: float) -> None:
 
 
 def _give(folder: Path, uid: int) -> None:
-    """Change the owner of a tree, symbolic links themselves included."""
-    for parent, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            os.chown(os.path.join(parent, name), uid, uid, follow_symlinks=False)
-    os.chown(folder, uid, uid, follow_symlinks=False)
+    """Change the owner of a tree, symbolic links themselves included. Raises HomeUnusable."""
+    try:
+        for parent, folders, files in os.walk(folder):
+            for name in (*folders, *files):
+                os.chown(os.path.join(parent, name), uid, uid, follow_symlinks=False)
+        os.chown(folder, uid, uid, follow_symlinks=False)
+    except OSError as error:
+        if error.errno in (errno.EPERM, errno.EINVAL):  # EINVAL: a user name space that does not know the number
+            raise _no_rights(error) from None
+        raise
 
 
 def _unused_uid() -> int:
@@ -270,8 +276,8 @@ def _unused_uid() -> int:
     )
 
 
-def _no_rights(error: PermissionError) -> HomeUnusable:
+def _no_rights(error: OSError) -> HomeUnusable:
     return HomeUnusable(
-        f"root may not run PostgreSQL as another user here ({error}): give this container the capabilities SETUID, "
-        "SETGID and CHOWN, run as an ordinary user, or set postgres.dsn"
+        f"root may not run PostgreSQL as another user here ({error.strerror}): give this container the capabilities "
+        "SETUID, SETGID and CHOWN, run as an ordinary user, or set postgres.dsn"
     )

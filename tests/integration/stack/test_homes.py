@@ -64,6 +64,20 @@ def test_a_home_on_a_full_disk_is_refused(tmp_path: Path) -> None:
     assert "the disk is full: free some space" in said["error"]
 
 
+def test_a_root_that_has_not_the_rights_of_one_is_told_which_are_missing(tmp_path: Path) -> None:
+    """As in a container whose capabilities were taken away; here root of a name space that knows no other user."""
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", sys.executable, "-P", str(KEEPER), str(tmp_path / "home")]
+        + ["hold", "postgres"],
+        capture_output=True,
+        text=True,
+    )
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert (done.returncode, said["kind"]) == (2, "HomeUnusable")
+    for part in ("root may not run PostgreSQL as another user", "CHOWN", "ordinary user", "postgres.dsn"):
+        assert part in said["error"]
+
+
 def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("not a folder")
     for home in (tmp_path / "home", tmp_path / "home" / "below"):
