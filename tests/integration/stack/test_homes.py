@@ -67,8 +67,17 @@ def test_a_home_on_a_full_disk_is_refused(tmp_path: Path) -> None:
 def test_a_root_that_has_not_the_rights_of_one_is_told_which_are_missing(tmp_path: Path) -> None:
     """As in a container whose capabilities were taken away; here root of a name space that knows no other user."""
     done = subprocess.run(
-        ["unshare", "--user", "--map-root-user", sys.executable, "-P", str(KEEPER), str(tmp_path / "home")]
-        + ["hold", "postgres"],
+        [
+            "unshare",
+            "--user",
+            "--map-root-user",
+            sys.executable,
+            "-P",
+            str(KEEPER),
+            str(tmp_path / "home"),
+            "hold",
+            "postgres",
+        ],
         capture_output=True,
         text=True,
     )
