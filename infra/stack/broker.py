@@ -51,6 +51,12 @@ PROPERTIES = {
     "offsets.retention.minutes": "525600",
 }
 
+QUICK_CLIENT: dict[str, str | int | float | bool] = {
+    "socket.timeout.ms": 3000,
+    "reconnect.backoff.ms": 50,
+    "reconnect.backoff.max.ms": 200,
+}
+
 LOG4J = """\
 status = error
 appender.console.type = Console
@@ -160,16 +166,19 @@ def wait_ready(
     from confluent_kafka.admin import AdminClient
 
     servers = [server.rpartition(":") for server in address.split(",")]
+    client: AdminClient | None = None
     watch = Stopwatch()
     while watch.seconds() < timeout_s and not gave_up():
         if any(answers(host, int(port), 0.5) for host, _, port in servers):
-            client = AdminClient({"bootstrap.servers": address, "log_level": 0, "socket.timeout.ms": 3000})
+            # one client for all tries: a broker that is starting has better things to do than to greet new ones
+            client = client or AdminClient({"bootstrap.servers": address, "log_level": 0, **QUICK_CLIENT})
             try:
                 if client.list_topics(timeout=2).brokers and (not leading or _leads(client)):
                     return True
             except KafkaException:
                 pass
-        _pause(0.03)
+            _pause(0.1)
+        _pause(0.02)
     return False
 
 

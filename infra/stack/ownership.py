@@ -16,12 +16,13 @@ from contextlib import suppress
 from typing import Literal
 
 from infra.clock import Stopwatch
-from infra.errors import HomeBusy, home_unusable
+from infra.errors import HomeBusy, ServiceFailed, home_unusable
 from infra.stack.home import Home, Lock, read_json
 from infra.stack.process import Identity
 from infra.stack.services import identity, is_ready
 
 PATIENCE_S = 60.0
+NOTE_BYTES = 512
 PROBE_S = 0.5  # a look at a lock holds it for a moment
 Progress = Callable[[str], None]
 State = Literal["starting", "started", "stopping"]
@@ -39,8 +40,8 @@ class Owned:
         """Say in the lock file who runs the service, for those who find it locked."""
         owner = {**Identity.own()._asdict(), "command": _command(), "state": state}
         try:
-            os.ftruncate(self.lock.fd, 0)
-            os.pwrite(self.lock.fd, json.dumps(owner).encode(), 0)
+            # over the note before, never without one: who finds none takes the owner for gone
+            os.pwrite(self.lock.fd, json.dumps(owner).encode().ljust(NOTE_BYTES), 0)
         except OSError as error:
             raise home_unusable(self.lock.path, error) from None
 
@@ -60,9 +61,21 @@ class Owned:
 class Used:
     """A service that another process runs for us too."""
 
-    def __init__(self, service: str, users: Lock) -> None:
+    def __init__(self, home: Home, service: str, users: Lock) -> None:
         self.service = service
+        self._home = home
         self._users = users
+
+    def failure(self) -> ServiceFailed | None:
+        """Why it can't be used any more; None as long as somebody runs it."""
+        if _runs_on(self._home, self.service):
+            return None
+        reason = (read_json(self._home.ready_file(self.service)) or {}).get("failed")
+        return ServiceFailed(
+            self.service,
+            f"{self.service} of {self._home.root} was ended by the command that ran it"
+            + (f": {reason}" if reason else "; run this one again, it starts what it needs"),
+        )
 
     def release(self) -> None:
         self._users.release()
@@ -106,7 +119,7 @@ def own_or_use(home: Home, service: str, progress: Progress) -> Owned | Used:
         users = Lock(home.run / f"{service}.users")
         if _runs_on(home, service) and users.take(shared=True):
             if _runs_on(home, service) and locked(home, service):
-                return Used(service, users)
+                return Used(home, service, users)
             users.release()
         if ending(home, service) and not said:
             progress(f"waiting for the former {service} of this home to end")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from infra.errors import NotReady, ServiceFailed, TickledgerError, Unreachable
@@ -34,7 +35,7 @@ class Running:
     _failure: Callable[[], TickledgerError | None] = field(repr=False, default=lambda: None)
 
     def check(self) -> None:
-        """Raises ServiceFailed if a service that this process started was given up; call it in every wait."""
+        """Raises ServiceFailed if a service was given up, or ended by who ran it; call it in every wait."""
         failure = self._failure()
         if failure is not None:
             raise failure
@@ -101,6 +102,23 @@ def check_external(settings: Settings, services: Collection[str], patience_s: fl
             ) from None
 
 
+def _at_once(starts: list[Callable[[], None]], abort: Callable[[], None]) -> None:
+    """All of ``starts`` beside each other; when one fails, or this process is asked to end, ``abort`` ends the rest."""
+    with ThreadPoolExecutor(max(1, len(starts)), thread_name_prefix="start") as pool:
+        try:
+            for future in as_completed([pool.submit(start) for start in starts]):
+                future.result()
+        except BaseException:
+            abort()
+            raise
+
+
+def _failure(launcher: Launcher | None, used: Sequence[Used]) -> TickledgerError | None:
+    """What of our own was given up, or what somebody else ran for us and ended."""
+    own = launcher.failure() if launcher is not None else None
+    return own or next((lost for share in used if (lost := share.failure()) is not None), None)
+
+
 def _one_at_a_time(progress: Progress) -> Progress:
     """Broker and database start in two threads; who prints their lines needn't know."""
     lock = threading.Lock()
@@ -146,7 +164,8 @@ class _Session:
             for share in used:
                 if not ownership.wait_started(self._home, share.service):
                     raise NotReady(f"the process that ran {share.service} of {self._home.root} ended: try again")
-            running = self._start(launcher, [holding.service for holding in owned], on_start)
+            failing = partial(_failure, launcher, used)
+            running = self._start(launcher, [holding.service for holding in owned], failing, on_start)
             for holding in owned:
                 holding.note("started")
             wait_for_users = not exclusive
@@ -154,7 +173,7 @@ class _Session:
         except BaseException as error:
             # Ctrl-C ends what we run even if somebody else uses it; a mere error of ours is no reason to
             wait_for_users &= isinstance(error, (Exception, SystemExit, GeneratorExit))
-            failure = launcher.failure() if launcher is not None else None
+            failure = _failure(launcher, [holding for holding in held if isinstance(holding, Used)])
             if failure is not None and isinstance(error, Exception) and not isinstance(error, ServiceFailed):
                 raise failure from error
             raise
@@ -169,26 +188,32 @@ class _Session:
                 held.append(take(self._home, name, self._progress))
 
     def _start(
-        self, launcher: Launcher | None, names: list[str], on_start: Callable[[Running], None] | None
+        self,
+        launcher: Launcher | None,
+        names: list[str],
+        failure: Callable[[], TickledgerError | None],
+        on_start: Callable[[Running], None] | None,
     ) -> Running:
         if launcher is None:
-            return self._describe((), lambda: None)
+            return self._describe((), failure)
         for name in names:
             end_leftover(self._home, name, self._progress)
-        starters = {POSTGRES: launcher.start_postgres, KAFKA: launcher.start_kafka}
-        with ThreadPoolExecutor(2, thread_name_prefix="start") as pool:
-            try:
-                for future in as_completed([pool.submit(starters[name]) for name in names if name in starters]):
-                    future.result()
-            except BaseException:
-                launcher.abort()
-                raise
-        running = self._describe(tuple(names), launcher.failure)
+        starters: dict[str, Callable[[], None]] = {POSTGRES: launcher.start_postgres, KAFKA: launcher.start_kafka}
+        _at_once([starters[name] for name in names if name in starters], launcher.abort)
+        running = self._describe(tuple(names), failure)
         if on_start is not None:
             on_start(running)
-        for rank, program in enumerate(self._programs, start=2):
-            if program.name in names:
-                launcher.start_program(program, rank)
+        waiting = [program for program in self._programs if program.name in names]
+        rank = 2  # above broker and database: what depends on others is ended before them
+        while waiting:
+            left = {program.name for program in waiting}
+            wave = [program for program in waiting if not left & set(program.depends_on)] or waiting
+            _at_once(
+                [partial(launcher.start_program, program, rank + place) for place, program in enumerate(wave)],
+                launcher.abort,
+            )
+            rank += len(wave)
+            waiting = [program for program in waiting if program not in wave]
         return running
 
     def _describe(self, started: tuple[str, ...], failure: Callable[[], TickledgerError | None]) -> Running:
@@ -204,7 +229,8 @@ class _Session:
                     holding.wait_unused(self._progress)
         finally:
             for holding in owned:
-                holding.note("stopping")
+                with suppress(TickledgerError):  # a full disk must not keep anything from ending
+                    holding.note("stopping")
             if launcher is not None:
                 self._progress("ending what was started")
                 launcher.end()

@@ -74,3 +74,14 @@ def test_a_user_whose_owner_is_killed_is_not_in_the_way_of_the_next(home: Path) 
         with Keeper(home, "hold", "kafka", "never") as following:
             assert following.ready().said("started") == ["kafka"]
             assert not [process for process in everything if process.alive()]
+
+
+def test_a_user_is_told_when_its_owner_ends_what_it_uses(home: Path) -> None:
+    with Keeper(home, "hold", "kafka", "never") as owner:
+        owner.ready()
+        with Keeper(home, "hold", "kafka", "never") as user:
+            assert user.ready().said("started") == []
+            owner.process.send_signal(signal.SIGTERM)
+            assert user.end(30) == 2
+            assert "was ended by the command that ran it; run this one again" in user.said("error")
+            assert user.said("kind") == "ServiceFailed"
