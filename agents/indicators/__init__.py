@@ -1,0 +1,1 @@
+"""The indicators: expressions made of nodes, one family a file."""
