@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from schemas.accept import Head, Verdict
 from schemas.chains import Chains
-from schemas.ticks import BlockKind
+from schemas.ticks import BlockKind, decode_block
 from tests.chain_logs import OTHER, OURS, PARTITION, Record, judged
 from tests.records import KEYS, STRANGER, ChainOfTicks
 
@@ -111,24 +111,34 @@ def test_an_intruder_without_key_changes_nothing(some: list[Move], data: st.Data
     assert Verdict.STOP not in {j.verdict for j in judged(log)}
 
 
+def opens(record: Record) -> bool:
+    return decode_block(record[1] or b"").kind == BlockKind.OPEN
+
+
+def tamper(log: list[Record], place: int, data: st.DataObject) -> int:
+    """Changes a byte of the record, or drops it; the offset of the one behind it."""
+    if data.draw(st.booleans()):
+        changed = bytearray(log[place][1] or b"")
+        changed[data.draw(st.integers(0, len(changed) - 1))] ^= data.draw(st.integers(1, 255))
+        log[place] = (log[place][0], bytes(changed))
+        assert judged(log)[place].verdict is Verdict.FORGED
+        return place + 1
+    del log[place]
+    return place
+
+
 @settings(deadline=None, max_examples=150)
 @given(moves, st.data())
 def test_a_real_link_changed_or_dropped_stops_its_chain_at_the_next_link(some: list[Move], data: st.DataObject) -> None:
     log = log_of(some)
     sound, other = contents(log, OURS), contents(log, OTHER)
-    ours = [i for i, (key, _) in enumerate(log) if key == OURS]
+    ours = [i for i, record in enumerate(log) if record[0] == OURS and not opens(record)]
+    if not ours:
+        return
     place = data.draw(st.sampled_from(ours))
     value = log[place][1] or b""
     once_more = value in {log[i][1] for i in ours if i != place}
-    if data.draw(st.booleans()):
-        changed = bytearray(value)
-        changed[data.draw(st.integers(0, len(value) - 1))] ^= data.draw(st.integers(1, 255))
-        log[place] = (OURS, bytes(changed))
-        behind = place + 1
-        assert judged(log)[place].verdict is Verdict.FORGED
-    else:
-        del log[place]
-        behind = place
+    behind = tamper(log, place, data)
     found, verdicts = contents(log, OURS), judged(log)
     assert found == sound[: len(found)], "never another order, another content, or one after a hole"
     assert contents(log, OTHER) == other
@@ -139,6 +149,28 @@ def test_a_real_link_changed_or_dropped_stops_its_chain_at_the_next_link(some: l
         stops = [i for i, j in enumerate(verdicts) if j.verdict is Verdict.STOP and j.chain == OURS]
         assert stops[:1] == next_links[:1]
         assert all(verdicts[i].alert == (i == stops[0]) for i in stops)
+
+
+@settings(deadline=None, max_examples=80)
+@given(moves, st.data())
+def test_an_open_changed_or_dropped_stops_its_chain_at_the_first_link_of_its_epoch(
+    some: list[Move], data: st.DataObject
+) -> None:
+    """What a late batch brings before may be taken then: nothing says any more that its writer had been fenced."""
+    log = log_of(some)
+    sound, other = contents(log, OURS), contents(log, OTHER)
+    place = data.draw(st.sampled_from([i for i, record in enumerate(log) if record[0] == OURS and opens(record)]))
+    value = log[place][1] or b""
+    once_more = log.count((OURS, value)) > 1
+    epoch = decode_block(value).epoch
+    behind = tamper(log, place, data)
+    found = judged(log)
+    of_it = [i for i in range(behind, len(log)) if log[i][1] in sound and decode_block(log[i][1] or b"").epoch == epoch]
+    if of_it and not once_more:
+        assert found[of_it[0]].verdict is Verdict.STOP
+        assert sum(j.alert for j in found if j.verdict is Verdict.STOP) == 1
+        assert not [j for j in found[of_it[0] :] if j.chain == OURS and j.verdict is Verdict.TAKE and j.record.seq]
+    assert contents(log, OTHER) == other
 
 
 @settings(deadline=None, max_examples=100)
