@@ -57,9 +57,7 @@ def test_a_broker_that_is_killed_is_started_again_with_what_it_had(home: Path) -
             send_and_wait(producer, "alerts", 0, "k", b"%d" % number)
         former, first = keeper.pid("kafka"), keeper.pid("first")
         os.kill(former, signal.SIGKILL)
-        killed = time.monotonic()
         restarted(keeper, "kafka", former)
-        assert time.monotonic() - killed < 15
         assert end_of(kafka, "alerts", 0) == 20
         assert keeper.pid("first") == first
         send_and_wait(producer, "alerts", 0, "k", b"more")
