@@ -80,6 +80,8 @@ def new_consumer(bootstrap: str, **more: Any) -> Consumer:
             "enable.partition.eof": True,
             "fetch.wait.max.ms": 50,
             "fetch.error.backoff.ms": 100,
+            # A reader that is slower than the broker finds the queue full; by default the next fetch then waits 1 s.
+            "fetch.queue.backoff.ms": 5,
             "queued.min.messages": 20_000,
             "queued.max.messages.kbytes": 32_768,
             "reconnect.backoff.ms": 100,

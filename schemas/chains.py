@@ -72,6 +72,15 @@ class Chains:
             if repair.topic == self.topic:
                 self._repairs[repair.partition, repair.offset] = repair
 
+    def has_repair(self, partition: int) -> bool:
+        """Whether a Repair is about a record of the partition."""
+        return bool(self._repairs) and any(place[0] == partition for place in self._repairs)
+
+    def move_on(self, chain: str, head: Head, links: int) -> None:
+        """Takes `links` links in one go, the last of which is `head`: for who has checked that accept() takes each."""
+        self.heads[chain] = head
+        self.counts[Verdict.TAKE] += links
+
     def judge(
         self,
         partition: int,

@@ -37,6 +37,7 @@ PROBLEMS: Final = (
 _INT32_MIN: Final = -(2**31)
 _INT32_MAX: Final = 2**31 - 1
 _KINDS: Final = 3
+_DATA: Final = 2
 _SOURCES: Final = 5
 _MAC: Final = MAC_BYTES
 _NONCE: Final = NONCE_BYTES
@@ -66,11 +67,6 @@ def _varint(buf: Any, at: int, end: int) -> Any:
 
 
 @inline_kernel
-def _all_go_on(buf: Any, at: int) -> bool:
-    return bool((buf[at] & buf[at + 1] & buf[at + 2] & buf[at + 3] & buf[at + 4]) >= 0x80)
-
-
-@inline_kernel
 def _doubles(buf: Any, at: int, end: int, out: Any, row: int, first: int, wanted: int) -> Any:
     """Copies one array of doubles into out[row, first:]; (count, next position), a negative position is a problem.
 
@@ -87,11 +83,52 @@ def _doubles(buf: Any, at: int, end: int, out: Any, row: int, first: int, wanted
         return count, -4
     if at + 8 * count >= end:
         return count, -1
-    out[row, first : first + count].view(np.uint8)[:] = buf[at : at + 8 * count]
+    source, target = buf[at : at + 8 * count], out[row, first : first + count].view(np.uint8)
+    # A plain loop over two slices is compiled to wide moves; numba's assignment to a slice takes ten times as long.
+    for i in range(target.size):
+        target[i] = source[i]
     at += 8 * count
     if buf[at] != 0:
         return count, -3
     return count, at + 1
+
+
+@inline_kernel
+def _short_ints(buf: Any, at: int, end: int, out: Any) -> bool:
+    """Reads out.size numbers if each has one byte; else what is in `out` means nothing. Without a branch a number."""
+    if at + out.size > end:
+        return False
+    source = buf[at : at + out.size]
+    every = np.int32(0)
+    for i in range(out.size):
+        b = np.int32(source[i])
+        every |= b
+        out[i] = (b >> 1) ^ -(b & 1)
+    return bool(every < 0x80)
+
+
+@inline_kernel
+def _six_byte_longs(buf: Any, at: int, end: int, out: Any) -> bool:
+    """As _short_ints, of numbers that have six bytes each: times from 1987 to 2527."""
+    if at + 6 * out.size > end:
+        return False
+    source = buf[at : at + 6 * out.size]
+    go_on = np.uint64(0x80)
+    last = np.uint64(0)
+    least = np.uint64(0x7F)
+    low = np.uint64(0x7F)
+    for i in range(out.size):
+        k = np.uint64(6 * i)
+        b0, b1, b2 = np.uint64(source[k]), np.uint64(source[k + np.uint64(1)]), np.uint64(source[k + np.uint64(2)])
+        b3, b4 = np.uint64(source[k + np.uint64(3)]), np.uint64(source[k + np.uint64(4)])
+        b5 = np.uint64(source[k + np.uint64(5)])
+        go_on &= b0 & b1 & b2 & b3 & b4
+        last |= b5
+        least = min(least, b5)
+        raw = (b0 & low) | (b1 & low) << np.uint64(7) | (b2 & low) << np.uint64(14) | (b3 & low) << np.uint64(21)
+        raw |= (b4 & low) << np.uint64(28) | b5 << np.uint64(35)
+        out[i] = np.int64(raw >> np.uint64(1)) ^ -np.int64(raw & np.uint64(1))
+    return bool(go_on != 0 and last < np.uint64(0x80) and least > np.uint64(0))
 
 
 @inline_kernel
@@ -106,18 +143,16 @@ def _ints(buf: Any, at: int, end: int, out: Any, row: int, first: int, wanted: i
         return count, -3
     if count != wanted:
         return count, -4
-    for i in range(count):
-        if at < end and buf[at] < 0x80:
-            b = buf[at]
-            out[row, first + i] = np.int32(b >> 1) ^ -np.int32(b & 1)
-            at += 1
-        else:
+    if not _short_ints(buf, at, end, out[row, first : first + count]):
+        for i in range(count):
             value, at = _varint(buf, at, end)
             if at < 0:
                 return count, at
             if value < _INT32_MIN or value > _INT32_MAX:
                 return count, -5
             out[row, first + i] = value
+    else:
+        at += count
     if at >= end:
         return count, -1
     if buf[at] != 0:
@@ -196,19 +231,14 @@ def decode(buf: Any, at: int, head: Any, time_ms: Any, prices: Any, marks: Any, 
         return TRUNCATED
     if count > time_ms.shape[0] - first:
         return ROOM
-    for i in range(count):
-        if at + 6 <= end and buf[at + 5] < 0x80 and buf[at + 5] > 0 and _all_go_on(buf, at):
-            # Six bytes: any time from 1987 to 2527.
-            raw = np.uint64(buf[at] & 0x7F) | np.uint64(buf[at + 1] & 0x7F) << np.uint64(7)
-            raw |= np.uint64(buf[at + 2] & 0x7F) << np.uint64(14) | np.uint64(buf[at + 3] & 0x7F) << np.uint64(21)
-            raw |= np.uint64(buf[at + 4] & 0x7F) << np.uint64(28) | np.uint64(buf[at + 5]) << np.uint64(35)
-            time_ms[first + i] = np.int64(raw >> np.uint64(1)) ^ -np.int64(raw & np.uint64(1))
-            at += 6
-        else:
+    if not _six_byte_longs(buf, at, end, time_ms[first : first + count]):
+        for i in range(count):
             value, at = _varint(buf, at, end)
             if at < 0:
                 return _problem(at)
             time_ms[first + i] = value
+    else:
+        at += 6 * count
     if count > 0:
         if at >= end:
             return TRUNCATED
@@ -252,6 +282,61 @@ def decode(buf: Any, at: int, head: Any, time_ms: Any, prices: Any, marks: Any, 
     if at < end:
         return TRAILING
     return OK
+
+
+@inline_kernel
+def _same(buf: Any, one: int, other: int, size: int) -> bool:
+    same = True
+    for i in range(size):
+        same &= buf[one + i] == buf[other + i]
+    return same
+
+
+@inline_kernel
+def _follows(buf: Any, before: Any, head: Any) -> bool:
+    """Whether the DATA block of `head` is the next link of the same writer's chain after that of `before`."""
+    listing, key = head[LISTING_END] - head[LISTING_AT], head[KEY_END] - head[KEY_AT]
+    return bool(
+        head[EPOCH] == before[EPOCH]
+        and head[SEQ] == before[SEQ] + 1
+        and head[FIRST_N] == before[FIRST_N] + before[TICKS]
+        and head[REF_NO] >= before[REF_NO]
+        and listing == before[LISTING_END] - before[LISTING_AT]
+        and key == before[KEY_END] - before[KEY_AT]
+        and _same(buf, before[NONCE_AT], head[NONCE_AT], _NONCE)
+        and _same(buf, before[PREV_AT] + _MAC, head[PREV_AT], _MAC)
+        and _same(buf, before[LISTING_AT], head[LISTING_AT], listing)
+        and _same(buf, before[KEY_AT], head[KEY_AT], key)
+    )
+
+
+@kernel
+def decode_run(buf: Any, ends: Any, prefix: Any, heads: Any, time_ms: Any, prices: Any, marks: Any) -> int:
+    """Decodes values that lie one behind the other in buf, value i up to ends[i], into columns one behind the other.
+
+    Returns how many of them, from the first on, are DATA blocks each of which follows the one before it; stops there,
+    or where the columns are full. heads: int64[n, HEAD], positions within buf. MACs are left to the caller.
+    """
+    size = prefix.shape[0]
+    start = 0
+    first = 0
+    for i in range(ends.shape[0]):
+        end = ends[i]
+        head = heads[i]
+        if end - start < size:
+            return i
+        for k in range(size):
+            if buf[start + k] != prefix[k]:
+                return i
+        if decode(buf[start:end], size, head, time_ms, prices, marks, first) != OK:
+            return i
+        for field in (LISTING_AT, LISTING_END, NONCE_AT, KEY_AT, KEY_END, PREV_AT):
+            head[field] += start
+        if head[KIND] != _DATA or (i > 0 and not _follows(buf, heads[i - 1], head)):
+            return i
+        first += head[TICKS]
+        start = end
+    return int(ends.shape[0])
 
 
 @inline_kernel

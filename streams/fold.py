@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -16,6 +16,9 @@ from streams.operators.base import NEVER_MS, BadState, MissingSpec, Operator, Ou
 from streams.programs import NotRunnable, program_of
 from streams.reference import ReferenceView, runs_on
 from streams.segments import piece, segments, with_spec
+
+Piece = tuple[Segment, ListingSpec | None]
+"""A part of a segment with the specification of its good ticks."""
 
 
 class Behind(Exception):
@@ -139,22 +142,28 @@ class ListingFold:
         links = [block for block in blocks if block.kind == BlockKind.DATA]
         if not links:
             return []
-        newest_ref = max(block.ref_no for block in links)
-        if newest_ref > self._reference.last:
-            raise ReferenceBehind(
-                f"{self.listing}: a block was written with reference {newest_ref}, read so far: {self._reference.last}"
-            )
+        self._check_reference(max(block.ref_no for block in links))
         outputs: list[Output] = []
-        work = [(part, self._pieces(part), takers) for part, takers in self._shares(links)]
+        work = [(part, self._pieces(segments(part)), takers) for part, takers in self._shares(links)]
         for part, pieces, takers in work:
-            for segment, spec in pieces:
-                for instance in takers:
-                    instance.fold(segment, spec, outputs)
             last = part[-1]
-            for instance in takers:
-                instance.stand(last.seq, last.first_n + len(last.quality))
+            _fold(pieces, takers, last.seq, last.first_n + len(last.quality), outputs)
         if any(i.waits for i in self._instances):
             self._rejoin()
+        return outputs
+
+    def fold_run(self, first_seq: int, last_seq: int, run: Sequence[Segment]) -> list[Output]:
+        """As `fold`, of the blocks of links first_seq to last_seq as the segments that they are, for instances that
+        all stand right before them. Raises Behind if one doesn't."""
+        takers = [i for i in self._instances if not i.done]
+        for instance in takers:
+            if instance.seq + 1 != first_seq:
+                raise Behind(
+                    f"{instance.operator} on {self.listing} stands at link {instance.seq}, not {first_seq - 1}"
+                )
+        self._check_reference(run[-1].ref_no)
+        outputs: list[Output] = []
+        _fold(self._pieces(run), takers, last_seq, run[-1].first_n + len(run[-1].quality), outputs)
         return outputs
 
     def repaired(self, seq: int, n: int) -> None:
@@ -208,9 +217,15 @@ class ListingFold:
             for at, end in pairwise(edges)
         ]
 
-    def _pieces(self, blocks: list[TickBlock]) -> list[tuple[Segment, ListingSpec | None]]:
+    def _check_reference(self, ref_no: int) -> None:
+        if ref_no > self._reference.last:
+            raise ReferenceBehind(
+                f"{self.listing}: a block was written with reference {ref_no}, read so far: {self._reference.last}"
+            )
+
+    def _pieces(self, run: Iterable[Segment]) -> list[Piece]:
         found = []
-        for segment in segments(blocks):
+        for segment in run:
             for one, spec in with_spec(segment, self._reference.spec_steps(self.listing, segment.ref_no)):
                 if spec is None and ((one.quality & BROKEN) == 0).any():
                     raise MissingSpec(
@@ -266,6 +281,15 @@ class _Instance:
                 )
             )
             self.out_seq += len(rows)
+
+
+def _fold(pieces: list[Piece], takers: list[_Instance], seq: int, n: int, outputs: list[Output]) -> None:
+    """Folds the pieces by the takers, which stand at link `seq` and tick `n` then."""
+    for segment, spec in pieces:
+        for instance in takers:
+            instance.fold(segment, spec, outputs)
+    for instance in takers:
+        instance.stand(seq, n)
 
 
 def _warm_part(segment: Segment, from_us: int) -> Segment | None:

@@ -8,12 +8,18 @@ from __future__ import annotations
 import numpy as np
 
 from agents.berserker import Berserker
-from schemas.integrity import ZERO_MAC
+from schemas.catalogue import partition_of
+from schemas.chains import Chains
+from schemas.integrity import MIN_KEY_BYTES, ZERO_MAC, KeyRing
 from schemas.quality import Quality
-from schemas.ticks import BlockKind, TickBlock, TickSource, decode_block, encode_block
+from schemas.runs import RunReader
+from schemas.ticks import BlockKind, TickBlock, TickSource, decode_block, encode_block, open_block, seal_block
 from streams.operators.bars import Bars
 from streams.operators.base import Operator, Segment
 from streams.operators.signals import StrategyOperator
+from streams.run_segments import run_segments
+
+LISTING = "warm/UP"
 
 
 def warm() -> None:
@@ -40,12 +46,26 @@ def warm() -> None:
         operators: tuple[Operator, ...] = (Bars(), StrategyOperator(Berserker()))
         for operator in operators:
             operator.fold(operator.initial(block.listing), segment, None)
+    _warm_runs()
+
+
+def _warm_runs() -> None:
+    """The kernels that read many links at once."""
+    keys = KeyRing({"warm": bytes(MIN_KEY_BYTES)}, "warm")
+    partition = partition_of("ticks", LISTING)
+    chains = Chains("ticks", keys)
+    opening = seal_block(open_block(LISTING, 1, bytes(8), TickSource.IMPORT, 0, keys.current), keys)
+    chains.judge(partition, 0, LISTING.encode(), opening)
+    link = seal_block(_block(4)._replace(key_id=keys.current), keys)
+    run = RunReader(chains, keys, partition).read(LISTING.encode(), [link])
+    if run is not None:
+        run_segments(run)
 
 
 def _block(count: int) -> TickBlock:
     prices, marks = np.ones(count, np.float64), np.full(count, Quality.CROSSED, np.int32)
     return TickBlock(
-        BlockKind.DATA, "warm/UP", 1, bytes(8), 1, 0, 1, TickSource.IMPORT, 0, 0, False, 0,
+        BlockKind.DATA, LISTING, 1, bytes(8), 1, 0, 1, TickSource.IMPORT, 0, 0, False, 0,
         np.arange(count, dtype=np.int64) * 60_000, prices, prices, prices, prices, marks, marks, "", ZERO_MAC, ZERO_MAC,
     )  # fmt: skip
 
