@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from confluent_kafka import Producer
 
-from infra.kafka import read_range
+from infra.kafka import hand_over, read_range
 from schemas.accept import Head
 from schemas.events import Anchor
 from schemas.integrity import ZERO_MAC, KeyRing
@@ -53,7 +53,7 @@ def head_of(anchor: Anchor) -> Head:
 def send(producer: Producer, keys: KeyRing, anchors: Iterable[Anchor]) -> None:
     """Hands the anchors to the producer; its owner flushes."""
     for anchor in anchors:
-        producer.produce(TOPIC, key=anchor.chain.encode(), value=seal(anchor, TOPIC, keys), partition=0)
+        hand_over(producer, TOPIC, 0, anchor.chain.encode(), seal(anchor, TOPIC, keys))
 
 
 def read_anchors(bootstrap: str, keys: KeyRing) -> tuple[dict[str, list[Anchor]], list[tuple[int, str]]]:

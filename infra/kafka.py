@@ -146,6 +146,18 @@ def send_and_wait(producer: Producer, topic: str, partition: int, key: str | Non
     return offset
 
 
+def hand_over(producer: Producer, topic: str, partition: int, key: bytes, value: bytes | None) -> None:
+    """Gives a record to the producer, waiting while its queue is full. Raises DeliveryFailed for one it can't take."""
+    while True:
+        try:
+            producer.produce(topic, key=key, value=value, partition=partition)
+            return
+        except BufferError:
+            producer.poll(0.05)
+        except KafkaException as error:
+            raise DeliveryFailed(f"a record on {topic} can't be sent: {error.args[0].str()}") from error
+
+
 def read_range(
     bootstrap: str, topic: str, partition: int, start: int = 0, end: int | None = None, batch: int = 1_000
 ) -> Iterator[list[Message]]:

@@ -6,6 +6,7 @@ from typing import Final
 
 from confluent_kafka import Producer
 
+from infra.kafka import hand_over
 from schemas.accept import Verdict
 from schemas.catalogue import partition_of
 from schemas.chains import Judged, Position
@@ -60,7 +61,7 @@ def alert_about(
 def raise_alert(producer: Producer, alert: Alert) -> None:
     """Hands the alert to the producer; its owner flushes."""
     key = alert.source
-    producer.produce("alerts", key=key.encode(), value=encode(alert), partition=partition_of("alerts", key))
+    hand_over(producer, "alerts", partition_of("alerts", key), key.encode(), encode(alert))
 
 
 _KINDS: Final = {

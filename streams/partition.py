@@ -1,34 +1,35 @@
 """What the worker does with one partition of `ticks`: judge each record, fold it, send what it proves, remember where.
 
-Nothing here knows Faust: the worker hands over records in order and asks now and then for the states to snapshot.
+Nothing here knows Faust: the worker hands over records in order, lets listings that have to catch up take steps in
+between, and asks now and then for the states to snapshot.
 """
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from confluent_kafka import Producer
 
 from infra.clock import Clock
-from infra.kafka import read_range
 from infra.log import get
-from infra.notices import alert_about, alert_of, raise_alert
 from schemas.accept import Forgery, Head, Verdict
-from schemas.catalogue import partition_of
-from schemas.chains import Chains, Judged, Position, Read
-from schemas.events import Severity, Signal
+from schemas.chains import Chains, Judged, Position, Read, fits
+from schemas.events import Anchor, Repair
+from schemas.identity import operator_id
 from schemas.integrity import KeyRing
-from schemas.registry import encode, seal
-from schemas.ticks import BlockKind, TickBlock
-from streams.fold import Behind, InstanceState, ListingFold, Output
-from streams.operators.base import BadState, OperatorError
+from schemas.ticks import BlockKind
+from streams import outputs
+from streams.alarms import Alarms
+from streams.catch_up import ZERO, CatchUp, Start
+from streams.fold import Behind, ListingFold
+from streams.operators.base import OperatorError
 from streams.reference_follower import ReferenceFollower
-from streams.snapshots import State, Stored
+from streams.restore import restore
+from streams.snapshots import State
+from streams.starts import Starts
 
 log = get(__name__)
-
-SOURCE = "worker"
 
 
 class OutOfOrder(Exception):
@@ -46,28 +47,58 @@ class Surroundings(NamedTuple):
 
 
 class TickPartition:
-    """One partition of `ticks` in this worker. `position`: the offset of the last record done, -1 at first."""
+    """One partition of `ticks` in this worker. `position`: the offset of the last record done, -1 at first.
 
-    def __init__(self, partition: int, world: Surroundings, stored: list[Stored]) -> None:
+    A listing is taken up when its first record comes: from its snapshots, else from the start of the log. While it
+    catches up, its newer records are left to the catch-up, and those of others are taken as they come.
+    """
+
+    def __init__(
+        self, partition: int, world: Surroundings, states: Iterable[State] = (), newest: Iterable[Anchor] = ()
+    ) -> None:
         self.partition = partition
         self.position = -1
         self.records = 0
         self.ticks = 0
         self._world = world
-        self._chains = Chains("ticks", world.keys, world.reference.view.repairs)
+        self._alarms = Alarms(world.producer, world.clock)
+        self._chains = Chains("ticks", world.keys, world.reference.repairs)
         self._folds: dict[str, ListingFold] = {}
-        self._applied: dict[str, int] = {}
-        self._parked: dict[str, str] = {}
+        self._referred: dict[str, int] = {}
+        self._folded_to: dict[str, int] = {}
         self._head_offset: dict[str, int] = {}
+        self._behind: dict[str, CatchUp] = {}
+        self._parked: set[str] = set()
+        self._ended: set[tuple[str, str]] = set()
         self._changed: set[str] = set()
-        self._stored: dict[str, list[State]] = {}
-        for found in stored:
-            self._stored.setdefault(found.state.listing, []).append(found.state)
+        self._states: dict[str, dict[str, State]] = {}
+        for state in states:
+            self._states.setdefault(state.listing, {})[state.operator] = state
+        self._starts = Starts((s for found in self._states.values() for s in found.values()), newest)
 
     @property
     def heads(self) -> dict[str, tuple[Head, int]]:
-        """Of each listing met so far: the chain's head and the offset of its record."""
-        return {name: (self._chains.heads[name], at) for name, at in self._head_offset.items()}
+        """Of each chain that is known up to `position`, silent ones too: its head and the offset of that record.
+
+        Not of a chain that stands still: who starts behind the stop would go on from a damaged place.
+        """
+        if self.position < 0:
+            return {}
+        found = {
+            name: (start.head, start.offset)
+            for name, start in self._starts.silent().items()
+            if name not in self._folds and start.offset >= 0 and start.scanned_to <= self.position + 1
+        }
+        for name, at in self._head_offset.items():
+            head = self._chains.heads[name]
+            if at >= 0 and not head.stopped and not self._is_led(name):
+                found[name] = (head, at)
+        return found
+
+    @property
+    def behind(self) -> bool:
+        """Whether some listing has to catch up: call `catch_up`."""
+        return bool(self._behind)
 
     def read(self, offset: int, key: bytes | None, value: bytes | None) -> Read:
         """The record at `offset` with MAC and encoding checked."""
@@ -75,160 +106,195 @@ class TickPartition:
 
     def is_quick(self, read: Read) -> bool:
         """Whether `take` will do without reading from the broker, so that an event loop need not fear it."""
-        if isinstance(read.link, Forgery):
-            return True
-        return read.chain in self._folds and read.link.ref_no <= self._applied[read.chain]
+        if self.position < 0 or isinstance(read.link, Forgery):
+            return self.position >= 0 and not self._listing_of(read)
+        name = read.chain
+        return (
+            name in self._folds
+            and read.link.ref_no <= self._referred[name]
+            and not (read.link.opens and self._chains.heads[name].stopped)
+        )
 
     def take(self, read: Read) -> None:
         """Folds the record and hands what it proves to the producer. Raises OutOfOrder."""
         offset = read.position.offset
         if offset <= self.position:
             return
-        if self.position >= 0 and offset != self.position + 1:
+        if self.position < 0:
+            self._starts.begin(self._world.bootstrap, self.partition, offset)
+        elif offset != self.position + 1:
             raise OutOfOrder(f"ticks/{self.partition}: offset {offset} came after {self.position}")
-        if not isinstance(read.link, Forgery) and read.chain not in self._parked:
-            self._prepare(read.chain, read.record, offset)
-        judged = self._chains.settle(read)
-        if judged.alert:
-            alert = alert_of(judged, SOURCE, self._world.clock.now_us())
-            log.warning("record not taken", alert_id=alert.alert_id, reason=judged.reason, chain=judged.chain)
-            raise_alert(self._world.producer, alert)
-        self._fold(judged)
         self.position = offset
         self.records += 1
+        listing = self._listing_of(read)
+        if listing:
+            self._make_ready(listing, read)
+        if self._is_led(listing):
+            self._step(listing)
+        elif not listing or offset > self._folded_to[listing]:
+            judged = self._chains.settle(read)
+            self._alarms.note(judged)
+            if judged.verdict in (Verdict.TAKE, Verdict.REPAIRED):
+                self._head_offset[listing] = offset
+                if self._fold(judged, self._chains.heads[listing]):
+                    self._start_over(listing)
+
+    def catch_up(self) -> None:
+        """One step for each listing that is behind."""
+        for listing in list(self._behind):
+            self._step(listing)
 
     def changed(self) -> list[State]:
         """The states of what was folded since the last call, to snapshot."""
-        states = [s for name in sorted(self._changed) for s in self._states(name)]
+        states = [s for name in sorted(self._changed) for s in self._states_of(name)]
         self._changed.clear()
         return states
 
-    def _states(self, listing: str) -> list[State]:
-        fold, head = self._folds[listing], self._chains.heads[listing]
-        return [
-            State(operator, listing, self._head_offset[listing], head, saved.out_seq, saved.state)
-            for operator, position in fold.positions().items()
-            if not position.done and position.seq == head.seq
-            for saved in (fold.dump(operator),)
-        ]
+    def _listing_of(self, read: Read) -> str:
+        """Whose chain the record concerns; empty for a forged one that no Repair names."""
+        if not isinstance(read.link, Forgery):
+            return read.chain
+        repair = self._repair_of(read)
+        return repair.chain if repair is not None else ""
 
-    def _prepare(self, listing: str, block: TickBlock, offset: int) -> None:
-        """Has the listing's operators stand right before `block`: from snapshots, or by folding what lies before."""
-        reference = self._world.reference
-        if block.ref_no > reference.view.last:
-            reference.read_until(block.ref_no)
-        fold = self._folds.get(listing)
-        if fold is None:
-            fold, start = self._restore(listing)
-            self._folds[listing] = fold
-            self._take_up(listing, fold)
-            if not _follows(block, self._chains.heads[listing], fold):
-                self._catch_up(listing, fold, start, offset)
-        elif self._applied[listing] < reference.view.last and self._take_up(listing, fold):
-            self._chains.add_repairs(reference.view.repairs)
-            self._catch_up(listing, fold, 0, offset)
+    def _repair_of(self, read: Read) -> Repair | None:
+        for repair in self._world.reference.repairs:
+            if (repair.topic, repair.partition, repair.offset) == read.position and fits(repair, read.value):
+                return repair
+        return None
 
-    def _take_up(self, listing: str, fold: ListingFold) -> bool:
-        """Takes up activations that the fold has not; whether there was one."""
+    def _is_led(self, listing: str) -> bool:
+        catching = self._behind.get(listing)
+        return catching is not None and catching.leads
+
+    def _states_of(self, listing: str) -> Iterator[State]:
+        """What each operator is restored from: at the chain's head, or where its catch-up is."""
+        fold, catching = self._folds[listing], self._behind.get(listing)
+        places: list[tuple[Head, int]] = []
+        if catching is None or not catching.leads:
+            places.append((self._chains.heads[listing], self._head_offset[listing]))
+        if catching is not None:
+            places.append((catching.head, catching.head_offset))
+        for operator, position in fold.positions().items():
+            if position.done and (listing, operator) in self._ended:
+                continue
+            for head, offset in places:
+                # One that was replaced stands for ever where its last snapshot says.
+                if not head.stopped and (position.done or position.seq == head.seq):
+                    saved = fold.dump(operator)
+                    yield State(operator, listing, offset, head, saved.out_seq, saved.state)
+                    if position.done:
+                        self._ended.add((listing, operator))
+                    break
+
+    def _make_ready(self, listing: str, read: Read) -> None:
+        """Has the listing's operators stand where they were left, with a catch-up for what lies in between."""
+        if listing not in self._folds:
+            start = self._restore(listing)
+            self._chains.heads[listing] = start.head
+            self._folded_to[listing] = self._head_offset[listing] = start.offset
+            if start.scanned_to < read.position.offset and not self._starts.silent_since(listing, start):
+                self._lead(listing, start)
+        elif self._repair_of(read) is not None:
+            if listing in self._behind:
+                # Who is behind has to get there before the chain is led past the damage.
+                self._lead(listing, ZERO)
+        elif _opens(read) and self._chains.heads[listing].stopped and self._finds_repair(listing):
+            self._lead(listing, ZERO)
+
+    def _finds_repair(self, listing: str) -> bool:
+        """Whether a Repair of the chain has come; asked when somebody writes again to one that stands still."""
+        found = self._world.reference.look_for_repairs()
+        self._chains.add_repairs(found)
+        return any(repair.chain == listing for repair in found)
+
+    def _restore(self, listing: str) -> Start:
         view = self._world.reference.view
-        self._chains.add_repairs(view.repairs)
+        fold, start, ended = restore(listing, view, self._states.pop(listing, {}), self._starts)
+        self._folds[listing] = fold
+        self._ended |= {(listing, operator) for operator in ended}
+        self._referred[listing] = view.last
+        self._alert_refused(fold, 0)
+        return start
+
+    def _lead(self, listing: str, start: Start) -> None:
+        log.info("catching up", listing=listing, partition=self.partition, start=start.scanned_to)
+        self._behind[listing] = self._catch_up_from(listing, start, leads=True)
+
+    def _start_over(self, listing: str) -> None:
+        """New operators have all earlier blocks to fold; what the others have, they skip."""
+        log.info("catching up with new operators", listing=listing, partition=self.partition)
+        self._behind[listing] = self._catch_up_from(listing, ZERO, leads=self._is_led(listing))
+
+    def _catch_up_from(self, listing: str, start: Start, leads: bool) -> CatchUp:
+        world = self._world
+        return CatchUp(world.bootstrap, world.keys, world.reference.repairs, listing, start, leads)
+
+    def _step(self, listing: str) -> None:
+        catching = self._behind[listing]
+        gained = False
+        for judged in catching.step(self.position + 1):
+            if catching.leads:
+                self._alarms.note(judged)
+            if judged.verdict in (Verdict.TAKE, Verdict.REPAIRED):
+                gained |= self._fold(judged, catching.head)
+        if gained:
+            self._start_over(listing)
+        elif catching.next > self.position:
+            del self._behind[listing]
+            if catching.leads:
+                self._chains.heads[listing] = catching.head
+                self._head_offset[listing] = catching.head_offset
+                self._folded_to[listing] = catching.head_offset
+            log.info("caught up", listing=listing, partition=self.partition, n=catching.head.n)
+
+    def _fold(self, judged: Judged, head: Head) -> bool:
+        """Folds what was taken; whether there are new operators now, which have yet to fold what lies before."""
+        listing, block = judged.chain, judged.record
+        if listing in self._parked:
+            return False
+        self._changed.add(listing)
+        fold, gained = self._folds[listing], False
+        is_data = judged.verdict is Verdict.TAKE and block.kind == BlockKind.DATA
+        if is_data:
+            if block.ref_no > self._referred[listing]:
+                if not self._world.reference.read_until(block.ref_no):
+                    reason = f"it has reference number {block.ref_no}, and reference ends before it"
+                    self._park(listing, reason, judged.position)
+                    return False
+                gained = self._take_up(listing)
+            try:
+                folded = fold.fold([block])
+            except (OperatorError, Behind) as error:
+                self._park(listing, str(error), judged.position)
+                return False
+            self.ticks += block.size
+            for output in folded:
+                outputs.send(self._world.producer, self._world.keys, output)
+        if judged.verdict is Verdict.REPAIRED or (is_data and head.seq != block.seq):
+            fold.repaired(head.seq, head.n)
+        return gained
+
+    def _take_up(self, listing: str) -> bool:
+        """Takes up activations that the fold has not; whether there was one."""
+        fold, before = self._folds[listing], self._referred[listing]
         new = fold.sync()
-        first = self._applied.get(listing, 0)
-        self._applied[listing] = view.last
-        for activation, reason in fold.unrunnable:
-            if activation.ref_no > first:
-                self._alert("activation_refused", listing, f"{activation.instance}@{activation.ref_no}: {reason}", -1)
+        self._referred[listing] = self._world.reference.view.last
+        self._alert_refused(fold, before)
         return bool(new)
 
-    def _restore(self, listing: str) -> tuple[ListingFold, int]:
-        """(a fold with the snapshots that are whole, the offset after the lowest one; 0 if one is missing)."""
-        fold = ListingFold(listing, self._world.reference.view)
-        fold.sync()
-        states = {s.operator: s for s in self._stored.pop(listing, [])}
-        wanted = [operator for operator, position in fold.positions().items() if not position.done]
-        found = [states[operator] for operator in wanted if operator in states]
-        try:
-            for s in found:
-                fold.load(s.operator, InstanceState(s.data, s.out_seq, s.digest, s.head.seq, s.head.n))
-        except BadState as error:
-            log.warning("snapshot refused", listing=listing, reason=str(error))
-            return ListingFold(listing, self._world.reference.view), 0
-        self._chains.heads[listing] = Head()
-        self._head_offset[listing] = -1
-        if not found or len(found) < len(wanted):
-            return fold, 0
-        lowest = min(found, key=lambda s: s.offset)
-        self._chains.heads[listing] = lowest.head
-        self._head_offset[listing] = lowest.offset
-        return fold, lowest.offset + 1
+    def _alert_refused(self, fold: ListingFold, after: int) -> None:
+        for activation, reason in fold.unrunnable:
+            if activation.ref_no > after:
+                whose = f"{operator_id(activation.instance, activation.ref_no)}/{fold.listing}"
+                self._alarms.tell(
+                    "activation_refused", whose, f"{whose} doesn't run: {reason}", Position("reference", 0, -1)
+                )
 
-    def _catch_up(self, listing: str, fold: ListingFold, start: int, end: int) -> None:
-        """Folds the listing's records in [start, end), each instance what it lacks; what they prove is sent again."""
-        log.info("catching up", listing=listing, partition=self.partition, start=start, end=end)
-        if start == 0:
-            self._chains.heads[listing] = Head()
-        key = listing.encode()
-        for batch in read_range(self._world.bootstrap, "ticks", self.partition, start, end):
-            for message in batch:
-                if message.key() == key:
-                    self._fold(self._chains.judge(self.partition, message.offset() or 0, key, message.value()))
-
-    def _fold(self, judged: Judged) -> None:
-        listing, verdict = judged.chain, judged.verdict
-        if verdict not in (Verdict.TAKE, Verdict.REPAIRED) or listing in self._parked:
-            return
-        head, fold = self._chains.heads[listing], self._folds[listing]
-        self._changed.add(listing)
-        self._head_offset[listing] = judged.position.offset
-        block = judged.record
-        if verdict is Verdict.TAKE and block.kind == BlockKind.DATA:
-            try:
-                outputs = fold.fold([block])
-            except (OperatorError, Behind) as error:
-                self._parked[listing] = str(error)
-                self._alert("listing_parked", listing, f"{listing} is not folded: {error}", judged.position.offset)
-                return
-            self.ticks += block.size
-            for output in outputs:
-                self._send(output)
-        if verdict is Verdict.REPAIRED or (block.kind == BlockKind.DATA and head.seq != block.seq):
-            fold.repaired(head.seq, head.n)
-
-    def _send(self, output: Output) -> None:
-        topic, key = output.topic, output.listing.encode()
-        partition = partition_of(topic, output.listing)
-        for record in output.records():
-            if isinstance(record, Signal):
-                value = seal(_signed(record, self._world.keys), topic, self._world.keys)
-            else:
-                value = encode(record)
-            produce(self._world.producer, topic, key, value, partition)
-
-    def _alert(self, code: str, listing: str, message: str, offset: int) -> None:
-        log.error(code, listing=listing, message=message)
-        position = Position("ticks", self.partition, offset)
-        now = self._world.clock.now_us()
-        raise_alert(self._world.producer, alert_about(code, Severity.CRITICAL, SOURCE, listing, position, now, message))
+    def _park(self, listing: str, reason: str, position: Position) -> None:
+        self._parked.add(listing)
+        self._alarms.tell("listing_parked", listing, f"{listing} is folded no more: {reason}", position)
 
 
-def produce(producer: Producer, topic: str, key: bytes, value: bytes, partition: int) -> None:
-    """Hands a record to the producer, waiting while its queue is full."""
-    while True:
-        try:
-            producer.produce(topic, key=key, value=value, partition=partition)
-            return
-        except BufferError:
-            producer.poll(0.05)
-
-
-def _signed(signal: Signal, keys: KeyRing) -> Signal:
-    return dataclasses.replace(signal, key_id=keys.current)
-
-
-def _follows(block: TickBlock, head: Head, fold: ListingFold) -> bool:
-    """Whether `block` is right the next for the chain's head and for every instance: nothing lies between."""
-    if any(position.seq != head.seq for position in fold.positions().values() if not position.done):
-        return False
-    if block.kind == BlockKind.OPEN:
-        return block.epoch == 1 and head.seq == 0
-    return block.seq == head.seq + 1 and block.prev == head.mac and block.epoch == head.epoch
+def _opens(read: Read) -> bool:
+    return not isinstance(read.link, Forgery) and read.link.opens

@@ -5,28 +5,34 @@ from __future__ import annotations
 import threading
 import time
 
-from infra.chain_follower import ChainFollower, ChainStopped, Standing, read_repairs, stopped_message
-from infra.errors import NotReady
+from infra.chain_follower import ChainFollower, Standing, read_repairs
 from infra.kafka import end_of
 from schemas.accept import Head, Verdict
 from schemas.chains import REFERENCE_CHAIN
-from schemas.events import ReferenceOpen, ReferenceRecord
+from schemas.events import ReferenceOpen, ReferenceRecord, Repair
 from schemas.integrity import KeyRing
 from schemas.ticks import TickBlock
-from streams.reference import ReferenceView
+from streams.reference import ReferenceHole, ReferenceView
 
-WAIT_S = 30.0
+WAIT_S = 2.0
+"""A block's reference number was on the log before the block was written; a broker that has just come back may for a
+moment say that the topic ends earlier."""
 
 
 class ReferenceFollower:
-    """The records of `reference` so far as a view, read on when a block carries a number above its last."""
+    """The records of `reference` so far as a view, read on when a block carries a number above its last.
 
-    def __init__(self, bootstrap: str, keys: KeyRing) -> None:
+    Where its chain stands still, the view ends: what was numbered before holds.
+    """
+
+    def __init__(self, bootstrap: str, keys: KeyRing, wait_s: float = WAIT_S) -> None:
         self.view = ReferenceView()
-        self._bootstrap = bootstrap
+        self.repairs = read_repairs(bootstrap, keys)
+        self.hole = ""
+        self._bootstrap, self._keys, self._wait_s = bootstrap, keys, wait_s
         self._lock = threading.Lock()
-        repairs = read_repairs(bootstrap, keys)
-        self._follower = ChainFollower(bootstrap, "reference", REFERENCE_CHAIN, keys, Standing(Head(), 0, 0), repairs)
+        start = Standing(Head(), 0, 0)
+        self._follower = ChainFollower(bootstrap, "reference", REFERENCE_CHAIN, keys, start, self.repairs)
         self.read_on()
 
     @property
@@ -45,24 +51,29 @@ class ReferenceFollower:
         return self._follower.scanned_to
 
     def read_on(self) -> int:
-        """Reads what has come; the last reference number. Raises ChainStopped, Unreachable."""
+        """Reads what has come; the last reference number. Raises Unreachable."""
         with self._lock:
             self._follower.read_to(end_of(self._bootstrap, "reference", 0), self._seen)
-            if self._follower.head.stopped:
-                raise ChainStopped(stopped_message("reference", self._follower.head))
             return self.view.last
 
-    def read_until(self, ref_no: int) -> None:
-        """Reads until the view has `ref_no`. Raises NotReady if it doesn't come: the topic's tail is missing."""
-        deadline = time.monotonic() + WAIT_S
+    def read_until(self, ref_no: int) -> bool:
+        """Reads until the view has `ref_no`; False if it doesn't come: records are missing, or it stands still."""
+        deadline = time.monotonic() + self._wait_s
         while self.read_on() < ref_no:
-            if time.monotonic() > deadline:
-                raise NotReady(
-                    f"ticks were written with reference number {ref_no}, and reference ends at {self.view.last}: "
-                    "records of it are missing; `tickledger verify` says which"
-                )
+            if time.monotonic() > deadline or self.head.stopped or self.hole:
+                return False
             time.sleep(0.05)
+        return True
+
+    def look_for_repairs(self) -> list[Repair]:
+        """The Repairs that have come since the last look."""
+        known = {(r.topic, r.partition, r.offset, r.value_sha256) for r in self.repairs}
+        self.repairs = read_repairs(self._bootstrap, self._keys)
+        return [r for r in self.repairs if (r.topic, r.partition, r.offset, r.value_sha256) not in known]
 
     def _seen(self, record: TickBlock | ReferenceRecord | ReferenceOpen, verdict: Verdict) -> None:
-        if verdict is Verdict.TAKE and not isinstance(record, TickBlock):
-            self.view.apply(record)
+        if verdict is Verdict.TAKE and not isinstance(record, TickBlock) and not self.hole:
+            try:
+                self.view.apply(record)
+            except ReferenceHole as error:
+                self.hole = str(error)

@@ -15,7 +15,7 @@ import cramjam
 from confluent_kafka import KafkaException, Producer, TopicPartition
 
 from infra.errors import Unreachable
-from infra.kafka import ends, new_consumer, split_batch, take, unreachable
+from infra.kafka import ends, hand_over, new_consumer, split_batch, take, unreachable
 from schemas.accept import Head
 from schemas.catalogue import partition_of
 from schemas.events import Snapshot
@@ -81,7 +81,7 @@ def write(producer: Producer, keys: KeyRing, incarnation: int, state: State) -> 
         )
         value = seal(record, TOPIC, keys)
         key = _key(state.operator, state.listing, incarnation, part)
-        producer.produce(TOPIC, key=key, value=value, partition=partition)
+        hand_over(producer, TOPIC, partition, key, value)
         sent += len(value)
         written.append(key)
     return sent, tuple(written)
@@ -90,7 +90,7 @@ def write(producer: Producer, keys: KeyRing, incarnation: int, state: State) -> 
 def remove(producer: Producer, listing: str, keys: Iterable[bytes]) -> None:
     """Hands tombstones for superseded records to the producer."""
     for key in keys:
-        producer.produce(TOPIC, key=key, value=None, partition=partition_of("ticks", listing))
+        hand_over(producer, TOPIC, partition_of("ticks", listing), key, None)
 
 
 def load(bootstrap: str, keys: KeyRing, partitions: Sequence[int]) -> dict[int, list[Stored]]:
@@ -99,8 +99,8 @@ def load(bootstrap: str, keys: KeyRing, partitions: Sequence[int]) -> dict[int, 
     What can't be read, has a wrong MAC, lacks a part or fails its digest is left out: it is folded anew.
     """
     latest: dict[bytes, Snapshot] = {}
-    for key, value in _records(bootstrap, partitions):
-        record = _read(keys, key, value)
+    for partition, key, value in _records(bootstrap, partitions):
+        record = _read(keys, partition, key, value)
         if record is None:
             latest.pop(key, None)
         else:
@@ -144,7 +144,7 @@ def _whole(incarnation: int, records: list[tuple[bytes, Snapshot]]) -> Stored | 
     return Stored(state, incarnation, tuple(k for k, _ in records))
 
 
-def _read(keys: KeyRing, key: bytes, value: bytes | None) -> Snapshot | None:
+def _read(keys: KeyRing, partition: int, key: bytes, value: bytes | None) -> Snapshot | None:
     if not value:
         return None
     try:
@@ -155,21 +155,20 @@ def _read(keys: KeyRing, key: bytes, value: bytes | None) -> Snapshot | None:
         return None
     if key != _key(record.operator, record.listing, record.incarnation, record.part):
         return None
+    if partition != partition_of("ticks", record.listing):
+        return None
     return record
 
 
-def _records(bootstrap: str, partitions: Sequence[int]) -> Iterator[tuple[bytes, bytes | None]]:
-    """Key and value of every record of the partitions, all read at once."""
+def _records(bootstrap: str, partitions: Sequence[int]) -> Iterator[tuple[int, bytes, bytes | None]]:
+    """Partition, key and value of every record of the partitions, all read at once."""
     if not partitions:
         return
     consumer = new_consumer(bootstrap)
     try:
-        waiting = {}
-        for partition in partitions:
-            low, high = ends(consumer, TOPIC, partition)
-            if low < high:
-                waiting[partition] = (low, high)
-        consumer.assign([TopicPartition(TOPIC, p, low) for p, (low, _) in waiting.items()])
+        extents = {partition: ends(consumer, TOPIC, partition) for partition in partitions}
+        waiting = {partition: extent for partition, extent in extents.items() if extent.low < extent.high}
+        consumer.assign([TopicPartition(TOPIC, p, extent.low) for p, extent in waiting.items()])
         quiet = 0
         while waiting:
             messages = take(consumer, 1_000, 0.5)
@@ -181,10 +180,11 @@ def _records(bootstrap: str, partitions: Sequence[int]) -> Iterator[tuple[bytes,
                 partition = message.partition() or 0
                 if error is not None:
                     split_batch([message])
-                    if waiting.get(partition) is not None and error.code() == _EOF:
+                    met = message.offset() or 0
+                    if error.code() == _EOF and partition in waiting and met >= waiting[partition].high:
                         del waiting[partition]
                     continue
-                yield message.key() or b"", message.value()
+                yield partition, message.key() or b"", message.value()
     except KafkaException as error:
         raise unreachable(error) from error
     finally:

@@ -1,0 +1,28 @@
+"""What operators proved, as records on its way to the topics: encoded, signals sealed, one by one in order."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from confluent_kafka import Producer
+
+from infra.kafka import hand_over
+from schemas.catalogue import partition_of
+from schemas.events import Derived, Signal
+from schemas.integrity import KeyRing
+from schemas.registry import encode, seal
+from streams.fold import Output
+
+
+def send(producer: Producer, keys: KeyRing, output: Output) -> None:
+    """Hands the records of an output to the producer; its owner flushes."""
+    key, partition = output.listing.encode(), partition_of(output.topic, output.listing)
+    for record in output.records():
+        hand_over(producer, output.topic, partition, key, value_of(record, keys, keys.current))
+
+
+def value_of(record: Derived, keys: KeyRing, key_id: str) -> bytes:
+    """A derived record as it lies on its topic; a signal is sealed with the key of that id."""
+    if isinstance(record, Signal):
+        return seal(dataclasses.replace(record, key_id=key_id), "signals", keys)
+    return encode(record)
