@@ -28,18 +28,22 @@ from infra.kafka import (
     split_batch,
     unreachable,
 )
-from infra.notices import raise_alert
 from projections.batch import Batch
 from projections.book import SERVICE, Book
 from projections.database import address, explain
 from projections.extents import Extents, extents
 from projections.repairs import apply_repairs
 from projections.store import Store
+from schemas.catalogue import partition_of
 from schemas.chains import Position
 from schemas.events import Alert, Repair
 from schemas.integrity import KeyRing
+from schemas.registry import encode
 
-FETCH: Final = 500
+FETCH: Final = 200
+_READ_AHEAD: Final = {"queued.max.messages.kbytes": 16_384, "fetch.max.bytes": 8_388_608}
+"""What is read ahead of the database at most: memory doesn't grow with what there is to read."""
+
 POLL_S: Final = 0.05
 MAX_AGE_S: Final = 0.2
 """A batch is written when nothing more comes for POLL_S, when it is full, or when it is so old."""
@@ -142,7 +146,7 @@ class Projector:
         repairs = read_repairs(self._bootstrap, self._keys)
         book = store.load(Book(self._keys, self._clock, quiet=self._quiet))
         self._repair(store, book, repairs)
-        consumer = new_consumer(self._bootstrap)
+        consumer = new_consumer(self._bootstrap, **_READ_AHEAD)
         try:
             self._assign(consumer, store, book)
             ready()
@@ -212,12 +216,22 @@ class Projector:
             return
         if self._producer is None:
             self._producer = new_producer(self._bootstrap)
+        lost: list[str] = []
+
+        def delivered(error: object, _: object) -> None:
+            if error is not None:
+                lost.append(str(error))
+
+        partition = partition_of("alerts", SERVICE)
         for alert in alerts:
             self._noisy.warning("alert", alert_id=alert.alert_id, subject=alert.subject, message=alert.message)
-            raise_alert(self._producer, alert)
+            value = encode(alert)
+            self._producer.produce("alerts", value, SERVICE.encode(), partition=partition, on_delivery=delivered)
         while self._producer.flush(1.0):
             if self._stop.is_set():
                 raise NotReady("ended before its alerts were delivered: the next start raises them again")
+        if lost:
+            raise Unreachable(f"the broker at {self._bootstrap} refused an alert: {lost[0]}")
 
     def _reason(self, error: Exception) -> str:
         return str(explain(error, self._dsn)) if isinstance(error, psycopg.Error) else str(error)

@@ -25,6 +25,7 @@ class Log:
     def __init__(self, bootstrap: str) -> None:
         self.bootstrap = bootstrap
         self.producer: Producer = new_producer(bootstrap)
+        self.lost: list[str] = []
 
     def send(self, topic: str, key: str, value: bytes, partition: int | None = None) -> int:
         """The offset of a record that the broker has."""
@@ -33,11 +34,24 @@ class Log:
 
     def post(self, topic: str, key: str, value: bytes) -> None:
         """Without waiting; `flush` does."""
-        self.producer.produce(topic, key=key.encode(), value=value, partition=partition_of(topic, key))
-        self.producer.poll(0)
+
+        def delivered(error: object, _: object) -> None:
+            if error is not None:
+                self.lost.append(str(error))
+
+        where = partition_of(topic, key)
+        while True:
+            try:
+                self.producer.produce(topic, key=key.encode(), value=value, partition=where, on_delivery=delivered)
+            except BufferError:
+                self.producer.poll(0.1)
+            else:
+                self.producer.poll(0)
+                return
 
     def flush(self) -> None:
-        assert self.producer.flush(30) == 0
+        assert self.producer.flush(60) == 0
+        assert self.lost == []
 
 
 class Feed:
