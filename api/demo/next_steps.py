@@ -29,7 +29,7 @@ def lines_to_copy(settings: Settings, config: Path | None, signal: SignalId | No
     where += "" if config is None else f" --config {shlex.quote(str(config))}"
     asked = [
         "query bars --symbol oanda/EURUSD --timeframe H1",
-        "query ticks --symbol fxcm/EURUSD --from 2014-05-06T12:30 --limit 20",
+        "query ticks --symbol fxcm/EURUSD --from 2014-05-06T12:30 --to 2014-05-06T12:31",
         "query signals --symbol oanda/EURUSD",
         *([] if signal is None else [f"query audit {shlex.quote(str(signal))}"]),
         "verify",
