@@ -24,6 +24,8 @@ def write_all(folder: Path) -> None:
         "berserker": berserker(),
         "berserker-parameters": berserker_parameters(),
         "commands": commands(),
+        "columns": columns(),
+        "indicators": indicators(),
     }
     for name, text in parts.items():
         (folder / f"{name}.md").write_text(text + "\n", encoding="utf-8")
@@ -149,6 +151,27 @@ def berserker_parameters() -> str:
             (f"`{field.name}`", f"{field.default}", f"{field.metadata['low']}", f"{field.metadata['high']}")
             for field in dataclasses.fields(BerserkerParameters)
         ),
+    )
+
+
+def columns() -> str:
+    """What bars have for a strategy."""
+    from agents.expressions import COLUMNS
+
+    return table(("column", "is"), ((f"`b.{name}`", meaning) for name, meaning in COLUMNS.items()))
+
+
+def indicators() -> str:
+    """Every indicator by family, with the warm-up of its defaults."""
+    from agents.indicators.catalogue import INDICATORS, warm_up
+
+    return "\n\n".join(
+        f"## {family.replace('_', ' ').capitalize()}\n\n"
+        + table(
+            ("name", "is", "formula", "MT5", "warm-up", "differs", "source"),
+            ((f"`{i.name}{i.shown}`", i.said, i.formula, i.mt5, str(warm_up(i)), i.differs, i.source) for i in found),
+        )
+        for family, found in INDICATORS.items()
     )
 
 

@@ -45,6 +45,11 @@ class Indicator(Generic[P, R]):
         return self.function(*bound.args, **bound.kwargs)
 
     @property
+    def said(self) -> str:
+        """The first line of its docstring."""
+        return (self.__doc__ or "").partition("\n")[0].rstrip(".")
+
+    @property
     def shown(self) -> str:
         """Its parameters as they are written: `(x, period=14)`."""
         parts = []

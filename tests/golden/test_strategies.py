@@ -24,6 +24,7 @@ from tests.graphs import graph_of_kind, outputs_of, random_bars
 from tests.property.references import spec, view
 from tests.property.tick_logs import recut
 from tests.strategies import busy, ema_cross
+from tests.unit.test_purity import nothing_outside
 from tickledger import strategy
 
 GOLDEN = Path(__file__).with_name("strategies.json")
@@ -55,6 +56,11 @@ def signals(days: dict[str, list[TickBlock]]) -> dict[str, Any]:
     }
 
 
+@pytest.fixture(scope="module")
+def whole(days: dict[str, list[TickBlock]]) -> dict[str, Any]:
+    return signals(days)
+
+
 def node(kind: Any) -> str:
     values = outputs_of(graph_of_kind(kind), random_bars(2_026, 500, 0.01))
     values[np.isnan(values)] = np.nan
@@ -62,19 +68,29 @@ def node(kind: Any) -> str:
 
 
 def test_nodes_programs_and_signals_of_the_sample_day_are_those_that_are_written_down(
-    days: dict[str, list[TickBlock]],
+    whole: dict[str, Any],
 ) -> None:
     present = {
         "nodes": {kind.key: node(kind) for kind in KINDS.values() if kind.kernel is not None},
         "programs": {name: program.digest for name, program in PROGRAMS.items()},
-        "signals": signals(days),
+        "signals": whole,
     }
     assert present == json.loads(GOLDEN.read_text(encoding="utf-8")), json.dumps(present, indent=2)
 
 
 @pytest.mark.parametrize("size", [1, 7, 100, 1_000_000])
-def test_the_cut_of_the_sample_day_does_not_show_in_signals(days: dict[str, list[TickBlock]], size: int) -> None:
-    assert signals({listing: recut(blocks, [size]) for listing, blocks in days.items()}) == signals(days)
+def test_the_cut_of_the_sample_day_does_not_show_in_signals(
+    days: dict[str, list[TickBlock]], whole: dict[str, Any], size: int
+) -> None:
+    assert signals({listing: recut(blocks, [size]) for listing, blocks in days.items()}) == whole
+
+
+def test_strategies_run_where_nothing_outside_can_be_read(
+    days: dict[str, list[TickBlock]], whole: dict[str, Any]
+) -> None:
+    with nothing_outside():
+        found = signals(days)
+    assert found == whole
 
 
 def test_a_restart_in_the_middle_of_the_day_does_not_show(days: dict[str, list[TickBlock]]) -> None:

@@ -100,6 +100,17 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
         load(tmp_path / "none.py")
 
 
+def test_the_documentation_shows_a_strategy_that_runs_and_the_message_that_is_given(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "strategies.md").read_text(encoding="utf-8")
+    example = page.split("```python\n")[1].split("```")[0]
+    shown = page.split("```text\n")[1].split("```")[0]
+    assert load(write(tmp_path, example, "ema_cross.py")).name == "ema_cross"
+    wrong = example.replace("    plan = Exit(", "    if f > s:\n        pass\n    plan = Exit(")
+    with pytest.raises(BadStrategy) as caught:
+        load(write(tmp_path, wrong, "ema_cross.py"))
+    assert str(caught.value) == " ".join(shown.split())
+
+
 def test_of_several_strategies_one_is_named(tmp_path: Path) -> None:
     whole = HEAD + PLAN + YIELD
     path = write(tmp_path, whole + whole.replace("def mine", "def other"))
