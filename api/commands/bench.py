@@ -19,6 +19,7 @@ from infra.errors import SettingsError, TickledgerError
 BENCHMARKS: Final = {
     "codec": "api.bench.codec",
     "bars": "api.bench.bars",
+    "graph": "api.bench.graph",
     "replay": "api.bench.replay",
     "import": "api.bench.import_",
     "storage": "api.bench.storage",
