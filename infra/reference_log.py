@@ -8,12 +8,17 @@ from collections.abc import Callable, Sequence
 
 from infra.chain_follower import ChainFollower, ChainStopped, Fenced, Standing, read_repairs, stopped_message
 from infra.clock import Clock
-from infra.kafka import end_of, new_producer, send_and_wait
+from infra.errors import TickledgerError
+from infra.kafka import end_of, new_producer, read_range, send_and_wait
 from schemas.accept import Head, Verdict
 from schemas.events import ReferenceOpen, ReferenceRecord
 from schemas.integrity import ZERO_MAC, KeyRing
-from schemas.registry import seal
+from schemas.registry import UnreadableRecord, decode, seal
 from schemas.ticks import TickBlock
+
+
+class SealedByOthers(TickledgerError):
+    """Nothing on `reference` was sealed with a key of this ring, and something with another: the ring was lost."""
 
 
 def append_reference(
@@ -28,6 +33,7 @@ def append_reference(
 
     `wanted` returns records whose chain fields are made here (epoch, nonce, seq, ref_no, written_us, key_id, prev,
     mac). It is asked again after each OPEN, and after a twin voided what was written, until it finds nothing missing.
+    Raises SealedByOthers, ChainStopped, Fenced, DeliveryFailed, Unreachable.
     """
     repairs = read_repairs(bootstrap, keys)
     producer = new_producer(bootstrap)
@@ -39,6 +45,8 @@ def append_reference(
             records.append(record)
 
     follower.read_to(end_of(bootstrap, "reference", 0), seen)
+    if follower.head == Head():
+        _refuse_log_of_others(bootstrap, keys)
     for _ in range(attempts):
         if follower.head.stopped:
             raise ChainStopped(stopped_message("reference", follower.head))
@@ -83,6 +91,25 @@ def read_reference(bootstrap: str, keys: KeyRing) -> tuple[list[ReferenceRecord]
 
     follower.read_to(end_of(bootstrap, "reference", 0), seen)
     return records, follower.head
+
+
+def _refuse_log_of_others(bootstrap: str, keys: KeyRing) -> None:
+    """A writer with a new ring would begin the chain anew, and whoever has the old ring finds all of it forged."""
+    others = set()
+    for batch in read_range(bootstrap, "reference", 0):
+        for message in batch:
+            try:
+                record = decode(message.value() or b"")
+            except UnreadableRecord:
+                continue
+            if isinstance(record, ReferenceRecord) and record.key_id not in keys:
+                others.add(record.key_id)
+    if others:
+        raise SealedByOthers(
+            f"the log at {bootstrap} was sealed with the key {', '.join(sorted(others))}, which is not in the key ring "
+            f"(its key is {keys.current}): put the saved copy of the log's ring back (keys/ring.json in the home, or "
+            "what keys.ring names), or begin another log in another home"
+        )
 
 
 def _link(record: ReferenceRecord, head: Head, now_us: int, keys: KeyRing) -> bytes:

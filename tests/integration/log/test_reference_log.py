@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import subprocess
 import sys
 
@@ -10,12 +11,13 @@ import pytest
 
 from infra.chain_follower import ChainStopped, Fenced, read_repairs
 from infra.clock import FixedClock
-from infra.kafka import new_producer, read_range, send_and_wait
+from infra.kafka import end_of, new_producer, read_range, send_and_wait
 from infra.keys import load_or_create, ring_file
-from infra.reference_log import append_reference, read_reference
+from infra.reference_log import SealedByOthers, append_reference, read_reference
 from schemas.accept import Verdict
 from schemas.chains import Chains
 from schemas.events import ListingSpec, ReferenceOpen, ReferenceRecord
+from schemas.integrity import KeyRing
 from schemas.registry import seal
 from tests.chain_logs import specs
 from tests.conftest import StartStack, TestStack
@@ -106,3 +108,26 @@ def test_nobody_writes_to_a_reference_that_stands_still(start_stack: StartStack)
             append_reference(own.kafka, keys, CLOCK, missing("e/F"))
         assert read_repairs(own.kafka, keys) == []
         assert [r.ref_no for r in read_reference(own.kafka, keys)[0]] == [1]
+
+
+def test_a_ring_that_is_not_the_logs_writes_nothing_onto_it(place: Place) -> None:
+    append_reference(place.kafka, place.keys, CLOCK, missing(place.listing))
+    end = end_of(place.kafka, "reference", 0)
+    new = KeyRing({"k-new": bytes(32)}, "k-new")
+    with pytest.raises(SealedByOthers, match=rf"the key {place.keys.current}.*its key is k-new.: put the saved copy"):
+        append_reference(place.kafka, new, CLOCK, missing(place.listing))
+    assert end_of(place.kafka, "reference", 0) == end
+
+
+def test_a_ring_with_one_key_of_the_log_goes_on(start_stack: StartStack) -> None:
+    with start_stack(services={"kafka"}) as own:
+        place = Place(own)
+        append_reference(place.kafka, place.keys, CLOCK, missing(place.listing))
+        ring = json.loads(place.ring.read_text())
+        more = KeyRing(
+            {"k-new": bytes(32), **{name: bytes.fromhex(key) for name, key in ring["keys"].items()}}, "k-new"
+        )
+        name = f"{place.listing}2"
+        append_reference(place.kafka, more, CLOCK, missing(name))
+        records, head = read_reference(place.kafka, more)
+        assert (records[-1].key_id, head.n) == ("k-new", len(records))
