@@ -152,9 +152,10 @@ def compile_kernels() -> None:
         stat = path.stat()
         digest.update(f"{path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
     if recorded().get("kernels") != digest.hexdigest():
-        say("set-up: compiling the kernels (about 15 s, once)")
+        say("set-up: compiling the kernels (about 20 s, once)")
         run_module("streams.operators.warm")
         run_module("producers.warm")
+        run_module("agents.kernels.warm")
         record(kernels=digest.hexdigest())
 
 

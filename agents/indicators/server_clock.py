@@ -10,19 +10,19 @@ _MINUTE_MS = 60_000.0
 _DAY_MINUTES = 1_440
 
 
-@indicator("0 to 23", mt5="TimeHour")
+@indicator("0 to 23", mt5="MqlDateTime.hour")
 def hour(b: Bars) -> Number:
     """The hour in which a bar opens, on the server's clock."""
     return floor(b.time / (60.0 * _MINUTE_MS)) % 24.0
 
 
-@indicator("0 to 59", mt5="TimeMinute")
+@indicator("0 to 59", mt5="MqlDateTime.min")
 def minute(b: Bars) -> Number:
     """The minute in which a bar opens."""
     return floor(b.time / _MINUTE_MS) % 60.0
 
 
-@indicator("0 Sunday to 6 Saturday", mt5="TimeDayOfWeek")
+@indicator("0 Sunday to 6 Saturday", mt5="MqlDateTime.day_of_week")
 def weekday(b: Bars) -> Number:
     """The day of the week on which a bar opens, on the server's clock."""
     return (floor(b.time / (_DAY_MINUTES * _MINUTE_MS)) + 4.0) % 7.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from types import ModuleType
 from typing import Any
@@ -11,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.expressions import made_of
-from agents.graph import KINDS, Graph, GraphFold, graph_of
+from agents.expressions import Condition, Node, Number, made_of
+from agents.graph import KINDS, Graph, GraphFold, canonical, graph_of, parse_graph
 from agents.indicators.definition import Indicator
 from agents.kernels import elementwise, recursive, windows
 from agents.kernels.kinds import NodeKind
-from tests.graphs import ALL, STATEFUL, arguments, folded, graph_of_indicator, graph_of_kind, outputs_of, random_bars
+from tests.graphs import ALL, STATEFUL, B, arguments, folded, graph_of_indicator, graph_of_kind, outputs_of, random_bars
 from tests.kernels import plain
 
 COMPUTING = [kind for kind in KINDS.values() if kind.kernel is not None]
@@ -175,3 +176,32 @@ def test_the_graph_of_every_indicator_declares_a_warm_up_after_which_it_has_valu
         graph = graph_of_indicator(indicator)
         waiting = name in ("only", "fractals", "hold", "bars_since")  # NaN at bars where nothing happens
         assert waiting or not np.isnan(outputs_of(graph, bars)[:, graph.warm_up :]).any(), name
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> Graph:
+    """A graph of any nodes whatever, each fed by earlier ones of the right sort."""
+    numbers: list[Any] = [B.close, B.high, B.low, B.volume, B.time]
+    conditions: list[Any] = [B.close > B.open]
+    for _ in range(draw(st.integers(1, 12))):
+        kind = draw(st.sampled_from(COMPUTING))
+        parameters = tuple(
+            float(draw(st.integers(int(p.low), 12))) if p.whole else draw(st.floats(p.low, p.high))
+            for p in kind.parameters
+        )
+        inputs = tuple(draw(st.sampled_from(conditions if needs else numbers)).node for needs in kind.inputs)
+        made = Condition if kind.condition else Number
+        (conditions if kind.condition else numbers).append(made(Node(kind, parameters, inputs)))
+    return graph_of([*numbers, *conditions])
+
+
+@settings(deadline=None, max_examples=60)
+@given(graph=graphs(), seed=st.integers(0, 2**32 - 1), cut=cuts, missing=st.sampled_from([0.0, 0.1]))
+def test_any_graph_gives_the_same_from_its_serialised_form_cut_and_restarted(
+    graph: Graph, seed: int, cut: list[int], missing: float
+) -> None:
+    bars = random_bars(seed, 60, missing)
+    again = parse_graph(json.loads(canonical(graph.to_json())))
+    assert again == graph
+    assert again.digest == graph.digest
+    assert folded(again, bars, cut, restart=True) == folded(graph, bars, [60])
