@@ -8,7 +8,7 @@ from infra.anchors import head_of
 from schemas.accept import Head
 from schemas.chains import Position
 from schemas.events import Anchor
-from streams.found import Problem
+from streams.report import Problem
 
 
 class Witness:

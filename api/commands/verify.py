@@ -17,6 +17,9 @@ from producers.judge import Judge
 from schemas.identity import InvalidName, parse_listing
 from streams.verify import Range, Report, Verification
 
+SHOWN = 20
+"""Differences that are shown; the rest is counted."""
+
 
 def verify(
     *,
@@ -76,13 +79,19 @@ def _text(report: Report) -> str:
     ]
     for what in report.unverifiable:
         lines.append(f"could not be checked: {what}")
-    for problem in report.problems[:20]:
+    for problem in report.problems[:SHOWN]:
         topic, partition, offset = problem.position
         lines.append(f"difference at {topic}/{partition}/{offset} {problem.key}: {problem.reason}")
         if problem.expected or problem.found:
             lines.append(f"  expected {problem.expected or 'nothing'}")
             lines.append(f"  found    {problem.found or 'nothing'}")
-    if len(report.problems) > 20:
-        lines.append(f"and {len(report.problems) - 20:,} more")
-    lines.append("nothing differs" if report.ok else f"{len(report.problems):,} differences")
+    if report.differences > SHOWN:
+        lines.append(f"and {report.differences - SHOWN:,} more")
+    lines.append(_verdict(report))
     return "\n".join(lines)
+
+
+def _verdict(report: Report) -> str:
+    if report.differences:
+        return f"{report.differences:,} difference{'s' if report.differences > 1 else ''}"
+    return "nothing differs in what could be checked" if report.unverifiable else "nothing differs"

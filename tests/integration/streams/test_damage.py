@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from infra.reference_log import read_reference
 from schemas.integrity import KeyRing
 from schemas.ticks import seal_block
 from tests.integration.streams.line import KEYS, Line, lively
 from tests.integration.streams.partitions import Reader
-from tests.property.references import spec
 
 pytestmark = pytest.mark.stack
 
@@ -212,22 +209,3 @@ def test_a_late_block_with_such_a_number_parks_nobody(line: Line) -> None:
     Reader(line).read()
     assert line.alerts() == []
     assert line.found("bars") == line.expected("bars")
-
-
-def test_where_reference_stands_still_what_came_before_holds(broker: Any, start_stack: Any) -> None:
-    from schemas.registry import seal
-
-    with start_stack(services={"kafka"}) as own:
-        line = Line(own.kafka).usual()
-        line.write(BLOCKS[:20])
-        head = read_reference(own.kafka, KEYS)[1]
-        ahead = dataclasses.replace(spec(), epoch=head.epoch, nonce=head.nonce, seq=9, ref_no=9, key_id=KEYS.current)
-        line.producer.produce("reference", value=seal(ahead, "reference", KEYS), partition=0)
-        line.producer.flush()
-        line.write(BLOCKS[20:30])
-        line.ref_no = 9
-        offsets = line.write(BLOCKS[30:])
-        reader = Reader(line).read()
-        assert line.alerts() == [("listing_parked", offsets[0])]
-        has_only(line, 30)
-        assert reader.reference.head.stopped

@@ -1,0 +1,122 @@
+"""What verify reports: counts of what it checked, and what differs, with the place, what was expected and found."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Final, NamedTuple
+
+from schemas.chains import Position
+from schemas.events import Derived, Event
+from schemas.quality import names
+from schemas.registry import UnreadableRecord, decode
+
+KEPT: Final = 100
+"""Differences that are kept with their places; the rest is counted."""
+
+
+class Problem(NamedTuple):
+    """Something on a topic that is not as it must be. `expected` and `found` are short texts."""
+
+    position: Position
+    key: str
+    reason: str
+    expected: str = ""
+    found: str = ""
+
+
+class Range(NamedTuple):
+    """[from_ms, to_ms) in UTC, and one listing or all."""
+
+    from_ms: int = -(2**62)
+    to_ms: int = 2**62
+    listing: str | None = None
+
+    def has(self, time_ms: int) -> bool:
+        """Whether the moment lies in it."""
+        return self.from_ms <= time_ms < self.to_ms
+
+
+@dataclasses.dataclass
+class Report:
+    """What verify found. `blocks` to `signals` count what lies in the range asked for; `ticks` has refused ones too."""
+
+    blocks: int = 0
+    ticks: int = 0
+    refused: int = 0
+    bars: int = 0
+    signals: int = 0
+    void: int = 0
+    repairs: int = 0
+    copies: int = 0
+    differences: int = 0
+    unverifiable: list[str] = dataclasses.field(default_factory=list)
+    problems: list[Problem] = dataclasses.field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Nothing differs."""
+        return not self.differences
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more differences would only be counted."""
+        return len(self.problems) >= KEPT
+
+    @property
+    def exit_code(self) -> int:
+        """0 clean, 1 a difference, 2 something could not be checked."""
+        return 1 if self.differences else 2 if self.unverifiable else 0
+
+    def add(self, *problems: Problem) -> None:
+        """Takes differences."""
+        self.differences += len(problems)
+        self.problems += problems[: max(0, KEPT - len(self.problems))]
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that `verify --json` prints."""
+        first = self.problems[0] if self.problems else None
+        checked = ("blocks", "ticks", "refused", "bars", "signals")
+        return {
+            "ok": self.ok and not self.unverifiable,
+            "checked": {name: getattr(self, name) for name in checked},
+            "void": self.void,
+            "repairs": self.repairs,
+            "copies": self.copies,
+            "unverifiable": self.unverifiable,
+            "differences": self.differences,
+            "first_difference": first
+            and {
+                **first.position._asdict(),
+                "key": first.key,
+                "reason": first.reason,
+                "expected": first.expected or None,
+                "found": first.found or None,
+            },
+        }
+
+
+def differing(expected: Derived, found: bytes) -> tuple[str, str]:
+    """The fields that differ, as they were derived and as they lie there."""
+    try:
+        there = decode(found)
+    except UnreadableRecord as error:
+        return shown(expected), str(error)
+    if type(there) is not type(expected):
+        return shown(expected), shown(there)
+    fields = [f.name for f in dataclasses.fields(expected)]
+    unequal = [n for n in fields if repr(getattr(expected, n)) != repr(getattr(there, n)) and n != "mac"]
+    return _fields(expected, unequal), _fields(there, unequal)
+
+
+def shown(record: Event) -> str:
+    """A record in a line."""
+    return _fields(record, [f.name for f in dataclasses.fields(record) if f.name not in ("mac", "key_id")])
+
+
+def shown_quality(bits: int) -> str:
+    """Quality bits in words."""
+    return " ".join(names(bits)) or "good"
+
+
+def _fields(record: Any, wanted: list[str]) -> str:
+    return ", ".join(f"{n}={getattr(getattr(record, n), 'name', getattr(record, n))}" for n in wanted)
