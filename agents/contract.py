@@ -22,7 +22,7 @@ from schemas.timeframes import TIMEFRAMES, Timeframe
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """A strategy's parameter: its default and bounds, all whole numbers or all floats. Raises StrategyError."""
+    """A strategy's parameter: its default and bounds. Raises StrategyError."""
 
     default: float
     low: float
@@ -37,8 +37,8 @@ class Param:
 
     @property
     def whole(self) -> bool:
-        """Whether it takes whole numbers only: its default is one."""
-        return type(self.default) is int
+        """Whether it takes whole numbers only: its default and bounds are such."""
+        return all(type(value) is int for value in (self.default, self.low, self.high))
 
     def checked(self, name: str, value: Any) -> float:
         """`value` if it may be given. Raises StrategyError."""

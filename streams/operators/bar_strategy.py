@@ -12,6 +12,7 @@ from agents.signals import SIGNAL_DTYPE
 from agents.strategy_program import StrategyProgram
 from schemas.events import ListingSpec
 from schemas.quality import BROKEN, SUSPECT
+from schemas.ticks import Ints
 from streams.operators.bars import Bars, BarState
 from streams.operators.base import BadState, Outputs, Segment
 from streams.operators.signals import StrategyOperator
@@ -42,6 +43,7 @@ class BarStrategyOperator:
 
     def __init__(self, program: StrategyProgram) -> None:
         self.program = program
+        self._timeframe = int(program.timeframe)
         self._bars = Bars()
         self._signals = BarSignals(program)
         self._form = _FORM + bytes.fromhex(program.digest)
@@ -61,12 +63,13 @@ class BarStrategyOperator:
         """The signals of the bars that the segment closes, as SIGNAL_DTYPE. Raises MissingSpec."""
         closed = self._bars.fold(state.bars, segment, spec)
         before = state.suspect
-        good = np.flatnonzero((segment.quality & BROKEN) == 0)
-        if len(good):
-            state.suspect = bool(segment.quality[good[-1]] & SUSPECT)
-        closed = closed[closed["timeframe"] == self.program.timeframe]
+        state.suspect = _suspect(segment.quality, before)
         if not len(closed):
             return _NONE
+        ours = np.flatnonzero(closed["timeframe"] == self._timeframe)
+        if not len(ours):
+            return _NONE
+        closed = closed[ours]
         # The last tick of a bar lies in this segment, or is the newest good one before it.
         last = closed["last_n"] - segment.first_n
         suspect = np.full(len(closed), before)
@@ -97,3 +100,11 @@ class BarStrategyOperator:
         return hashlib.sha256(self.dump(state)).hexdigest()
 
     records = StrategyOperator.records
+
+
+def _suspect(quality: Ints, before: bool) -> bool:
+    """Whether the newest tick that isn't broken is suspect; `before` if all are broken."""
+    if len(quality) and not (last := int(quality[-1])) & BROKEN:
+        return bool(last & SUSPECT)
+    good = np.flatnonzero((quality & BROKEN) == 0)
+    return bool(quality[good[-1]] & SUSPECT) if len(good) else before

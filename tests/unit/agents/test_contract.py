@@ -71,6 +71,12 @@ def test_warmup_overrides_what_the_indicators_need() -> None:
     assert made(lambda b: [Enter.long(b.close > sma(b.close, 30), PLAN)], warmup=0).warm_up == 0
 
 
+def test_a_parameter_is_whole_only_if_its_bounds_are_too() -> None:
+    assert Param(2, 1, 6).checked("k", 3) == 3
+    assert Param(2, 0.5, 6).checked("k", 2.5) == 2.5
+    assert type(Param(2, 0.5, 6).checked("k", 2)) is float
+
+
 REFUSED: list[tuple[Any, str]] = [
     (lambda: Param(1, 2, 3), "the default 1 is not between 2 and 3"),
     (lambda: Param("1", 0, 3), "finite numbers, not"),
