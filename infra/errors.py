@@ -36,6 +36,10 @@ class HomeUnusable(TickledgerError):
     """The home cannot be created, read or written: a read-only or full disk, a missing right."""
 
 
+class CannotWrite(TickledgerError):
+    """A file asked for as output cannot be written; nothing of it is left behind."""
+
+
 class HomeBusy(TickledgerError):
     """Another process runs the services of this home."""
 

@@ -53,7 +53,10 @@ def explain(error: psycopg.Error, dsn: str) -> TickledgerError:
             "projector goes on from its marks"
         )
     if state == errors.InvalidCatalogName.sqlstate or ("database" in text and "does not exist" in text):
-        return Unreachable(f"{where}: {text}: create that database, or correct postgres.dsn")
+        return Unreachable(
+            f"{where}: {text}: create that database, or correct postgres.dsn; the embedded one is made and filled "
+            "again by `tickledger down` and the next start"
+        )
     if state in _NOT_NOW or "starting up" in text or "shutting down" in text or "recovery mode" in text:
         return NotReady(f"the database at {where} does not take sessions now: {text}")
     if state == errors.TooManyConnections.sqlstate or "too many clients" in text:

@@ -15,7 +15,7 @@ import psycopg
 from cyclopts import App, Parameter
 
 from api.start import ConfigOption, HomeOption, running_stack, settings_of, tell, time_option
-from infra.errors import SettingsError, home_unusable
+from infra.errors import CannotWrite, SettingsError
 from infra.settings import Settings
 from infra.stack.services import ALL
 from projections import audit as audit_walk
@@ -268,7 +268,8 @@ def _write(found: Answer, format_: Format, output: Path | None) -> None:
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
-        raise home_unusable(output or folder, error) from error
+        reason = error.strerror or str(error)
+        raise CannotWrite(f"cannot write {output or folder}: {reason}: name another file by --output") from error
 
 
 def _write_file(found: Answer, format_: Format, path: Path, file: Any) -> None:

@@ -185,7 +185,7 @@ def test_an_output_that_cannot_be_written_is_named(run: Run, written: str, tmp_p
     ran = run("query", "ticks", "--symbol", written, "--output", str(tmp_path / "no" / "x.csv"))
 
     assert ran.code == 2
-    assert "x.csv" in ran.err
+    assert "x.csv: No such file or directory: name another file by --output" in ran.err
 
 
 def test_the_audit_walks_to_the_ticks(run: Run, written: str) -> None:

@@ -61,7 +61,7 @@ def test_a_password_changed_by_hand_is_named_with_the_way_out(
     ("end", "error", "said"),
     [
         ("@127.0.0.1:1/tickledger", Unreachable, "127.0.0.1:1/tickledger does not answer.*tickledger status"),
-        (None, Unreachable, "does not exist: create that database, or correct postgres.dsn"),
+        (None, Unreachable, "does not exist: create that database, or correct postgres.dsn; the embedded one is made"),
     ],
 )
 def test_a_server_or_database_that_is_not_there(
