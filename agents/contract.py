@@ -15,7 +15,8 @@ from typing import Any, Final
 from agents import strategy_program
 from agents.durations import duration_ms
 from agents.expressions import Bars, Condition, Expression, Number, StrategyError, as_condition, as_number, said
-from agents.graph import BadGraph, graph_of
+from agents.graph import BadGraph, Graph, graph_of
+from agents.price_levels import DISTANCE, PRICE, shifts
 from agents.strategy_program import NO_OUTPUT, ON_OPPOSITE, SIDES, Entry, StrategyProgram
 from schemas.timeframes import TIMEFRAMES, Timeframe
 
@@ -244,6 +245,7 @@ def _program(strategy: Strategy, yielded: list[Any]) -> StrategyProgram:
         graph = graph_of(outputs.asked)
     except BadGraph as error:
         raise StrategyError(f"{strategy.name}: {error}") from error
+    _check_prices(strategy.name, graph, entries, trails)
     for name, places in trails.items():
         lines = [graph.outputs[p] if p != NO_OUTPUT else NO_OUTPUT for p in places]
         if any(line != lines[0] for line in lines):
@@ -262,6 +264,20 @@ def _program(strategy: Strategy, yielded: list[Any]) -> StrategyProgram:
         trail_long=trails["trail_long"][0],
         trail_short=trails["trail_short"][0],
     )
+
+
+def _check_prices(strategy: str, graph: Graph, entries: list[Entry], trails: Mapping[str, list[int]]) -> None:
+    """A price where a distance belongs would enter with a stop or target that is never reached, and so the reverse."""
+    moved = shifts(graph)
+    for entry in entries:
+        for name, place in (("stop", entry.stop), ("target", entry.target)):
+            if place != NO_OUTPUT and moved[graph.outputs[place]] == PRICE:
+                raise StrategyError(
+                    f"{strategy}: {name} is a price, and Exit takes the distance from the fill: write abs(b.close - …)"
+                )
+    for name, places in trails.items():
+        if any(place != NO_OUTPUT and moved[graph.outputs[place]] == DISTANCE for place in places):
+            raise StrategyError(f"{strategy}: {name} is a distance, and Exit takes the price to which the stop follows")
 
 
 _MOST: Final = 1_000_000

@@ -14,7 +14,7 @@ from agents.strategy_program import BadProgram, parse_program
 from schemas.timeframes import Timeframe
 from tests.graphs import B
 from tests.strategies import STRATEGIES, busy, ema_cross
-from tickledger import Enter, Exit, Flat, Param, strategy
+from tickledger import Enter, Exit, Flat, Param, strategy, ta
 from tickledger.ta import atr, ema, sma
 
 UP = B.close > B.open
@@ -75,6 +75,36 @@ def test_a_parameter_is_whole_only_if_its_bounds_are_too() -> None:
     assert Param(2, 1, 6).checked("k", 3) == 3
     assert Param(2, 0.5, 6).checked("k", 2.5) == 2.5
     assert type(Param(2, 0.5, 6).checked("k", 2)) is float
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        (lambda b: Exit(stop=b.low), "stop is a price, and Exit takes the distance"),
+        (lambda b: Exit(target=ta.bollinger(b.close).middle), r"target is a price, .* write abs\(b.close - …\)"),
+        (lambda b: Exit(stop=ta.highest(b.high, 5) - 2 * atr(b, 3)), "stop is a price"),
+        (lambda b: Exit(stop=ta.median_price(b).lag(1)), "stop is a price"),
+        (lambda b: Exit(trail_long=2 * atr(b, 3)), "trail_long is a distance, and Exit takes the price"),
+        (lambda b: Exit(trail_short=ta.stddev(b.close, 5)), "trail_short is a distance"),
+    ],
+)
+def test_a_price_in_place_of_a_distance_is_seen(plan: Any, said: str) -> None:
+    with pytest.raises(StrategyError, match=said):
+        made(lambda b: [Enter.long(UP, plan(b))])
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        lambda b: Exit(stop=abs(b.close - b.low), target=2 * (b.high - b.low)),
+        lambda b: Exit(stop=ta.stddev(b.close, 5), trail_long=ta.parabolic_sar(b)),
+        lambda b: Exit(stop=b.close - 1.25, trail_long=b.close * 0.0 + 1.25),
+        lambda b: Exit(stop=b.close * 0.01, target=ta.true_range(b), trail_short=ema(b.high, 5) + atr(b, 3)),
+        lambda b: Exit(stop=0.001, trail_long=ta.hold(ta.fractals(b).down), trail_short=ta.where(UP, b.low, 1.25)),
+    ],
+)
+def test_what_may_be_right_is_taken(plan: Any) -> None:
+    assert made(lambda b: [Enter.long(UP, plan(b))]).entries
 
 
 REFUSED: list[tuple[Any, str]] = [
