@@ -83,6 +83,6 @@ _KINDS: Final = {
     Verdict.AHEAD: (
         "output_missing",
         Severity.WARNING,
-        "what follows waits until the worker has sent the missing ones again: restart the worker if it doesn't",
+        "what follows waits until the worker sends the missing ones again; if it doesn't: see tickledger verify",
     ),
 }
