@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.cimpl import NewTopic
 
 from infra.errors import TickledgerError, Unreachable
@@ -266,15 +267,24 @@ def _compare(admin: AdminClient, bootstrap: str) -> list[Topic]:
 
 
 def _wait_for(admin: AdminClient, names: list[str]) -> None:
-    """Until every partition of the new topics has a leader."""
+    """Until every partition of the new topics says where it ends: its leader serves it.
+
+    A leader that is named and doesn't serve yet refuses an idempotent producer's first batch and takes the second;
+    the first, sent again, then counts as a copy, and its records are gone though they were acknowledged.
+    """
+    latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+    partitions = {TopicPartition(n, p): latest for n in names for p in range(TOPICS[n].partitions)}
     deadline = time.monotonic() + REQUEST_TIMEOUT_S
-    while names and time.monotonic() < deadline:
-        found = admin.list_topics(timeout=REQUEST_TIMEOUT_S).topics
-        names = [n for n in names if n not in found or any(p.leader < 0 for p in found[n].partitions.values())]
-        if names:
+    while partitions:
+        try:
+            for future in admin.list_offsets(partitions, request_timeout=REQUEST_TIMEOUT_S).values():
+                future.result()
+        except KafkaException as error:
+            if time.monotonic() > deadline:
+                raise TopicsWrong(f"the topics {', '.join(names)} can't be used yet: {error.args[0].str()}") from error
             time.sleep(0.05)
-    if names:
-        raise TopicsWrong(f"the topics {', '.join(names)} have no leader after {REQUEST_TIMEOUT_S:.0f} s")
+        else:
+            return
 
 
 def _silent() -> logging.Logger:
