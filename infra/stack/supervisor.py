@@ -32,6 +32,7 @@ LONGEST_DELAY_S = 5.0
 STEADY_S = 10.0
 WINDOW_S = 60.0
 KEPT_LOGS = 3
+RECORD_AGAIN_S = 1.0
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -57,6 +58,7 @@ class Service:
         self.ends: list[float] = []
         self.quick_ends = 0
         self.start_at: float | None = None
+        self.unrecorded: dict[str, Any] | None = None
 
     def start(self) -> dict[str, Any]:
         """Run it; returns its identity. Raises OSError if it cannot be run."""
@@ -88,8 +90,14 @@ class Service:
                 **others,
             )
         identity = {"pid": self.process.pid, "start_ticks": start_ticks(self.process.pid), "boot_id": boot_id()}
-        write_record(self.record, identity)
+        self.unrecorded = identity
+        self.note()
         return identity
+
+    def note(self) -> None:
+        """Record its identity, if that is still to be done. A full disk keeps no service from running: tried again."""
+        if self.process is not None and self.unrecorded is not None and write_record(self.record, self.unrecorded):
+            self.unrecorded = None
 
     def signal(self, number: int) -> None:
         """Safe by pid: an unreaped child keeps its pid."""
@@ -117,6 +125,8 @@ class Supervisor:
             self.wait(self.until_next_start())
             self.reap()
             self.start_due()
+            for service in self.services.values():
+                service.note()
         for service in sorted(self.services.values(), key=lambda service: service.rank, reverse=True):
             self.stop(service.name)
         self.end_orphans()
@@ -169,8 +179,10 @@ class Supervisor:
         self.tell(event="exited", service=service.name, reason=reason, again_in_s=delay)
 
     def until_next_start(self) -> float | None:
-        due = [service.start_at for service in self.services.values() if service.start_at is not None]
-        return max(0.0, min(due) - time.monotonic()) if due else None
+        now = time.monotonic()
+        due = [service.start_at - now for service in self.services.values() if service.start_at is not None]
+        due += [RECORD_AGAIN_S for service in self.services.values() if service.process and service.unrecorded]
+        return max(0.0, min(due)) if due else None
 
     def start_due(self) -> None:
         for service in self.services.values():
@@ -278,12 +290,15 @@ def boot_id() -> str:
         return file.read().strip()
 
 
-def write_record(path: str, identity: dict[str, Any]) -> None:
-    """A full disk must not keep a service from running: without a record it is still our child."""
-    with contextlib.suppress(OSError):
+def write_record(path: str, identity: dict[str, Any]) -> bool:
+    """Whether the record is there now; without one it is still our child."""
+    try:
         with open(os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             json.dump(identity, file)
         os.replace(path + ".new", path)
+    except OSError:
+        return False
+    return True
 
 
 def rotate(path: str, most_bytes: int) -> None:

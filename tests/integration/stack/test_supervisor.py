@@ -98,6 +98,14 @@ def test_a_service_is_recorded_and_ends_when_told(owner: Owner, tmp_path: Path) 
     assert not (tmp_path / "a.pid").exists()
 
 
+def test_what_could_not_be_recorded_is_recorded_once_it_can_be(owner: Owner, tmp_path: Path) -> None:
+    record = tmp_path / "not yet" / "a.pid"
+    process = owner.start("a", STEADY, record=str(record))
+    record.parent.mkdir()
+    wait(record.exists)
+    assert json.loads(record.read_text()) == process._asdict()
+
+
 def test_a_service_that_dies_is_started_again_until_that_is_hopeless(owner: Owner) -> None:
     first = owner.start("a", STEADY)
     first.send(signal.SIGKILL)
