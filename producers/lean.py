@@ -66,8 +66,8 @@ def read_quotes(path: Path, zone: tzinfo, now_us: int) -> QuoteFile:
 
     Raises BadFile for a file that can't be opened or placed in time; damage inside it is in the result.
     """
-    day = _day_of(path, zone, now_us)
     text = read_text(path)
+    day = _day_of(path, zone, now_us)
     _check_member(path, text.name)
     rows, damage = _rows(text.data)
     midnight_ms = (day - date(1970, 1, 1)).days * DAY_MS

@@ -39,7 +39,7 @@ def run(*arguments: str) -> int:
     ("arguments", "code", "message"),
     [
         ((), 2, "no file is named: tickledger import 20140506_quote.zip --symbol EURUSD"),
-        (("none.csv",), 1, "none.csv: its name doesn't start with a day"),
+        (("none.csv",), 1, "none.csv: can't be read: No such file"),
         (("20140506_none.csv",), 1, "20140506_none.csv: can't be read: No such file or directory"),
         (("GOOD", "--tz", "New York"), 2, "there is no time zone 'New York' (near: America/New_York"),
         (("GOOD", "--server-clock", "ny8"), 2, "there is no server clock 'ny8' (near: ny7"),
