@@ -39,7 +39,7 @@ DAYS: Final = 40
 SIZES: Final = (MAX_BLOCK_TICKS, 100)
 IDS: Final = {MAX_BLOCK_TICKS: "replay.bars.kafka", 100: "replay.block100"}
 GOALS: Final = {MAX_BLOCK_TICKS: 12e6, 100: 5e6}
-ROUNDS: Final = 5
+ROUNDS: Final = 15
 
 
 class Spent(NamedTuple):
