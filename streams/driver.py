@@ -76,7 +76,7 @@ class Driver:
         new = sorted(set(partitions) - set(self._loading))
         if not new:
             return
-        found = asyncio.ensure_future(_off_loop(functools.partial(_find, self._bootstrap, self._keys, new)))
+        found = asyncio.ensure_future(_off_loop(functools.partial(find, self._bootstrap, self._keys, new)))
         for partition in new:
             self._loading[partition] = asyncio.ensure_future(self._load(partition, found))
 
@@ -243,7 +243,7 @@ async def or_end(step: Awaitable[None]) -> None:
         os._exit(1)
 
 
-def _find(bootstrap: str, keys: KeyRing, partitions: list[int]) -> Found:
+def find(bootstrap: str, keys: KeyRing, partitions: list[int]) -> Found:
     """The snapshots of the partitions, and of each chain of ticks the anchor that witnesses most."""
     newest: dict[str, Anchor] = {}
     for found in anchors.read_anchors(bootstrap, keys)[0].values():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from infra.kafka import end_of, new_producer, read_range
 from streams import snapshots
-from streams.driver import _find
+from streams.driver import find
 from streams.partition import Surroundings, TickPartition
 from streams.reference_follower import ReferenceFollower
 from streams.snapshots import State
@@ -19,7 +19,7 @@ class Reader:
         self.producer = new_producer(line.kafka)
         self.reference = ReferenceFollower(line.kafka, KEYS, wait_s=0.3)
         world = Surroundings(line.kafka, KEYS, CLOCK, self.producer, self.reference)
-        found = _find(line.kafka, KEYS, [line.partition])
+        found = find(line.kafka, KEYS, [line.partition])
         self.stored = found.stored[line.partition]
         known = [s.state for s in self.stored] if states is None else states
         newest = [a for a in found.newest if a.partition == line.partition]
