@@ -164,9 +164,9 @@ class Line:
                 for message in batch:
                     record = decode(message.value() or b"")
                     assert isinstance(record, Alert)
-                    if self.listing in record.subject or (record.topic, record.partition, record.subject) == (
-                        "ticks", self.partition, f"ticks/{self.partition}",
-                    ):  # fmt: skip
+                    # A forged record has no listing; one that lay there before is another test's.
+                    is_here = record.subject == f"ticks/{self.partition}" and record.offset >= self._from["ticks"]
+                    if self.listing in record.subject or is_here:
                         found.setdefault(record.alert_id, record)
         return [(alert.code, alert.offset) for alert in found.values()]
 
