@@ -229,7 +229,7 @@ def ensure_topics(bootstrap: str, replication: int = 1) -> list[str]:
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise TopicsWrong(f"topic {name} could not be created: {error.args[0].str()}") from error
-    _wait_for(admin, [t.name for t in missing])
+    _wait_for(bootstrap, [t.name for t in missing])
     return [t.name for t in missing]
 
 
@@ -266,7 +266,7 @@ def _compare(admin: AdminClient, bootstrap: str) -> list[Topic]:
     return [t for t in TOPICS.values() if t.name not in found]
 
 
-def _wait_for(admin: AdminClient, names: list[str]) -> None:
+def _wait_for(bootstrap: str, names: list[str]) -> None:
     """Until every partition of the new topics says where it ends: its leader serves it.
 
     A leader that is named and doesn't serve yet refuses an idempotent producer's first batch and takes the second;
@@ -277,6 +277,8 @@ def _wait_for(admin: AdminClient, names: list[str]) -> None:
     deadline = time.monotonic() + REQUEST_TIMEOUT_S
     while partitions:
         try:
+            # A client of its own each time: one remembers for a while that a topic of this name had no leader.
+            admin = new_admin(bootstrap)
             for future in admin.list_offsets(partitions, request_timeout=REQUEST_TIMEOUT_S).values():
                 future.result()
         except KafkaException as error:
