@@ -30,6 +30,10 @@ def cache_path(cache: Path, broker: Broker) -> Path:
     return cache / f"start-{digest}.aot"
 
 
+KEPT = 3
+"""Start-up caches kept beside a new one: those of other checkouts, which would else train each time in turn."""
+
+
 def options(path: Path) -> list[str]:
     """The options that use the cache at ``path``, if it is there."""
     if not path.is_file():
@@ -53,7 +57,8 @@ def train(path: Path, broker: Broker, progress: Progress) -> bool:
         if not _run(trainee, folder, made, f"{ADDRESS}:{port}") or not made.is_file():
             progress(f"Java: no start-up cache could be made, the broker will start slower: {_last_line(folder)}")
             return False
-        for old in path.parent.glob("start-*.aot"):
+        older = sorted(path.parent.glob("start-*.aot"), key=lambda p: p.stat().st_mtime)
+        for old in older[:-KEPT]:
             old.unlink(missing_ok=True)
         made.chmod(0o644)
         os.replace(made, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from infra.settings import load_settings
+from infra.stack import aot
 from infra.stack.prepare import prepare
 from tests.integration.stack.keeping import once
 
@@ -28,10 +30,13 @@ def set_up() -> tuple[float, str]:
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the cache that set-up has filled."""
-    prepare(load_settings())
+    """A copy of the cache that set-up has filled, without what it holds for other checkouts."""
+    used = next(o for o in prepare(load_settings()).aot_options if o.startswith("-XX:AOTCache="))
     copy = tmp_path / "a cache"
     shutil.copytree(load_settings().cache_dir, copy)
+    for other in copy.glob("*/*.aot"):
+        if other.name != Path(used).name:
+            other.unlink()
     monkeypatch.setenv("TICKLEDGER_CACHE", str(copy))
     return copy
 
@@ -47,10 +52,15 @@ def test_what_is_there_is_not_made_again(cache: Path) -> None:
 def test_a_lost_start_up_cache_is_trained_again(cache: Path) -> None:
     (made,) = cache.glob("*/*.aot")
     made.unlink()
-    (cache / made.parent / "start-old.aot").write_text("of another Java")
+    others = [made.parent / f"start-{i}.aot" for i in range(aot.KEPT + 2)]
+    for i, other in enumerate(others):
+        other.write_text("of another checkout's Java")
+        os.utime(other, (i, i))
     _, said = set_up()
     assert "training the start-up cache" in said
-    assert list(cache.glob("*/*.aot")) == [made]
+    assert set(cache.glob("*/*.aot")) == {made, *others[2:]}
+    for other in others[2:]:
+        other.unlink()
     assert not [path for path in made.parent.iterdir() if path.name.startswith("train.")]
     assert set_up()[0] < 2
 
