@@ -221,14 +221,23 @@ def ensure_topics(bootstrap: str, replication: int = 1) -> list[str]:
     """Creates what is missing of the catalogue and checks the rest; the names of the created ones."""
     admin = new_admin(bootstrap)
     missing = _compare(admin, bootstrap)
-    wanted = [NewTopic(t.name, t.partitions, replication, config=t.settings()) for t in missing]
-    futures = admin.create_topics(wanted, operation_timeout=REQUEST_TIMEOUT_S) if wanted else {}
-    for name, future in futures.items():
-        try:
-            future.result()
-        except KafkaException as error:
-            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise TopicsWrong(f"topic {name} could not be created: {error.args[0].str()}") from error
+    deadline = time.monotonic() + REQUEST_TIMEOUT_S
+    left = [NewTopic(t.name, t.partitions, replication, config=t.settings()) for t in missing]
+    while left:
+        refused: dict[str, KafkaError] = {}
+        for name, future in admin.create_topics(left, operation_timeout=REQUEST_TIMEOUT_S).items():
+            try:
+                future.result()
+            except KafkaException as error:
+                refused[name] = error.args[0]
+        for name, reason in refused.items():
+            # A broker that has just started answers before its controller counts it among those that can hold a topic.
+            passing = reason.retriable() or reason.code() == KafkaError.INVALID_REPLICATION_FACTOR
+            if reason.code() != KafkaError.TOPIC_ALREADY_EXISTS and (not passing or time.monotonic() > deadline):
+                raise TopicsWrong(f"topic {name} could not be created: {reason.str()}")
+        left = [t for t in left if t.topic in refused and refused[t.topic].code() != KafkaError.TOPIC_ALREADY_EXISTS]
+        if left:
+            time.sleep(0.1)
     _wait_for(bootstrap, [t.name for t in missing])
     return [t.name for t in missing]
 
