@@ -7,7 +7,6 @@ JSON value; logs and progress go to stderr.
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import sys
 from pathlib import Path
@@ -63,25 +62,22 @@ def check_rooms() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command line and ends the process with its exit code."""
-    as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
     try:
         check_rooms()
         code = make_app()(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        code = _fail(str(error), 2, as_json)
+        code = _fail(str(error), 2)
     except TickledgerError as error:
-        code = _fail(str(error), error.exit_code, as_json)
+        code = _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        code = _fail("stopped", 130, as_json)
+        code = _fail("stopped", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = 0
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _fail(message: str, code: int, as_json: bool) -> int:
-    if as_json:
-        print(json.dumps({"error": message}))
+def _fail(message: str, code: int) -> int:
     print(f"error: {message}", file=sys.stderr)
     return code
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -50,9 +51,11 @@ def shown_postgres(settings: Settings) -> str:
 
 def record_address(home: Home, service: str, address: str) -> None:
     """Note where a service listens; it stays as the first choice of the next start."""
-    known = read_json(home.run / "services.json") or {}
-    known[service] = {"address": address}
-    write_json(home.run / "services.json", known)
+    # Broker and database start side by side in one process; neither may write over what the other has just noted.
+    with _noting:
+        known = read_json(home.run / "services.json") or {}
+        known[service] = {"address": address}
+        write_json(home.run / "services.json", known)
 
 
 def recorded_port(home: Home, service: str) -> int:
@@ -69,3 +72,6 @@ def _recorded(settings: Settings, service: str) -> str:
     if not port:
         raise NotReady(f"{service} of {home.root} has never been started: run `tickledger up`, or set TICKLEDGER_HOME")
     return f"127.0.0.1:{port}"
+
+
+_noting = threading.Lock()

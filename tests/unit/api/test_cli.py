@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -50,19 +49,6 @@ def test_an_error_is_one_line_and_its_exit_code(
     monkeypatch.setattr(cli, "check_rooms", fails)
     assert run("status") == code
     assert capsys.readouterr() == ("", f"error: {error}\n")
-
-
-def test_with_json_an_error_is_json_on_stdout_too(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fails() -> None:
-        raise Refused("no: it is older")
-
-    monkeypatch.setattr(cli, "check_rooms", fails)
-    assert run("import", "x.zip", "--json") == 1
-    shown = capsys.readouterr()
-    assert json.loads(shown.out) == {"error": "no: it is older"}
-    assert shown.err == "error: no: it is older\n"
 
 
 def test_ctrl_c_is_no_stack_trace(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
