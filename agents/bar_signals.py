@@ -9,11 +9,21 @@ import numpy.typing as npt
 
 from agents.expressions import COLUMNS
 from agents.graph import Doubles, GraphFold, GraphState
-from agents.signals import ENTER, EXIT, IGNORE, KINDS, LONG, NONE, ON_OPPOSITE, SHORT, SIGNAL_DTYPE, Signals
+from agents.signals import (
+    ENTER,
+    EXIT,
+    LEVELS,
+    LONG,
+    MARKET,
+    NONE,
+    ON_OPPOSITE,
+    SHORT,
+    SIGNAL_DTYPE,
+    Signals,
+    blank_rows,
+)
 from agents.strategy_program import NO_OUTPUT, Entry, StrategyProgram
-from schemas.events import OnOpposite, SignalKind
-
-LEVELS: Final = KINDS.index(SignalKind.LEVELS)
+from schemas.events import OnOpposite
 
 _SIDES: Final = {"long": LONG, "short": SHORT}
 _NONE: Final[Signals] = np.empty(0, SIGNAL_DTYPE)
@@ -105,6 +115,7 @@ class BarSignals:
 
     def _entry(self, entry: Entry, values: Doubles, bars: Rows, at: Any) -> Signals:
         rows = self._rows(bars, at, ENTER, _SIDES[entry.side])
+        rows["entry_type"] = MARKET
         rows["valid_for_ms"] = entry.valid_for_ms
         if entry.stop != NO_OUTPUT:
             rows["stop_distance"] = values[entry.stop, at]
@@ -125,15 +136,12 @@ class BarSignals:
             rows["trail_short"] = values[self.program.trail_short, at]
 
     def _rows(self, bars: Rows, at: Any, kind: int, side: int) -> Signals:
-        rows = np.zeros(len(at), SIGNAL_DTYPE)
+        rows = blank_rows(len(at), kind, side)
         some = bars[at]
         rows["proof_n"], rows["proof_ms"] = some["proof_n"], some["proof_ms"]
-        rows["kind"], rows["side"], rows["on_opposite"] = kind, side, IGNORE
         rows["time_ms"] = some["time_ms"] + self.program.timeframe.ms
         rows["n"], rows["from_n"] = some["last_n"], some["first_n"]
         rows["bid"], rows["ask"] = some["close"], some["ask_close"]
-        for name in ("stop_distance", "target_distance", "trail_long", "trail_short", "breakeven_at"):
-            rows[name] = np.nan
         return rows
 
 

@@ -29,7 +29,19 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.parameters import BadParameters, bounded, check
-from agents.signals import CLOSE, ENTER, EXIT, IGNORE, LONG, SHORT, SIGNAL_DTYPE, SIGNAL_WORDS, Signals
+from agents.signals import (
+    CLOSE,
+    ENTER,
+    EXIT,
+    IGNORE,
+    LONG,
+    MARKET,
+    NO_ENTRY,
+    SHORT,
+    SIGNAL_DTYPE,
+    SIGNAL_WORDS,
+    Signals,
+)
 from schemas.jit import kernel
 from schemas.quality import BROKEN, SUSPECT, Quality
 
@@ -175,6 +187,7 @@ def _plan(out: Any, prices: Any, rule: Any, distance: float, deviation: float, s
     prices[14] = rule[_BREAKEVEN]
     out[15] = np.int64(rule[_HOLD_MS])
     out[16] = CLOSE
+    out[19] = MARKET
 
 
 @kernel
@@ -197,6 +210,11 @@ def _put(
     out[15] = 0
     out[16] = IGNORE
     prices[18] = strength
+    out[19] = NO_ENTRY
+    prices[20] = np.nan
+    out[21] = 0
+    prices[22] = np.nan
+    prices[23] = np.nan
 
 
 @kernel

@@ -105,7 +105,8 @@ def _ticks(connection: Connection, listing: Known, from_n: int, to_n: int) -> pl
 
 _SIGNAL: Final = """
 select to_char(time, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as time, listings.name as listing, kind, side, n, from_n, bid,
-    ask, stop_distance, target_distance, trail_long, trail_short, breakeven_at, valid_for_ms, max_hold_ms, on_opposite,
+    ask, entry_type, price, expires_ms, stop_distance, target_distance, trail_long, trail_short, breakeven_at,
+    partial_at, partial_share, valid_for_ms, max_hold_ms, on_opposite,
     cooldown_ms, strength, model, message, signals.ref_no, 'signals' as topic, log_partition as partition,
     log_offset as "offset", encode(mac, 'hex') as mac
 from tickledger.signals join tickledger.listings on listings.id = listing_id

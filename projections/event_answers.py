@@ -17,7 +17,8 @@ from projections.question import Question
 _EVENTS: Final = {
     "signals": (
         "select operators.name || '/' || listings.name || '/' || out_seq as id, time, listings.name as listing, kind, "
-        "side, n, from_n, bid, ask, stop_distance, target_distance, trail_long, trail_short, breakeven_at, "
+        "side, n, from_n, bid, ask, entry_type, price, expires_ms, stop_distance, target_distance, trail_long, "
+        "trail_short, breakeven_at, partial_at, partial_share, "
         "valid_for_ms, max_hold_ms, on_opposite, cooldown_ms, strength, model, message, signals.ref_no "
         "from tickledger.signals join tickledger.listings on listings.id = listing_id "
         "join tickledger.operators on operators.id = operator_id",

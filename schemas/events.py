@@ -31,6 +31,16 @@ class Side(StrEnum):
     SHORT = "SHORT"
 
 
+class EntryType(StrEnum):
+    """How an entry is made. NONE where a signal is no entry."""
+
+    UNKNOWN = "UNKNOWN"
+    NONE = "NONE"
+    MARKET = "MARKET"
+    LIMIT = "LIMIT"
+    STOP = "STOP"
+
+
 class OnOpposite(StrEnum):
     """What the desk does when the strategy enters the other side."""
 
@@ -208,11 +218,16 @@ class Signal:
     bid: float
     ask: float
     valid_for_ms: int
+    entry_type: EntryType = EntryType.NONE
+    price: float | None = None
+    expires_ms: int = 0
     stop_distance: float | None = None
     target_distance: float | None = None
     trail_long: float | None = None
     trail_short: float | None = None
     breakeven_at: float | None = None
+    partial_at: float | None = None
+    partial_share: float | None = None
     max_hold_ms: int
     on_opposite: OnOpposite
     cooldown_ms: int

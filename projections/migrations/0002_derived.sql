@@ -73,6 +73,7 @@ create table tickledger.signals (
     valid_for_ms    bigint           not null,
     max_hold_ms     bigint           not null,
     cooldown_ms     bigint           not null,
+    expires_ms      bigint           not null,
     ref_no          bigint           not null,
     log_offset      bigint           not null,
     listing_id      integer          not null,
@@ -81,11 +82,15 @@ create table tickledger.signals (
     kind            text             not null,
     side            text             not null,
     on_opposite     text             not null,
+    entry_type      text             not null,
+    price           double precision,
     stop_distance   double precision,
     target_distance double precision,
     trail_long      double precision,
     trail_short     double precision,
     breakeven_at    double precision,
+    partial_at      double precision,
+    partial_share   double precision,
     model           text             not null,
     message         text             not null,
     key_id          text             not null,
@@ -103,6 +108,7 @@ comment on column tickledger.signals.strength is 'The strategy''s own measure, d
 comment on column tickledger.signals.valid_for_ms is 'An entry expires so long after time, milliseconds; 0 = never.';
 comment on column tickledger.signals.max_hold_ms is 'Close after so long, milliseconds; 0 = never.';
 comment on column tickledger.signals.cooldown_ms is 'No new entry so long after an exit, milliseconds.';
+comment on column tickledger.signals.expires_ms is 'A LIMIT or STOP entry is withdrawn so long after time, milliseconds; 0 = never.';
 comment on column tickledger.signals.ref_no is 'The reference number that held at what proved it.';
 comment on column tickledger.signals.log_offset is 'Offset of the copy that was taken.';
 comment on column tickledger.signals.listing_id is 'listings.id.';
@@ -111,11 +117,15 @@ comment on column tickledger.signals.log_partition is 'Its partition of the topi
 comment on column tickledger.signals.kind is 'ENTER, EXIT, LEVELS or FAILED.';
 comment on column tickledger.signals.side is 'LONG or SHORT; NONE for LEVELS and FAILED.';
 comment on column tickledger.signals.on_opposite is 'What an entry to the other side does: REVERSE, CLOSE or IGNORE.';
+comment on column tickledger.signals.entry_type is 'MARKET, LIMIT or STOP; NONE for all but ENTER.';
+comment on column tickledger.signals.price is 'Price of a LIMIT or STOP entry; null = none.';
 comment on column tickledger.signals.stop_distance is 'Stop, as a distance from the fill in price units; null = none.';
 comment on column tickledger.signals.target_distance is 'Target, as a distance from the fill in price units; null = none.';
 comment on column tickledger.signals.trail_long is 'Trailing level of a long, a price; null = none.';
 comment on column tickledger.signals.trail_short is 'Trailing level of a short, a price; null = none.';
 comment on column tickledger.signals.breakeven_at is 'Stop to the entry once so many stop distances are gained; null = never.';
+comment on column tickledger.signals.partial_at is 'Part of it is closed once so many stop distances are gained; null = never.';
+comment on column tickledger.signals.partial_share is 'Share of the volume that is closed there; null = none.';
 comment on column tickledger.signals.model is 'Version of the model that decided; empty = none.';
 comment on column tickledger.signals.message is 'For FAILED: what was raised.';
 comment on column tickledger.signals.key_id is 'The key of the ring that made the MAC.';

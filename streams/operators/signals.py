@@ -11,7 +11,18 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from agents.signals import FAILED, IGNORE, KINDS, MESSAGE_BYTES, NONE, ON_OPPOSITE, SIDES, SIGNAL_DTYPE, Signals
+from agents.signals import (
+    ENTRY_TYPES,
+    FAILED,
+    KINDS,
+    MESSAGE_BYTES,
+    NONE,
+    ON_OPPOSITE,
+    SIDES,
+    SIGNAL_DTYPE,
+    Signals,
+    blank_rows,
+)
 from agents.strategy import QuoteStrategy
 from schemas.events import Derived, ListingSpec, Signal
 from schemas.integrity import ZERO_MAC
@@ -124,11 +135,16 @@ class StrategyOperator:
                 bid=bid,
                 ask=ask,
                 valid_for_ms=valid_for_ms,
+                entry_type=ENTRY_TYPES[entry_type],
+                price=_some(price),
+                expires_ms=expires_ms,
                 stop_distance=_some(stop),
                 target_distance=_some(target),
                 trail_long=_some(trail_long),
                 trail_short=_some(trail_short),
                 breakeven_at=_some(breakeven_at),
+                partial_at=_some(partial_at),
+                partial_share=_some(partial_share),
                 max_hold_ms=max_hold_ms,
                 on_opposite=ON_OPPOSITE[on_opposite],
                 cooldown_ms=cooldown_ms,
@@ -140,7 +156,8 @@ class StrategyOperator:
             )
             for k, (
                 _, _, kind, side, time_ms, n, from_n, bid, ask, valid_for_ms, stop, target, trail_long, trail_short,
-                breakeven_at, max_hold_ms, on_opposite, cooldown_ms, strength, message,
+                breakeven_at, max_hold_ms, on_opposite, cooldown_ms, strength, entry_type, price, expires_ms,
+                partial_at, partial_share, message,
             ) in enumerate(outputs.tolist())
         ]  # fmt: skip
 
@@ -169,13 +186,10 @@ def _failed(segment: Segment, i: int, error: Exception) -> Signals:
     """The FAILED row of tick i. Addresses differ from run to run and are left out of the message."""
     text = _ADDRESS.sub("0x", f"{type(error).__name__}: {error}")
     text = "".join(c if c.isprintable() else " " for c in text)
-    row = np.zeros(1, SIGNAL_DTYPE)
+    row = blank_rows(1, FAILED, NONE)
     row["proof_n"] = row["n"] = row["from_n"] = segment.first_n + i
     row["proof_ms"] = row["time_ms"] = segment.time_ms[i]
-    row["kind"], row["side"], row["on_opposite"] = FAILED, NONE, IGNORE
     row["bid"], row["ask"] = segment.bid[i], segment.ask[i]
-    for name in ("stop_distance", "target_distance", "trail_long", "trail_short", "breakeven_at"):
-        row[name] = np.nan
     row["message"] = text.encode()[:MESSAGE_BYTES].decode(errors="ignore").encode()
     return row
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents.bar_signals import LEVELS, BarSignals, columns_of
+from agents.bar_signals import BarSignals, columns_of
 from agents.expressions import COLUMNS
-from agents.signals import ENTER, EXIT, IGNORE, LONG, NONE, ON_OPPOSITE, SHORT
+from agents.signals import ENTER, EXIT, IGNORE, LEVELS, LONG, MARKET, NONE, ON_OPPOSITE, SHORT
 from schemas.events import OnOpposite
 from streams.operators.bar_kernel import BAR_DTYPE
 from tickledger import Enter, Exit, Flat, strategy
@@ -67,6 +67,7 @@ def test_an_entry_carries_the_plan_and_counts_from_the_bars_end() -> None:
     assert (row["n"], row["from_n"], row["bid"], row["ask"]) == (47, 40, 4.0, 4.5)
     assert (row["kind"], row["side"], row["valid_for_ms"]) == (ENTER, LONG, 90_000)
     assert (row["stop_distance"], row["target_distance"], row["breakeven_at"]) == (0.25, 0.75, 1.5)
+    assert (row["entry_type"], row["expires_ms"]) == (MARKET, 0)
     assert (row["max_hold_ms"], row["cooldown_ms"]) == (15 * MINUTE_MS, 10 * MINUTE_MS)
     assert ON_OPPOSITE[row["on_opposite"]] is OnOpposite.CLOSE
     assert np.isnan([row["trail_long"], row["trail_short"]]).all()

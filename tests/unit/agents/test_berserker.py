@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from agents.berserker import Berserker, BerserkerParameters
-from agents.signals import ENTER, EXIT, LONG, SHORT, Signals
+from agents.signals import ENTER, EXIT, LONG, MARKET, NO_ENTRY, SHORT, Signals
 from schemas.quality import Quality
 
 RULE = BerserkerParameters(
@@ -92,6 +92,8 @@ def test_a_wide_market_puts_the_stop_at_its_deviations() -> None:
     market = Market()
     market.quotes([0, 60] * 40)
     (signal,) = market.quotes([-60, -120, -180, -240, -238, -236])
+    assert signal["entry_type"] == MARKET
+    assert np.isnan([signal["price"], signal["partial_at"], signal["partial_share"]]).all()
     assert signal["stop_distance"] * 1e5 > 2 * RULE.min_stop_points
 
 
@@ -132,6 +134,7 @@ def test_back_at_the_mean_it_says_exit_and_cools_down() -> None:
     entered(market)
     (leave,) = market.quotes(BACK)
     assert (leave["kind"], leave["side"], leave["valid_for_ms"]) == (EXIT, LONG, 0)
+    assert leave["entry_type"] == NO_ENTRY
     assert np.isnan([leave["stop_distance"], leave["target_distance"], leave["breakeven_at"]]).all()
     assert market.quotes(FALL + TURN) == []
     market.quotes(CALM)
