@@ -52,7 +52,16 @@ TOPICS: Final[dict[str, Topic]] = {
             "none",
             1,
             "root",
-            ("ReferenceOpen", "ListingSpec", "OperatorActivation", "Repair"),
+            (
+                "ReferenceOpen",
+                "ListingSpec",
+                "OperatorActivation",
+                "Repair",
+                "AccountConfig",
+                "StrategyConfig",
+                "RiskLimits",
+                "SessionTable",
+            ),
             "any process that opens an epoch, writes, reads back and leaves",
             "What was configured, and which program ran, numbered.",
         ),
@@ -85,6 +94,58 @@ TOPICS: Final[dict[str, Topic]] = {
         ),
     )
 }
+
+_ACCOUNT_PARTITIONS: Final = 64
+
+_ACCOUNT: Final[tuple[tuple[str, Kind, tuple[str, ...], str, str], ...]] = (
+    ("journal", "root", ("JournalEntry",), "sequencer", "What reached an account, in the one order."),
+    (
+        "executions",
+        "fact",
+        (
+            "Sending",
+            "Accepted",
+            "Rejected",
+            "PartiallyFilled",
+            "Filled",
+            "Canceled",
+            "Expired",
+            "Reconciled",
+            "Adopted",
+        ),
+        "gateway",
+        "What the venue did with orders.",
+    ),
+    ("commands", "fact", ("Command",), "command line", "What people asked of an account."),
+    (
+        "orders",
+        "derived",
+        ("Denied", "Submitted", "ModifyRequested", "CancelRequested", "OrderChanged"),
+        "desk",
+        "Orders and their states.",
+    ),
+    ("fills", "derived", ("Fill",), "desk", "Deals matched to orders, signals and decision prices."),
+    (
+        "risk",
+        "derived",
+        ("RiskDecision", "LimitBreached", "TradingStateChanged"),
+        "desk",
+        "What was checked, and which limits were reached.",
+    ),
+    (
+        "portfolio",
+        "derived",
+        ("PositionChanged", "EquityMarked", "PnlAttributed"),
+        "desk",
+        "Positions, equity, and what was earned by what.",
+    ),
+)
+
+ACCOUNT_TOPICS: Final = {
+    name: Topic(name, "account", _ACCOUNT_PARTITIONS, kind, records, writer, doc)
+    for name, kind, records, writer, doc in _ACCOUNT
+}
+"""The topics of an account: a backtest keeps them as files beside its results; a broker gets them with the gateway."""
 
 
 def partition_of(topic: str, key: str | bytes) -> int:

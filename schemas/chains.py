@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 from schemas import events
 from schemas.accept import Forgery, Head, Link, Mark, Numbered, Verdict, accept, accept_numbered
 from schemas.catalogue import MAX_VALUE_BYTES, TOPICS, partition_of
-from schemas.events import Derived, Event, ReferenceRecord, Repair
+from schemas.events import Derived, ReferenceRecord, Repair
 from schemas.identity import InvalidName, parse_listing, split_operator
 from schemas.integrity import ZERO_MAC, KeyRing
-from schemas.registry import UnreadableRecord, decode, schema_id
+from schemas.registry import Record, UnreadableRecord, decode, schema_id
 from schemas.ticks import TICK_BLOCK_ID, BlockKind, Columns, TickBlock, decode_block, decode_into
 
 REFERENCE_CHAIN = "reference"
@@ -229,7 +229,7 @@ def new_head(repair: Repair) -> Head:
     )
 
 
-def reference_link(record: Event) -> Link | Forgery:
+def reference_link(record: Record) -> Link | Forgery:
     """What accept() sees of a record of `reference`: its items are itself, so n is the last reference number."""
     if isinstance(record, events.ReferenceOpen):
         if record.seq or record.prev != ZERO_MAC:

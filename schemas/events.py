@@ -9,6 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from schemas.configuration import (
+    AccountConfig,
+    MarginMode,
+    RiskLimits,
+    SessionTable,
+    StrategyConfig,
+    SwapMode,
+)
 from schemas.timeframes import Timeframe
 
 
@@ -117,6 +125,13 @@ class ListingSpec:
     currency_profit: str
     server_clock: str
     description: str
+    margin_mode: MarginMode = MarginMode.UNKNOWN
+    margin_rate: float = 1.0
+    swap_mode: SwapMode = SwapMode.UNKNOWN
+    swap_long: float = 0.0
+    swap_short: float = 0.0
+    swap_triple_day: int = 3
+    commission_currency: str = ""
     key_id: str
     prev: bytes
     mac: bytes
@@ -315,13 +330,14 @@ class Snapshot:
     mac: bytes
 
 
-ReferenceRecord = ReferenceOpen | ListingSpec | OperatorActivation | Repair
+Configuration = AccountConfig | StrategyConfig | RiskLimits | SessionTable
+"""What the desk reads of `reference`."""
+
+ReferenceRecord = ReferenceOpen | ListingSpec | OperatorActivation | Repair | Configuration
 """What lies on `reference`."""
 
 Derived = Bar | Signal
 """What operators make, numbered by out_seq."""
 
-Event = (
-    ReferenceOpen | ListingSpec | OperatorActivation | Repair | Bar | Signal | SourceEvent | Alert | Anchor | Snapshot
-)
-"""Any record but a TickBlock."""
+Event = ReferenceRecord | Derived | SourceEvent | Alert | Anchor | Snapshot
+"""Any record of market data and its services but a TickBlock; an account's are in `schemas/trading.py`."""

@@ -18,11 +18,20 @@ from typing import Any, Final, NamedTuple
 
 import fastavro
 
-from schemas import events
+from schemas import events, executions, journal, trading
 from schemas.events import Event
+from schemas.executions import Command, Execution
 from schemas.integrity import ZERO_MAC, KeyRing
+from schemas.journal import JournalEntry
+from schemas.trading import Decided
 
 PREFIX_BYTES: Final = 5
+
+
+Record = Event | JournalEntry | Execution | Command | Decided
+"""Any record but a TickBlock."""
+
+_MODULES: Final = (events, journal, executions, trading)
 
 
 class UnreadableRecord(ValueError):
@@ -38,7 +47,7 @@ class Schema(NamedTuple):
     full_name: str
     avro: dict[str, Any]
     parsed: Any
-    record: type[Event] | None
+    record: type[Record] | None
 
     @property
     def subject(self) -> str:
@@ -65,7 +74,7 @@ def schemas() -> dict[str, Schema]:
     for name, entry in sorted(ids.items(), key=lambda item: int(item[1]["id"])):
         avro = json.loads((folder / f"{name}.avsc").read_text(encoding="utf-8"))
         full_name = f"{avro['namespace']}.{avro['name']}"
-        record = getattr(events, name, None)
+        record = next((getattr(module, name) for module in _MODULES if hasattr(module, name)), None)
         found[name] = Schema(entry["id"], entry["topic"], name, full_name, avro, fastavro.parse_schema(avro), record)
     return found
 
@@ -79,7 +88,7 @@ def schema_id(value: bytes) -> int:
     return int.from_bytes(value[1:PREFIX_BYTES], "big")
 
 
-def encode(record: Event) -> bytes:
+def encode(record: Record) -> bytes:
     """The value of `record` on Kafka, canonical: one content has one encoding."""
     codec = _codecs()[type(record)]
     out = BytesIO()
@@ -88,12 +97,12 @@ def encode(record: Event) -> bytes:
     return out.getvalue()
 
 
-def seal(record: Event, topic: str, keys: KeyRing) -> bytes:
+def seal(record: Record, topic: str, keys: KeyRing) -> bytes:
     """The value of `record` with the MAC of its own `key_id` as its last 16 bytes, whatever its `mac` says."""
     return keys.seal(topic, record.key_id, encode(record))  # type: ignore[union-attr]
 
 
-def decode(value: bytes) -> Event:
+def decode(value: bytes) -> Record:
     """The record in `value`. Raises UnreadableRecord for an unknown id, a TickBlock, and a non-canonical encoding."""
     codec = _codecs_by_id().get(schema_id(value))
     if codec is None:
@@ -110,13 +119,22 @@ def decode(value: bytes) -> Event:
     return record
 
 
-def decision_bytes(record: Event) -> bytes:
-    """The encoding of a derived record with activation, ref_no, key and MAC zeroed: what was decided, nothing else."""
-    instance = record.operator.rpartition("@")[0]  # type: ignore[union-attr]
-    blank: dict[str, Any] = {"operator": f"{instance}@0", "ref_no": 0}
-    if isinstance(record, events.Signal):
+def decision_bytes(record: Record) -> bytes:
+    """The encoding of a derived record with activations, ref_no, key and MAC zeroed: what was decided, nothing else."""
+    return encode(dataclasses.replace(record, **_blank(record)))
+
+
+def _blank(record: Any) -> dict[str, Any]:
+    blank: dict[str, Any] = {"operator": _unnumbered(record.operator), "ref_no": 0}
+    if hasattr(record, "mac"):
         blank |= {"key_id": "", "mac": ZERO_MAC}
-    return encode(dataclasses.replace(record, **blank))
+    if getattr(record, "signal_operator", ""):
+        blank["signal_operator"] = _unnumbered(record.signal_operator)
+    return blank
+
+
+def _unnumbered(operator: str) -> str:
+    return f"{operator.rpartition('@')[0]}@0"
 
 
 class _Codec(NamedTuple):
@@ -124,10 +142,10 @@ class _Codec(NamedTuple):
     prefix: bytes
     parsed: Any
     to_avro: Callable[[Any], dict[str, Any]]
-    from_avro: Callable[[Any], Event]
+    from_avro: Callable[[Any], Record]
 
 
-def _codec_of(schema: Schema, record: type[Event]) -> _Codec:
+def _codec_of(schema: Schema, record: type[Record]) -> _Codec:
     hints = typing.get_type_hints(record)
     names = tuple(f.name for f in dataclasses.fields(record))
     enums = {n: t for n, t in hints.items() if isinstance(t, type) and issubclass(t, Enum)}
@@ -144,7 +162,7 @@ def _codec_of(schema: Schema, record: type[Event]) -> _Codec:
                 raise ValueError(f"{n} {row[n]} has more than 32 bits")
         return row
 
-    def from_avro(row: dict[str, Any]) -> Event:
+    def from_avro(row: dict[str, Any]) -> Record:
         for n, kind in enums.items():
             row[n] = kind[row[n]]
         for n in arrays:
@@ -155,7 +173,7 @@ def _codec_of(schema: Schema, record: type[Event]) -> _Codec:
 
 
 @cache
-def _codecs() -> dict[type[Event], _Codec]:
+def _codecs() -> dict[type[Record], _Codec]:
     return {s.record: _codec_of(s, s.record) for s in schemas().values() if s.record is not None}
 
 

@@ -45,6 +45,8 @@ def _values(avro: Any, hint: Any, named: dict[str, Any]) -> st.SearchStrategy[An
     avro = named.get(avro, avro) if isinstance(avro, str) else avro
     if isinstance(avro, dict):
         match avro["type"]:
+            case "bytes":
+                return st.decimals(-(10**19), 10**19, places=8)
             case "fixed":
                 return st.binary(min_size=avro["size"], max_size=avro["size"])
             case "enum":

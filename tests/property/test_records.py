@@ -25,8 +25,13 @@ some_record = st.one_of(*(records(kind) for kind in KINDS))
 
 def same(a: Event, b: Event) -> bool:
     """Equal, NaN to NaN."""
-    pairs = zip(dataclasses.astuple(a), dataclasses.astuple(b), strict=True)
-    return type(a) is type(b) and all(x == y or (x != x and y != y) for x, y in pairs)
+    return type(a) is type(b) and _same(dataclasses.astuple(a), dataclasses.astuple(b))
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(map(_same, a, b))
+    return bool(a == b or (a != a and b != b))
 
 
 @settings(deadline=None, max_examples=40)
