@@ -1,0 +1,1 @@
+"""The laboratory: backtests from the command to the written report."""

@@ -1,0 +1,50 @@
+"""What reaches a desk and leaves it in columns: quotes at whole seconds, and an account's equity at whole minutes."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.ticks import Doubles, Ints, Longs
+
+
+class ClockRows(NamedTuple):
+    """Quotes as a journal's CLOCK carries them, in the order in which they were taken.
+
+    us int64[n] (strictly increasing from one second to the next; rows of one second, of several listings, have the
+    same), listing int32[n] (index into `names`), n and time_ms int64[n], bid and ask float64[n], quality int32[n],
+    watermark_ms int64[n].
+    """
+
+    names: tuple[str, ...]
+    us: Longs
+    listing: Ints
+    n: Longs
+    time_ms: Longs
+    bid: Doubles
+    ask: Doubles
+    quality: Ints
+    watermark_ms: Longs
+
+    def part(self, start: int, end: int) -> ClockRows:
+        """Rows [start, end)."""
+        return ClockRows(self.names, *(column[start:end] for column in self[1:]))
+
+
+MARK_DTYPE: Final = np.dtype(
+    [
+        ("taken_us", "<i8"),
+        ("minute_ms", "<i8"),
+        ("balance", "<i8"),
+        ("equity", "<i8"),
+        ("margin", "<i8"),
+        ("peak", "<i8"),
+        ("positions", "<i8"),
+    ]
+)
+"""Equity at whole minutes; money in units of 10^-8 of the account's currency, already rounded to its digits."""
+
+Marks = npt.NDArray[np.void]
+"""Rows of MARK_DTYPE: `EquityMarked` in columns."""
