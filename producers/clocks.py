@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
 import numpy as np
@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from infra.errors import TickledgerError
 
 _MINUTE_MS: Final = 60_000
+_DAY_MS: Final = 86_400_000
+_DAY_MINUTES: Final = 1_440
 _EPOCH: Final = datetime(1970, 1, 1)
 _FIXED: Final = re.compile(r"(?:UTC)?([+-])(\d{1,2})(?::?(\d{2}))?", re.IGNORECASE)
 _WEST_H, _EAST_H = -12, 14
@@ -46,6 +48,34 @@ def parse_zone(text: str) -> tzinfo:
     )
 
 
+class FileClock(NamedTuple):
+    """The clock of the times in a file: a zone, and seconds that it is ahead of it."""
+
+    name: str
+    """As a report says it."""
+    zone: tzinfo
+    shift_s: int = 0
+
+    def to_utc_ms(self, wall_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+        """UTC of wall-clock times (int64[n], milliseconds): see `to_utc_ms`."""
+        return to_utc_ms(wall_ms - self.shift_s * 1000, self.zone)
+
+    def later_pass_ms(self, wall_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+        """As `to_utc_ms`, but an hour that the clock shows twice is read as its second pass."""
+        wall_ms = wall_ms - self.shift_s * 1000
+        return wall_ms - _by_minute(wall_ms, _later_offsets(self.zone)) * 1000
+
+    def days(self, time_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The day of UTC times on this clock, counted from 1970-01-01."""
+        offsets = _by_minute(time_ms, _utc_offsets(self.zone)) + self.shift_s
+        return (time_ms + offsets * 1000) // _DAY_MS
+
+
+def clock_of(zone: tzinfo) -> FileClock:
+    """The clock of a zone that was told."""
+    return FileClock(str(zone), zone)
+
+
 class ServerClock:
     """The broker's clock as `--server-clock` names it: `ny7`, `eu`, `utc` or hours such as `+3`.
 
@@ -58,6 +88,8 @@ class ServerClock:
         """As it is kept in a ListingSpec."""
         zone, self._shift_s = self._parse(self.name)
         self._offset_at = _utc_offsets(zone)
+        self.wall: Final = FileClock(f"the server's clock ({self.name})", zone, self._shift_s)
+        """The same as the clock of a file: a terminal exports its server's wall-clock times."""
 
     def offsets_s(self, time_ms: NDArray[np.int64]) -> NDArray[np.int32]:
         """What the server's clock is ahead of UTC at each of `time_ms` (int64[n], UTC): seconds, int32[n]."""
@@ -94,10 +126,24 @@ def local_day(time_ms: int, zone: tzinfo) -> int:
 
 
 def _by_minute(time_ms: NDArray[np.int64], offset_at: Callable[[int], int]) -> NDArray[np.int64]:
-    """offset_at(minute) for each time; offsets change at whole minutes only, and times mostly come in runs."""
+    """offset_at(minute) for each time; offsets change at whole minutes only, and times mostly come in runs.
+
+    A day that has the same offset at its both ends has it throughout: only the others are looked at by the minute.
+    """
     if not len(time_ms):
         return np.empty(0, np.int64)
-    minute = time_ms // _MINUTE_MS
+    day = time_ms // _DAY_MS
+    starts = np.flatnonzero(np.diff(day, prepend=day[0] - 1))
+    counts = np.diff(starts, append=len(day))
+    offsets = np.empty(len(time_ms), np.int64)
+    for at, count, number in zip(starts.tolist(), counts.tolist(), day[starts].tolist(), strict=True):
+        first, last = offset_at(number * _DAY_MINUTES), offset_at((number + 1) * _DAY_MINUTES)
+        one = slice(at, at + count)
+        offsets[one] = first if first == last else _minute_by_minute(time_ms[one] // _MINUTE_MS, offset_at)
+    return offsets
+
+
+def _minute_by_minute(minute: NDArray[np.int64], offset_at: Callable[[int], int]) -> NDArray[np.int64]:
     starts = np.flatnonzero(np.diff(minute, prepend=minute[0] - 1))
     offsets = np.array([offset_at(m) for m in minute[starts].tolist()], np.int64)
     return np.repeat(offsets, np.diff(starts, append=len(minute)))
@@ -118,6 +164,15 @@ def _wall_offsets(zone: tzinfo) -> Callable[[int], int]:
     @lru_cache(maxsize=4096)
     def offset(minute: int) -> int:
         return _seconds((_EPOCH + timedelta(minutes=minute)).replace(tzinfo=zone).utcoffset())
+
+    return offset
+
+
+@lru_cache
+def _later_offsets(zone: tzinfo) -> Callable[[int], int]:
+    @lru_cache(maxsize=4096)
+    def offset(minute: int) -> int:
+        return _seconds((_EPOCH + timedelta(minutes=minute)).replace(tzinfo=zone, fold=1).utcoffset())
 
     return offset
 

@@ -1,7 +1,7 @@
 """What the judge says of a tick: bits in two classes, kept with the tick for ever.
 
 *Broken* ticks are used by no operator. *Suspect* ones are real prices: they feed bars, marks, stops and fills, but no
-entry is decided on them. 0 is good. *Synthetic* marks a tick that was made from an M1 bar.
+entry is decided on them. 0 is good. *Synthetic* marks a tick that was made from a bar.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ class Quality(IntFlag):
     OUTSIDE_SESSION = 2048
     """Outside the listing's trading hours."""
     SYNTHETIC = 65536
-    """Made from an M1 bar."""
+    """Made from a bar."""
+    SYNTHETIC_OPEN = 131072
+    """First of a bar's synthetic ticks: there is no path to it from the tick before."""
 
 
 BROKEN: Final = 0x00FF
