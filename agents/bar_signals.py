@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from agents.expressions import COLUMNS
-from agents.graph import Doubles, GraphFold, GraphState
+from agents.graph import Doubles
+from agents.joined import Closed, JoinedFold, JoinedState
 from agents.signals import (
     ENTER,
+    ENTRY_TYPES,
     EXIT,
     LEVELS,
     LONG,
-    MARKET,
     NONE,
     ON_OPPOSITE,
     SHORT,
@@ -23,7 +25,7 @@ from agents.signals import (
     blank_rows,
 )
 from agents.strategy_program import NO_OUTPUT, Entry, StrategyProgram
-from schemas.events import OnOpposite
+from schemas.events import EntryType, OnOpposite
 
 _SIDES: Final = {"long": LONG, "short": SHORT}
 _NONE: Final[Signals] = np.empty(0, SIGNAL_DTYPE)
@@ -39,7 +41,7 @@ class BarSignalState:
 
     __slots__ = ("graph", "seen")
 
-    def __init__(self, graph: GraphState, seen: int = 0) -> None:
+    def __init__(self, graph: JoinedState, seen: int = 0) -> None:
         self.graph = graph
         self.seen = seen
 
@@ -49,30 +51,33 @@ class BarSignals:
 
     At one bar: EXIT, LEVELS, ENTER. Bars before the program's warm-up give none. Time, and `valid_for`, count from the
     bar's end; n, bid and ask are those of its last tick. LEVELS are written at each bar at which all levels that the
-    plans name are finite. An entry isn't written if its last tick is suspect, if anything that its plan names is not
-    finite, or a distance not above 0; of entries to one side the first named counts, and entries to both sides at one
+    plans name are finite. An entry isn't written if its last tick is suspect, if anything that it names is not finite,
+    or a distance or price not above 0; of entries to one side the first named counts, and entries to both sides at one
     bar cancel each other. One object, one thread.
     """
 
     def __init__(self, program: StrategyProgram) -> None:
         self.program = program
-        self.fold_graph: Final = GraphFold(program.graph)
+        self.fold_graph: Final = JoinedFold(program.graph)
         self._trails = [place for place in (program.trail_long, program.trail_short) if place != NO_OUTPUT]
 
     def initial(self) -> BarSignalState:
         """The state before the first bar."""
         return BarSignalState(self.fold_graph.initial())
 
-    def fold(self, state: BarSignalState, bars: Rows, suspect: npt.NDArray[np.bool_]) -> Signals:
-        """The signals of at least one closed bar; `suspect` whether its last tick is. Changes `state`."""
-        values = self.fold_graph.fold(state.graph, columns_of(bars))
-        closed = np.zeros(len(bars), np.bool_)
-        closed[max(self.program.warm_up - state.seen, 0) :] = True
+    def fold(
+        self, state: BarSignalState, bars: Rows, suspect: npt.NDArray[np.bool_], closed: Sequence[Closed] = ()
+    ) -> Signals:
+        """The signals of at least one closed bar; `suspect` whether its last tick is; `closed` the bars of each other
+        source. Changes `state`."""
+        values = self.fold_graph.fold(state.graph, columns_of(bars), closed)
+        warm = np.zeros(len(bars), np.bool_)
+        warm[max(self.program.warm_up - state.seen, 0) :] = True
         state.seen += len(bars)
-        if not closed[-1]:
+        if not warm[-1]:
             return _NONE
-        levels = closed & np.isfinite(values[self._trails]).all(axis=0)
-        found = self._exits(values, bars, closed)
+        levels = warm & np.isfinite(values[self._trails]).all(axis=0)
+        found = self._exits(values, bars, warm)
         if self._trails and levels.any():
             found.append(self._levels(values, bars, levels))
         found += self._entries(values, bars, levels & ~suspect)
@@ -82,11 +87,11 @@ class BarSignals:
         # Stable: at one bar the order in which they were found.
         return np.concatenate([rows for _, rows in found])[np.argsort(place, kind="stable")]
 
-    def _exits(self, values: Doubles, bars: Rows, closed: Any) -> list[tuple[Any, Signals]]:
+    def _exits(self, values: Doubles, bars: Rows, warm: Any) -> list[tuple[Any, Signals]]:
         found = []
         for side, code in _SIDES.items():
             whens = [flat.when for flat in self.program.flats if side in flat.sides]
-            at = np.flatnonzero(closed & (values[whens] != 0.0).any(axis=0)) if whens else _NOWHERE
+            at = np.flatnonzero(warm & (values[whens] != 0.0).any(axis=0)) if whens else _NOWHERE
             if len(at):
                 found.append((at, self._rows(bars, at, EXIT, code)))
         return found
@@ -101,9 +106,9 @@ class BarSignals:
         chosen = {"long": np.full(len(bars), -1), "short": np.full(len(bars), -1)}
         for number, entry in enumerate(self.program.entries):
             fits = allowed & (values[entry.when] != 0.0) & (chosen[entry.side] < 0)
-            for distance in (entry.stop, entry.target):
-                if distance != NO_OUTPUT:
-                    fits &= np.isfinite(values[distance]) & (values[distance] > 0.0)
+            for named in (entry.price, entry.stop, entry.target):
+                if named != NO_OUTPUT:
+                    fits &= np.isfinite(values[named]) & (values[named] > 0.0)
             chosen[entry.side][fits] = number
         both = (chosen["long"] >= 0) & (chosen["short"] >= 0)
         found = []
@@ -115,7 +120,10 @@ class BarSignals:
 
     def _entry(self, entry: Entry, values: Doubles, bars: Rows, at: Any) -> Signals:
         rows = self._rows(bars, at, ENTER, _SIDES[entry.side])
-        rows["entry_type"] = MARKET
+        rows["entry_type"] = ENTRY_TYPES.index(EntryType(entry.type.upper()))
+        if entry.price != NO_OUTPUT:
+            rows["price"] = values[entry.price, at]
+        rows["expires_ms"] = entry.expires_ms
         rows["valid_for_ms"] = entry.valid_for_ms
         if entry.stop != NO_OUTPUT:
             rows["stop_distance"] = values[entry.stop, at]
@@ -124,6 +132,8 @@ class BarSignals:
         self._put_trails(rows, values, at)
         if entry.breakeven_at is not None:
             rows["breakeven_at"] = entry.breakeven_at
+        if entry.partial_at is not None:
+            rows["partial_at"], rows["partial_share"] = entry.partial_at, entry.partial_share
         rows["max_hold_ms"] = entry.max_hold_ms
         rows["on_opposite"] = ON_OPPOSITE.index(OnOpposite(entry.on_opposite.upper()))
         rows["cooldown_ms"] = entry.cooldown_ms

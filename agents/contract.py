@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from agents import strategy_program
 from agents.durations import duration_ms
-from agents.expressions import Bars, Condition, Expression, Number, StrategyError, as_condition, as_number, said
+from agents.expressions import Bars, Expression, StrategyError, as_number, said
 from agents.graph import BadGraph, Graph, graph_of
+from agents.plans import Enter, Flat
 from agents.price_levels import DISTANCE, PRICE, shifts
-from agents.strategy_program import NO_OUTPUT, ON_OPPOSITE, SIDES, Entry, StrategyProgram
+from agents.strategy_program import NO_OUTPUT, Entry, StrategyProgram
 from schemas.timeframes import TIMEFRAMES, Timeframe
 
 
@@ -50,89 +51,6 @@ class Param:
         return int(value) if self.whole else float(value)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Exit:
-    """How a position is left, executed by the desk.
-
-    stop, target: distances from the fill, in price. trail_long, trail_short: prices, to which the stop follows at each
-    bar's close; it only tightens. breakeven_at: the stop goes to the entry once so many stop distances are gained.
-    max_bars: so many bar lengths of time after the entry. on_opposite: what an entry to the other side does. cooldown:
-    no new entry for so long after the exit, a time or a number of bars. Raises StrategyError.
-    """
-
-    stop: Number | float | None = None
-    target: Number | float | None = None
-    trail_long: Number | None = None
-    trail_short: Number | None = None
-    breakeven_at: float | None = None
-    max_bars: int | None = None
-    on_opposite: str = "reverse"
-    cooldown: str | int | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("stop", "target", "trail_long", "trail_short"):
-            value = getattr(self, name)
-            if value is not None:
-                if isinstance(value, Condition):
-                    raise StrategyError(f"Exit: {name} takes a number, not a condition over bars")
-                if type(value) in (int, float) and not value > 0:
-                    raise StrategyError(f"Exit: {name} = {value!r} is not above 0")
-                as_number(value, f"Exit: {name}")
-        if self.breakeven_at is not None:
-            _plain(self.breakeven_at, "Exit: breakeven_at", whole=False)
-            if self.stop is None:
-                raise StrategyError("Exit: breakeven_at counts in stop distances, and there is no stop")
-        if self.max_bars is not None:
-            _plain(self.max_bars, "Exit: max_bars", whole=True)
-        if self.on_opposite not in ON_OPPOSITE:
-            raise StrategyError(f"Exit: on_opposite = {said(self.on_opposite)} is none of {', '.join(ON_OPPOSITE)}")
-        if self.cooldown is not None:
-            duration_ms(self.cooldown, "Exit: cooldown", bar_ms=1)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Enter:
-    """Enter at the market when the condition holds at a bar's close; `valid_for` counts from there.
-
-    Made by `Enter.long` and `Enter.short`.
-    """
-
-    side: str
-    when: Condition
-    plan: Exit
-    valid_for_ms: int
-
-    @classmethod
-    def long(cls, when: Condition, plan: Exit, valid_for: str = "60s") -> Enter:
-        """Buy. Raises StrategyError."""
-        return cls._of("long", when, plan, valid_for)
-
-    @classmethod
-    def short(cls, when: Condition, plan: Exit, valid_for: str = "60s") -> Enter:
-        """Sell. Raises StrategyError."""
-        return cls._of("short", when, plan, valid_for)
-
-    @classmethod
-    def _of(cls, side: str, when: Any, plan: Any, valid_for: Any) -> Enter:
-        if not isinstance(plan, Exit):
-            raise StrategyError(f"Enter.{side} takes an exit plan, Exit(stop=…, …), not {said(plan)}")
-        condition = as_condition(when, f"Enter.{side}")
-        return cls(side, condition, plan, duration_ms(valid_for, f"Enter.{side}: valid_for"))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Flat:
-    """Leave the strategy's positions when the condition holds at a bar's close; `side`: "long" or "short" only."""
-
-    when: Condition
-    side: str | None = None
-
-    def __post_init__(self) -> None:
-        as_condition(self.when, "Flat")
-        if self.side is not None and self.side not in SIDES:
-            raise StrategyError(f"Flat: side = {said(self.side)} is neither 'long' nor 'short'")
-
-
 @dataclass(frozen=True, slots=True)
 class Strategy:
     """A strategy as it was written. `warm_up` None: what its indicators need together."""
@@ -147,16 +65,68 @@ class Strategy:
 
     def program(self, values: Mapping[str, Any] | None = None) -> StrategyProgram:
         """The program with these parameters, the others at their defaults. Raises StrategyError, and what it raises."""
-        given = dict(values or {})
-        unknown = [name for name in given if name not in self.parameters]
-        if unknown:
-            there = f"there are {', '.join(self.parameters)}" if self.parameters else "it has none"
-            raise StrategyError(f"{self.name} has no parameter {unknown[0]!r}: {there}")
-        filled = {name: p.checked(name, given.get(name, p.default)) for name, p in self.parameters.items()}
-        yielded = self.function(Bars(), **filled)
-        if not inspect.isgenerator(yielded):
+        return _program(self, self._run(filled(self.name, self.parameters, values))[0])
+
+    def lines(self, values: Mapping[str, Any] | None = None) -> dict[str, Expression]:
+        """The strategy's own lines by name: what its function calls by a name, and the levels to which stops follow.
+
+        Of a name that is given twice, the last; of several expressions under one name, such as the bands of
+        `bollinger`, each as `name.part`. Raises as `program` does.
+        """
+        yielded, found = self._run(filled(self.name, self.parameters, values))
+        for one in yielded:
+            if isinstance(one, Enter):
+                for name in ("trail_long", "trail_short"):
+                    level = getattr(one.plan, name)
+                    if isinstance(level, Expression):
+                        found[name] = level
+        return found
+
+    def _run(self, values: Mapping[str, Any]) -> tuple[list[Enter | Flat], dict[str, Expression]]:
+        """What the function yields, and the expressions that it has names for."""
+        running = self.function(Bars(), **values)
+        if not inspect.isgenerator(running):
             raise StrategyError(f"{self.name} yields nothing: write `yield Enter.long(condition, plan)`")
-        return _program(self, list(yielded))
+        found: list[Enter | Flat] = []
+        lines: dict[str, Expression] = {}
+        for one in running:
+            if not isinstance(one, Enter | Flat):
+                _refuse(running, f"{self.name} yields Enter.long, Enter.short and Flat, not {said(one)}")
+            elif one.when is None:
+                _refuse(running, f"{one.name} needs a condition such as b.close > b.open")
+            else:
+                found.append(one)
+            if running.gi_frame is not None:
+                for name, value in running.gi_frame.f_locals.items():
+                    lines.update(_named(name, value))
+        return found, lines
+
+
+def filled(name: str, parameters: Mapping[str, Param], values: Mapping[str, Any] | None) -> dict[str, float]:
+    """All parameters of the strategy `name`: those given, checked, and the others' defaults. Raises StrategyError."""
+    given = dict(values or {})
+    unknown = [one for one in given if one not in parameters]
+    if unknown:
+        there = f"there are {', '.join(parameters)}" if parameters else "it has none"
+        raise StrategyError(f"{name} has no parameter {unknown[0]!r}: {there}")
+    return {key: p.checked(key, given.get(key, p.default)) for key, p in parameters.items()}
+
+
+def timeframe_of(bars: object, place: str) -> Timeframe:
+    """The timeframe of that name. Raises StrategyError."""
+    found = next((t for t in TIMEFRAMES if t.name == bars), None)
+    if found is None:
+        raise StrategyError(
+            f"{place} = {said(bars)} is no timeframe: there are {', '.join(t.name for t in TIMEFRAMES)}"
+        )
+    return found
+
+
+def check_version(version: object, place: str) -> int:
+    """`version` if it is a whole number from 1. Raises StrategyError."""
+    if type(version) is not int or version < 1:
+        raise StrategyError(f"{place} = {version!r} is not a whole number from 1")
+    return version
 
 
 Decorated = Callable[..., Iterable[Any]]
@@ -168,12 +138,8 @@ def strategy(*, version: int, bars: str, warmup: int | None = None) -> Callable[
     version: a whole number that you raise when you change it. bars: M1, M5, M15, M30, H1, H4 or D1. warmup: the first
     bar that may signal has this index, from 0. Raises StrategyError.
     """
-    if type(version) is not int or version < 1:
-        raise StrategyError(f"@strategy: version = {version!r} is not a whole number from 1")
-    timeframe = next((t for t in TIMEFRAMES if t.name == bars), None)
-    if timeframe is None:
-        there = ", ".join(t.name for t in TIMEFRAMES)
-        raise StrategyError(f"@strategy: bars = {bars!r} is no timeframe: there are {there}")
+    check_version(version, "@strategy: version")
+    timeframe = timeframe_of(bars, "@strategy: bars")
     if warmup is not None and (type(warmup) is not int or warmup < 0):
         raise StrategyError(f"@strategy: warmup = {warmup!r} is not a number of bars")
 
@@ -210,10 +176,7 @@ class _Outputs:
         return len(self.asked) - 1
 
 
-def _program(strategy: Strategy, yielded: list[Any]) -> StrategyProgram:
-    for one in yielded:
-        if not isinstance(one, Enter | Flat):
-            raise StrategyError(f"{strategy.name} yields Enter.long, Enter.short and Flat, not {said(one)}")
+def _program(strategy: Strategy, yielded: list[Enter | Flat]) -> StrategyProgram:
     if not any(isinstance(one, Enter) for one in yielded):
         raise StrategyError(f"{strategy.name} never enters: write `yield Enter.long(condition, plan)`")
     outputs = _Outputs()
@@ -222,27 +185,13 @@ def _program(strategy: Strategy, yielded: list[Any]) -> StrategyProgram:
     bar_ms = strategy.timeframe.ms
     for one in yielded:
         if isinstance(one, Flat):
-            sides = SIDES if one.side is None else (one.side,)
-            flats.append(strategy_program.Flat(sides=tuple(sides), when=outputs.place(one.when)))
+            flats.append(strategy_program.Flat(sides=one.sides, when=outputs.place(one.when)))
             continue
-        plan = one.plan
-        entries.append(
-            Entry(
-                side=one.side,
-                when=outputs.place(one.when),
-                valid_for_ms=one.valid_for_ms,
-                stop=outputs.place(plan.stop),
-                target=outputs.place(plan.target),
-                breakeven_at=None if plan.breakeven_at is None else float(plan.breakeven_at),
-                max_hold_ms=0 if plan.max_bars is None else duration_ms(plan.max_bars, "Exit: max_bars", bar_ms=bar_ms),
-                on_opposite=plan.on_opposite,
-                cooldown_ms=0 if plan.cooldown is None else duration_ms(plan.cooldown, "Exit: cooldown", bar_ms=bar_ms),
-            )
-        )
+        entries.append(_entry(one, outputs, bar_ms))
         for name, places in trails.items():
-            places.append(outputs.place(getattr(plan, name)))
+            places.append(outputs.place(getattr(one.plan, name)))
     try:
-        graph = graph_of(outputs.asked)
+        graph = graph_of(outputs.asked, strategy.timeframe)
     except BadGraph as error:
         raise StrategyError(f"{strategy.name}: {error}") from error
     _check_prices(strategy.name, graph, entries, trails)
@@ -257,12 +206,33 @@ def _program(strategy: Strategy, yielded: list[Any]) -> StrategyProgram:
         name=strategy.name,
         version=strategy.version,
         timeframe=strategy.timeframe,
-        warm_up=graph.warm_up if strategy.warm_up is None else strategy.warm_up,
+        warm_up=graph.warm_up_on(strategy.timeframe) if strategy.warm_up is None else strategy.warm_up,
         graph=graph,
         entries=tuple(entries),
         flats=tuple(flats),
         trail_long=trails["trail_long"][0],
         trail_short=trails["trail_short"][0],
+    )
+
+
+def _entry(one: Enter, outputs: _Outputs, bar_ms: int) -> Entry:
+    plan = one.plan
+    at, share = plan.partial or (None, None)
+    return Entry(
+        type=one.type,
+        side=one.side,
+        when=outputs.place(one.when),
+        valid_for_ms=one.valid_for_ms,
+        price=outputs.place(one.price),
+        expires_ms=one.expires_ms,
+        stop=outputs.place(plan.stop),
+        target=outputs.place(plan.target),
+        breakeven_at=None if plan.breakeven_at is None else float(plan.breakeven_at),
+        partial_at=None if at is None else float(at),
+        partial_share=None if share is None else float(share),
+        max_hold_ms=0 if plan.max_bars is None else duration_ms(plan.max_bars, "Exit: max_bars", bar_ms=bar_ms),
+        on_opposite=plan.on_opposite,
+        cooldown_ms=0 if plan.cooldown is None else duration_ms(plan.cooldown, "Exit: cooldown", bar_ms=bar_ms),
     )
 
 
@@ -275,15 +245,27 @@ def _check_prices(strategy: str, graph: Graph, entries: list[Entry], trails: Map
                 raise StrategyError(
                     f"{strategy}: {name} is a price, and Exit takes the distance from the fill: write abs(b.close - …)"
                 )
+        if entry.price != NO_OUTPUT and moved[graph.outputs[entry.price]] not in (PRICE, None):
+            raise StrategyError(
+                f"{strategy}: the price of Enter.{entry.type} is no price but a distance or a multiple of prices: "
+                "write price=b.close - …"
+            )
     for name, places in trails.items():
         if any(place != NO_OUTPUT and moved[graph.outputs[place]] == DISTANCE for place in places):
             raise StrategyError(f"{strategy}: {name} is a distance, and Exit takes the price to which the stop follows")
 
 
-_MOST: Final = 1_000_000
+def _named(name: str, value: Any) -> dict[str, Expression]:
+    """The expressions that a local variable holds."""
+    if isinstance(value, Expression):
+        return {name: value}
+    if isinstance(value, tuple):
+        parts = getattr(value, "_fields", range(len(value)))
+        return {f"{name}.{part}": one for part, one in zip(parts, value, strict=True) if isinstance(one, Expression)}
+    return {}
 
 
-def _plain(value: Any, place: str, *, whole: bool) -> None:
-    right = type(value) is int or (not whole and type(value) is float)
-    if not right or not 0 < value <= _MOST:
-        raise StrategyError(f"{place} takes {'a whole number' if whole else 'a number'} above 0, not {said(value)}")
+def _refuse(running: Generator[Any, Any, Any], message: str) -> None:
+    """Raises StrategyError from the line that yields, so that this line is shown."""
+    running.throw(StrategyError(message))
+    raise StrategyError(message)

@@ -8,10 +8,13 @@ values at a bar follow from that bar and those before. Numbers and conditions ar
 from __future__ import annotations
 
 import math
-from typing import Any, Final, NoReturn
+import re
+from typing import Any, Final, NamedTuple, NoReturn
 
 from agents.kernels import elementwise, windows
 from agents.kernels.kinds import NodeKind
+from schemas.identity import InvalidName, check_symbol, parse_listing
+from schemas.timeframes import TIMEFRAMES
 
 COLUMNS: Final = {
     "open": "first bid",
@@ -32,19 +35,36 @@ COLUMN_KINDS: Final = {name: NodeKind(name=name, kernel=None) for name in COLUMN
 CONSTANT: Final = NodeKind(name="constant", kernel=None)
 
 
+class Source(NamedTuple):
+    """Whose bars: `listing` "" is the strategy's own, else a symbol of its feed, or feed/SYMBOL; `bars` a timeframe's
+    name, "" the strategy's own."""
+
+    listing: str
+    bars: str
+
+
+OWN: Final = Source("", "")
+
+
 class StrategyError(ValueError):
     """A strategy asks for what can't be; the message says what to write instead."""
 
 
 class Node:
-    """A place in the graph: a kind with its parameters (a constant: its value) and inputs. Compared by identity."""
+    """A place in the graph: a kind with its parameters (a constant: its value) and inputs. Compared by identity.
 
-    __slots__ = ("inputs", "kind", "numbers")
+    `source`: of a column, whose bars it is of.
+    """
 
-    def __init__(self, kind: NodeKind, numbers: tuple[float, ...] = (), inputs: tuple[Node, ...] = ()) -> None:
+    __slots__ = ("inputs", "kind", "numbers", "source")
+
+    def __init__(
+        self, kind: NodeKind, numbers: tuple[float, ...] = (), inputs: tuple[Node, ...] = (), source: Source = OWN
+    ) -> None:
         self.kind = kind
         self.numbers = numbers
         self.inputs = inputs
+        self.source = source
 
 
 class Expression:
@@ -182,67 +202,84 @@ Operand = Number | float
 
 
 class Bars:
-    """The closed bars of the strategy's timeframe: `b` in its function. Prices are bids."""
+    """Closed bars: `b` in a strategy's function is those of its own timeframe and listing. Prices are bids."""
 
-    __slots__ = ()
+    __slots__ = ("_source",)
+
+    def __init__(self, source: Source = OWN) -> None:
+        self._source = source
 
     def __getattr__(self, name: str) -> NoReturn:
         raise AttributeError(f"bars have no {name!r}: they have {', '.join(COLUMNS)}")
 
+    def other(self, name: str, bars: str = "") -> Bars:
+        """Bars of another timeframe, `other("M15")`, or of another listing, `other("GBPUSD")` of the same feed or
+        `other("oanda/GBPUSD")`, in these bars' timeframe or `other("GBPUSD", "M15")`.
+
+        What is computed of them goes by their own bars; where it meets what is computed of the strategy's, it has the
+        value of their newest bar that was closed at that moment, one that closes at the same instant included. Raises
+        StrategyError.
+        """
+        source = _source(name, bars)
+        return Bars(Source(source.listing or self._source.listing, source.bars or self._source.bars))
+
     @property
     def open(self) -> Number:
         """First bid."""
-        return _column("open")
+        return self._column("open")
 
     @property
     def high(self) -> Number:
         """Highest bid."""
-        return _column("high")
+        return self._column("high")
 
     @property
     def low(self) -> Number:
         """Lowest bid."""
-        return _column("low")
+        return self._column("low")
 
     @property
     def close(self) -> Number:
         """Last bid."""
-        return _column("close")
+        return self._column("close")
 
     @property
     def ask_close(self) -> Number:
         """Last ask."""
-        return _column("ask_close")
+        return self._column("ask_close")
 
     @property
     def volume(self) -> Number:
         """Ticks, which is MT5's tick volume."""
-        return _column("volume")
+        return self._column("volume")
 
     @property
     def real_volume(self) -> Number:
         """Lots, where the feed has them."""
-        return _column("real_volume")
+        return self._column("real_volume")
 
     @property
     def spread(self) -> Number:
         """Least spread in points, as MT5's bars have it."""
-        return _column("spread")
+        return self._column("spread")
 
     @property
     def spread_mean(self) -> Number:
         """Mean spread in points."""
-        return _column("spread_mean")
+        return self._column("spread_mean")
 
     @property
     def spread_max(self) -> Number:
         """Greatest spread in points."""
-        return _column("spread_max")
+        return self._column("spread_max")
 
     @property
     def time(self) -> Number:
         """Opening time on the server's clock, in milliseconds since 1970."""
-        return _column("time")
+        return self._column("time")
+
+    def _column(self, name: str) -> Number:
+        return Number(Node(COLUMN_KINDS[name], source=self._source))
 
 
 def number(kind: NodeKind, numbers: tuple[float, ...], *inputs: Expression | float) -> Number:
@@ -320,8 +357,27 @@ def _plain(value: object, sign: str) -> Number:
     return as_number(value, f"what stands beside {sign}")
 
 
-def _column(name: str) -> Number:
-    return Number(Node(COLUMN_KINDS[name]))
+def other(name: str, bars: str = "") -> Bars:
+    """`Bars.other` of the strategy's own bars."""
+    return Bars().other(name, bars)
+
+
+_LIKE_A_TIMEFRAME: Final = re.compile(r"(M|H|D|W|MN)[0-9]{1,2}")
+
+
+def _source(name: object, bars: object) -> Source:
+    there = [timeframe.name for timeframe in TIMEFRAMES]
+    if not isinstance(name, str) or not isinstance(bars, str):
+        raise StrategyError(f"other takes a timeframe or a listing by name, not {said(name if bars == '' else bars)}")
+    if name in there and not bars:
+        return Source("", name)
+    wrong = bars if bars and bars not in there else name
+    if (bars and bars not in there) or _LIKE_A_TIMEFRAME.fullmatch(name):
+        raise StrategyError(f"other: {wrong!r} is no timeframe: there are {', '.join(there)}")
+    try:
+        return Source(str(parse_listing(name)) if "/" in name else check_symbol(name), bars)
+    except InvalidName as error:
+        raise StrategyError(f"other({name!r}): {error}") from error
 
 
 def made_of(value: Any) -> list[Expression]:

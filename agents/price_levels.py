@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from agents.expressions import COLUMN_KINDS, CONSTANT
-from agents.graph import Graph
+from agents.graph import JOINED, Graph
 from agents.kernels import elementwise, recursive, windows
 
 PRICE: Final = 1.0
@@ -20,7 +20,7 @@ _PRICES: Final = [COLUMN_KINDS[name] for name in ("open", "high", "low", "close"
 _KEEPING: Final = [
     windows.LAG, windows.MEAN, windows.WEIGHTED, windows.VALUE, windows.HIGHEST, windows.LOWEST,
     recursive.EMA, recursive.SMMA, recursive.HOLD, recursive.PARABOLIC,
-    elementwise.LESSER, elementwise.GREATER,
+    elementwise.LESSER, elementwise.GREATER, JOINED,
 ]  # fmt: skip
 _LEVELLING: Final = [windows.DEVIATION, windows.SPREAD, windows.SLOPE]
 
@@ -33,7 +33,8 @@ def shifts(graph: Graph) -> list[float | None]:
         own = [found[i] for i in place.inputs]
         shift: float | None = None
         if kind in _PRICES:
-            shift = PRICE
+            # Of another listing: its prices don't move with this one's.
+            shift = None if place.numbers and graph.sources[int(place.numbers[0]) - 1].listing else PRICE
         elif kind in (elementwise.MULTIPLY, elementwise.DIVIDE):
             factors = [graph.places[i] for i in place.inputs]
             if factors[1].kind is CONSTANT and own[0] is not None:

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from agents.graph import BadGraph, Graph, canonical, parse_graph
+from agents.plans import ENTRY_TYPES, ON_OPPOSITE, SIDES
 from schemas.timeframes import TIMEFRAMES, Timeframe
 
 FORM: Final = 1
 NO_OUTPUT: Final = -1
-SIDES: Final = ("long", "short")
-ON_OPPOSITE: Final = ("reverse", "close", "ignore")
 _MOST_MS: Final = 366 * 86_400_000
 _WORDS: Final = 64
 
@@ -31,12 +30,17 @@ class BadProgram(ValueError):
 class Entry:
     """An entry and its exit plan; outputs of the graph by their place, -1 = none. Times in milliseconds, 0 = never."""
 
+    type: str
     side: str
     when: int
     valid_for_ms: int
+    price: int
+    expires_ms: int
     stop: int
     target: int
     breakeven_at: float | None
+    partial_at: float | None
+    partial_share: float | None
     max_hold_ms: int
     on_opposite: str
     cooldown_ms: int
@@ -82,15 +86,41 @@ class StrategyProgram:
         )
 
     @property
+    def has_stop(self) -> bool:
+        """Whether every entry names a stop."""
+        return all(entry.stop != NO_OUTPUT for entry in self.entries)
+
+    @property
+    def listings(self) -> tuple[str, ...]:
+        """The other listings that it reads, as it names them: a symbol of the same feed, or feed/SYMBOL."""
+        return tuple(dict.fromkeys(source.listing for source in self.graph.sources if source.listing))
+
+    @property
+    def memory(self) -> int:
+        """Bars of its own after which nothing depends on where history starts."""
+        return self.graph.memory_on(self.timeframe)
+
+    @property
     def digest(self) -> str:
         """Hex SHA-256 of the serialised form."""
         return hashlib.sha256(self.serialised().encode()).hexdigest()
 
 
 _ENTRY: Final = (
-    "side", "when", "valid_for_ms", "stop", "target", "breakeven_at", "max_hold_ms", "on_opposite", "cooldown_ms",
+    "type", "side", "when", "valid_for_ms", "price", "expires_ms", "stop", "target", "breakeven_at", "partial_at",
+    "partial_share", "max_hold_ms", "on_opposite", "cooldown_ms",
 )  # fmt: skip
 _KEYS: Final = ("form", "name", "version", "bars", "warm_up", "graph", "entries", "flats", "trail_long", "trail_short")
+
+
+def needs_stop(program: StrategyProgram) -> str | None:
+    """Why the program can't be sized by risk, and what to write instead; None if every entry names a stop."""
+    if program.has_stop:
+        return None
+    return (
+        f"{program.name} enters without a stop, so there is no distance by which to size a risk: "
+        "write Exit(stop=2 * atr(b, 14)), or size by --lots"
+    )
 
 
 def parse_program(text: str) -> StrategyProgram:
@@ -121,6 +151,8 @@ def _program(found: dict[str, Any]) -> StrategyProgram:
     if timeframe is None:
         raise BadProgram(f"{found['bars']!r} is no timeframe")
     graph = parse_graph(found["graph"])
+    if ("", timeframe.name) in graph.sources:
+        raise BadProgram(f"its own bars, {timeframe.name}, are named as other ones")
     return StrategyProgram(
         name=name,
         version=_whole(version, "version", 1, 2**31 - 1),
@@ -135,18 +167,34 @@ def _program(found: dict[str, Any]) -> StrategyProgram:
 
 
 def _entry(found: dict[str, Any], graph: Graph) -> Entry:
-    if sorted(found) != sorted(_ENTRY) or found["side"] not in SIDES or found["on_opposite"] not in ON_OPPOSITE:
+    if (
+        sorted(found) != sorted(_ENTRY)
+        or found["type"] not in ENTRY_TYPES
+        or found["side"] not in SIDES
+        or found["on_opposite"] not in ON_OPPOSITE
+    ):
         raise BadProgram(f"{found!r} is no entry")
-    breakeven = found["breakeven_at"]
-    if breakeven is not None and not (type(breakeven) is float and math.isfinite(breakeven) and breakeven > 0.0):
-        raise BadProgram(f"breakeven_at {breakeven!r} is not above 0")
+    for name in ("breakeven_at", "partial_at", "partial_share"):
+        value = found[name]
+        if value is not None and not (type(value) is float and math.isfinite(value) and value > 0.0):
+            raise BadProgram(f"{name} {value!r} is not above 0")
+    share = found["partial_share"]
+    if (found["partial_at"] is None) != (share is None) or (share is not None and share >= 1.0):
+        raise BadProgram(f"partial_at {found['partial_at']!r} and partial_share {share!r} are no partial exit")
+    if (found["price"] == NO_OUTPUT) != (found["type"] == "market"):
+        raise BadProgram(f"an entry at {found['type']} has price {found['price']!r}")
     return Entry(
+        type=found["type"],
         side=found["side"],
         when=_output(found["when"], graph, condition=True),
         valid_for_ms=_whole(found["valid_for_ms"], "valid_for_ms", 1, _MOST_MS),
+        price=_output(found["price"], graph, condition=False),
+        expires_ms=_whole(found["expires_ms"], "expires_ms", 0, _MOST_MS),
         stop=_output(found["stop"], graph, condition=False),
         target=_output(found["target"], graph, condition=False),
-        breakeven_at=breakeven,
+        breakeven_at=found["breakeven_at"],
+        partial_at=found["partial_at"],
+        partial_share=share,
         max_hold_ms=_whole(found["max_hold_ms"], "max_hold_ms", 0, _MOST_MS),
         on_opposite=found["on_opposite"],
         cooldown_ms=_whole(found["cooldown_ms"], "cooldown_ms", 0, _MOST_MS),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from agents.contract import Enter, Exit, Flat, Param, strategy
+from agents.contract import Param, strategy
+from agents.expressions import other
+from agents.plans import Enter, Exit, Flat, Levels
 
-__all__ = ["Enter", "Exit", "Flat", "Param", "strategy"]
+__all__ = ["Enter", "Exit", "Flat", "Levels", "Param", "other", "strategy"]

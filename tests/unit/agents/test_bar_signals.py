@@ -10,7 +10,7 @@ import pytest
 
 from agents.bar_signals import BarSignals, columns_of
 from agents.expressions import COLUMNS
-from agents.signals import ENTER, EXIT, IGNORE, LEVELS, LONG, MARKET, NONE, ON_OPPOSITE, SHORT
+from agents.signals import ENTER, EXIT, IGNORE, LEVELS, LIMIT, LONG, MARKET, NONE, ON_OPPOSITE, SHORT, STOP
 from schemas.events import OnOpposite
 from streams.operators.bar_kernel import BAR_DTYPE
 from tickledger import Enter, Exit, Flat, strategy
@@ -71,6 +71,21 @@ def test_an_entry_carries_the_plan_and_counts_from_the_bars_end() -> None:
     assert (row["max_hold_ms"], row["cooldown_ms"]) == (15 * MINUTE_MS, 10 * MINUTE_MS)
     assert ON_OPPOSITE[row["on_opposite"]] is OnOpposite.CLOSE
     assert np.isnan([row["trail_long"], row["trail_short"]]).all()
+
+
+def test_a_pending_entry_carries_its_price_and_life_and_its_partial_exit() -> None:
+    plan = Exit(stop=0.25, partial=(1.0, 0.4))
+    (row,) = signals(lambda b: [Enter.limit("short", b.close > 3.5, plan, price=b.close + 0.5, expires="4h")], UP)
+    assert (row["kind"], row["side"], row["entry_type"]) == (ENTER, SHORT, LIMIT)
+    assert (row["price"], row["expires_ms"], row["valid_for_ms"]) == (4.5, 240 * MINUTE_MS, 60_000)
+    assert (row["partial_at"], row["partial_share"]) == (1.0, 0.4)
+    (row,) = signals(lambda b: [Enter.stop("long", b.close > 3.5, plan, price=4.25)], UP)
+    assert (row["entry_type"], row["price"], row["expires_ms"]) == (STOP, 4.25, 0)
+
+
+def test_a_pending_entry_without_a_finite_price_above_0_is_not_written() -> None:
+    assert not len(signals(lambda b: [Enter.stop("long", b.close > 3.5, Exit(), price=b.close - 4.0)], UP))
+    assert not len(signals(lambda b: [Enter.stop("long", b.close > 3.5, Exit(), price=b.close.lag(9))], UP))
 
 
 def test_what_a_plan_leaves_out_is_none() -> None:

@@ -10,11 +10,11 @@ import pytest
 
 from agents.expressions import StrategyError
 from agents.graph import canonical
-from agents.strategy_program import BadProgram, parse_program
+from agents.strategy_program import BadProgram, needs_stop, parse_program
 from schemas.timeframes import Timeframe
 from tests.graphs import B
 from tests.strategies import STRATEGIES, busy, ema_cross
-from tickledger import Enter, Exit, Flat, Param, strategy, ta
+from tickledger import Enter, Exit, Flat, Levels, Param, strategy, ta
 from tickledger.ta import atr, ema, sma
 
 UP = B.close > B.open
@@ -39,6 +39,48 @@ def test_a_strategy_is_a_program_of_graph_entries_and_levels() -> None:
     assert long.max_hold_ms == 120 * 3_600_000
     assert program.graph.outputs[long.stop] == program.graph.outputs[short.stop]
     assert ema_cross.doc.startswith("EMA cross; stop k ATR")
+
+
+def test_a_pending_entry_has_a_price_and_a_life() -> None:
+    market, limit, stop = made(
+        lambda b: [
+            Enter.long(UP, PLAN),
+            Enter.limit("long", UP, PLAN, price=b.close - atr(b, 14), expires="4h"),
+            Enter.stop("short", UP, PLAN, price=1.25, valid_for="5m"),
+        ]
+    ).entries
+    assert [(e.type, e.side) for e in (market, limit, stop)] == [
+        ("market", "long"),
+        ("limit", "long"),
+        ("stop", "short"),
+    ]
+    assert (market.price, market.expires_ms) == (-1, 0)
+    assert limit.price >= 0
+    assert (limit.expires_ms, stop.expires_ms, stop.valid_for_ms) == (4 * 3_600_000, 0, 300_000)
+
+
+def test_a_partial_exit_is_a_share_at_a_number_of_stop_distances() -> None:
+    (entry,) = made(lambda b: [Enter.long(UP, Exit(stop=0.001, partial=(1, 0.5)))]).entries
+    assert (entry.partial_at, entry.partial_share) == (1.0, 0.5)
+
+
+def test_a_program_without_a_stop_says_what_to_write_before_it_is_sized_by_risk() -> None:
+    assert needs_stop(ema_cross.program()) is None
+    bare = made(lambda b: [Enter.long(UP, PLAN), Enter.short(~UP, Exit(target=0.001))])
+    assert not bare.has_stop
+    assert "write Exit(stop=2 * atr(b, 14)), or size by --lots" in str(needs_stop(bare))
+
+
+def test_the_strategys_own_lines_are_what_its_function_has_names_for() -> None:
+    assert list(ema_cross.lines()) == ["f", "s", "r", "trail_long", "trail_short"]
+
+    @strategy(version=1, bars="H1")
+    def banded(b: Any) -> Iterator[Any]:
+        bands = ta.bollinger(b.close)
+        _ = 3
+        yield Enter.long(b.close < bands.lower, PLAN)
+
+    assert list(banded.lines())[:3] == ["bands.upper", "bands.middle", "bands.lower"]
 
 
 def test_parameters_change_the_program_within_their_bounds() -> None:
@@ -131,6 +173,22 @@ REFUSED: list[tuple[Any, str]] = [
     (lambda: Enter.long(UP, PLAN, valid_for="0s"), "valid_for takes a time"),
     (lambda: Enter.long(UP, PLAN, valid_for="9999d"), "up to a year, not '9999d'"),
     (lambda: Enter.long(UP, PLAN, valid_for="1w"), "valid_for takes a time"),
+    (lambda: Enter.limit("up", UP, PLAN, price=B.low), "Enter.limit: side = 'up' is neither 'long' nor 'short'"),
+    (lambda: Enter.limit("long", UP, PLAN, price=UP), "Enter.limit: price takes a number, not a condition"),
+    (lambda: Enter.stop("long", UP, PLAN, price=0.0), "Enter.stop: price = 0.0 is not above 0"),
+    (lambda: Enter.stop("long", UP, PLAN, price=1.3, expires=4), "Enter.stop: expires takes a time such as"),
+    (lambda: made(lambda b: [Enter.stop("long", UP, PLAN, price=atr(b, 3))]), "price of Enter.stop is no price"),
+    (lambda: made(lambda b: [Enter.limit("long", UP, PLAN, price=b.low + b.high)]), "price of Enter.limit is no price"),
+    (lambda: made(lambda b: [Enter.long(plan=PLAN)]), "Enter.long needs a condition such as b.close > b.open"),
+    (lambda: made(lambda b: [Enter.limit("long", plan=PLAN, price=b.low)]), "Enter.limit needs a condition"),
+    (lambda: made(lambda b: [Enter.long(UP, PLAN), Flat()]), "Flat needs a condition"),
+    (lambda: Enter.long(UP), r"Enter.long takes an exit plan, Exit\(stop=…, …\), not None"),
+    (lambda: Exit(partial=(1.0, 0.5)), "partial counts in stop distances, and there is no stop"),
+    (lambda: Exit(stop=1.0, partial=0.5), r"partial takes \(at, share\), such as \(1.0, 0.5\) for half of it at 1 R"),
+    (lambda: Exit(stop=1.0, partial=(1.0, 1.0)), "the share lies between 0 and 1"),
+    (lambda: Exit(stop=1.0, partial=(0.0, 0.5)), "at is above 0"),
+    (lambda: Levels(), "Levels takes trail_long or trail_short"),
+    (lambda: Levels(trail_long=B.low), "Levels takes prices above 0, not a number over bars"),
     (lambda: Flat(B.close), "Flat takes a condition"),
     (lambda: Flat(UP, side="up"), "side = 'up' is neither 'long' nor 'short'"),
     (lambda: made(lambda b: [UP]), "yields Enter.long, Enter.short and Flat, not a condition over bars"),
@@ -211,6 +269,13 @@ WHEN, STOP = busy.program().entries[0].when, busy.program().entries[0].stop
         (changed("entries.0.valid_for_ms", 0), "valid_for_ms = 0 is not between"),
         (changed("entries.0.breakeven_at", 0.0), "breakeven_at 0.0 is not above 0"),
         (changed("entries.0.max_hold_ms", 2**63), "max_hold_ms"),
+        (changed("entries.0.type", "gift"), "is no entry"),
+        (changed("entries.0.price", STOP), "an entry at market has price"),
+        (changed("entries.0.type", "limit"), "an entry at limit has price -1"),
+        (changed("entries.0.expires_ms", -1), "expires_ms = -1 is not between"),
+        (changed("entries.0.partial_at", 1.0), "are no partial exit"),
+        (changed("entries.0.partial_share", 0.0), "partial_share 0.0 is not above 0"),
+        (changed("graph.sources", [["", "M1"]]), "each is named once and has a column"),
         (changed("flats.0", {"sides": [], "when": WHEN}), "is no flat"),
         (changed("flats.0", {"sides": ["short", "long"], "when": WHEN}), "is no flat"),
         (changed("trail_long", True), "there is no output True"),

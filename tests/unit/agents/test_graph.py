@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents.expressions import CONSTANT, Node, Number, made_of
+from agents.expressions import CONSTANT, Bars, Node, Number, StrategyError, made_of
 from agents.graph import KINDS, MOST_NODES, BadGraph, GraphFold, canonical, graph_of, parse_graph
 from agents.kernels import elementwise
 from agents.kernels.kinds import NodeKind
+from schemas.timeframes import Timeframe
 from tests.graphs import ALL, B, arguments, outputs_of, random_bars
-from tickledger import ta
+from tickledger import other, ta
 
 WHOLE = graph_of([one for i in ALL.values() for one in made_of(i(*arguments(i)))])
 
@@ -89,8 +90,8 @@ def changed(**changes: Any) -> Any:
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        ([], "an object of nodes and outputs"),
-        ({"nodes": []}, "an object of nodes and outputs"),
+        ([], "an object of nodes, outputs and sources"),
+        ({"nodes": []}, "an object of nodes, outputs and sources"),
         (changed(nodes=3), "is not a list"),
         (changed(n0=["close/2", [], []]), "node 0 is no node that this release knows"),
         (changed(n0=["close/1", []]), "node 0 is no node"),
@@ -129,3 +130,77 @@ def test_constants_of_one_value_are_one_node() -> None:
     graph = graph_of([B.close + 0, B.close + zero, B.close + -0.0])
     assert [p.kind for p in graph.places].count(CONSTANT) == 1
     assert [p.kind for p in graph.places].count(elementwise.ADD) == 1
+
+
+TWO = graph_of([ta.ema(Bars().other("D1").close, 3) - B.close, other("GBPUSD").high > B.high], Timeframe.H1).to_json()
+
+
+def of_two(**changes: Any) -> Any:
+    found: Any = json.loads(json.dumps(TWO))
+    for key, value in changes.items():
+        if key[1:].isdecimal():
+            found["nodes"][int(key[1:])] = value
+        else:
+            found[key] = value
+    return found
+
+
+def test_a_graph_names_the_sources_of_its_columns_in_the_order_in_which_they_come() -> None:
+    assert TWO["sources"] == [["", "D1"], ["GBPUSD", "H1"]]
+    names = ["close/1", "ema/1", "close/1", "joined/1", "subtract/1"]
+    assert [node[0] for node in TWO["nodes"][:5]] == names
+    assert TWO["nodes"][3] == ["joined/1", [], [1]]
+    again = parse_graph(TWO)
+    assert again.to_json() == TWO
+    assert again.clocks[:5] == (1, 1, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (of_two(sources=[["", "D1"]]), "is of source"),
+        (of_two(sources=[["", "D1"], ["GBPUSD", "H1"], ["", "M5"]]), "each is named once and has a column"),
+        (of_two(sources=[["", "D1"], ["", "D1"]]), "each is named once"),
+        (of_two(sources=[["", "D2"], ["GBPUSD", "H1"]]), "'D2' is no timeframe"),
+        (of_two(sources=[["", "D1"], [" GBPUSD", "H1"]]), "starts or ends with a space"),
+        (of_two(sources=[["", "D1"], ["Oanda/GBPUSD", "H1"]]), "feed 'Oanda' can't be used"),
+        (of_two(sources=[3, ["GBPUSD", "H1"]]), "3 is no source"),
+        (of_two(n0=["close/1", [2.0], []]), "is of source"),
+        (of_two(n0=["close/1", [float("nan")], []]), "is of source"),
+        (of_two(n2=["negate/1", [], [1]]), "takes nodes of one other source, or of one source"),
+        (of_two(n1=["constant/1", [1.0], []]), "takes nodes of one other source"),
+        (of_two(outputs=[1]), "not all nodes of the strategy's own bars"),
+    ],
+)
+def test_what_is_no_graph_of_several_sources_is_refused(found: Any, said: str) -> None:
+    with pytest.raises(BadGraph, match=said):
+        parse_graph(found)
+
+
+def test_the_own_timeframe_by_its_name_is_the_strategys_own() -> None:
+    assert graph_of([other("H1").close], Timeframe.H1) == graph_of([B.close], Timeframe.H1)
+
+
+@pytest.mark.parametrize(
+    ("bars", "own", "bars_of_own"),
+    [("D1", "H1", 95), ("M15", "H1", 0), ("M15", "M5", 11), ("H1", "H1", 3)],
+)
+def test_warm_up_of_other_timeframes_is_counted_in_own_bars(bars: str, own: str, bars_of_own: int) -> None:
+    """Three bars and the one that closes: so many bars of the strategy have closed at that instant."""
+    assert graph_of([ta.sma(other(bars).close, 3)], Timeframe[own]).warm_up_on(Timeframe[own]) == bars_of_own
+
+
+@pytest.mark.parametrize(
+    ("name", "bars", "said"),
+    [
+        ("M2", "", "'M2' is no timeframe: there are M1, M5, M15, M30, H1, H4, D1"),
+        ("MN1", "", "'MN1' is no timeframe"),
+        ("GBPUSD", "H2", "'H2' is no timeframe"),
+        ("oanda/", "", "the symbol is empty"),
+        ("Oanda/GBPUSD", "", "feed 'Oanda' can't be used"),
+        (3, "", "a timeframe or a listing by name, not 3"),
+    ],
+)
+def test_bars_that_can_not_be_are_said_at_once(name: Any, bars: Any, said: str) -> None:
+    with pytest.raises(StrategyError, match=said):
+        other(name, bars)

@@ -67,7 +67,7 @@ def test_the_file_of_twenty_lines_runs_as_it_stands(tmp_path: Path) -> None:
         (PLAN + "    missing\n" + YIELD, 8, "NameError: name 'missing' is not defined"),
         (PLAN + "    return []\n", 4, "mine yields nothing: write"),
         (PLAN + "    yield Flat(f > s)\n", 4, "mine never enters"),
-        (PLAN + "    yield f\n", 4, "mine yields Enter.long, Enter.short and Flat, not a number over bars"),
+        (PLAN + "    yield f\n", 8, "mine yields Enter.long, Enter.short and Flat, not a number over bars"),
         (PLAN + "    yield Enter.long(f >\n", 8, "this is not Python: "),
     ],
 )
