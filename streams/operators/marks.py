@@ -30,7 +30,11 @@ class ClockRows(NamedTuple):
 
     def part(self, start: int, end: int) -> ClockRows:
         """Rows [start, end)."""
-        return ClockRows(self.names, *(column[start:end] for column in self[1:]))
+        s = slice(start, end)
+        return ClockRows(
+            self.names, self.us[s], self.listing[s], self.n[s], self.time_ms[s], self.bid[s], self.ask[s],
+            self.quality[s], self.watermark_ms[s],
+        )  # fmt: skip
 
 
 MARK_DTYPE: Final = np.dtype(
