@@ -224,16 +224,7 @@ class ListingFold:
             )
 
     def _pieces(self, run: Iterable[Segment]) -> list[Piece]:
-        found = []
-        for segment in run:
-            for one, spec in with_spec(segment, self._reference.spec_steps(self.listing, segment.ref_no)):
-                if spec is None and ((one.quality & BROKEN) == 0).any():
-                    raise MissingSpec(
-                        f"{self.listing} has good ticks from {one.first_n} on and no ListingSpec in force at "
-                        f"reference {one.ref_no}: an import writes one first"
-                    )
-                found.append((one, spec))
-        return found
+        return pieces_of(self.listing, run, self._reference)
 
     def _rejoin(self) -> None:
         ahead = max(i.seq for i in self._instances)
@@ -290,6 +281,20 @@ def _fold(pieces: list[Piece], takers: list[_Instance], seq: int, n: int, output
             instance.fold(segment, spec, outputs)
     for instance in takers:
         instance.stand(seq, n)
+
+
+def pieces_of(listing: str, run: Iterable[Segment], reference: ReferenceView) -> list[Piece]:
+    """The segments of a listing, each part with the ListingSpec of its good ticks. Raises MissingSpec."""
+    found = []
+    for segment in run:
+        for one, spec in with_spec(segment, reference.spec_steps(listing, segment.ref_no)):
+            if spec is None and ((one.quality & BROKEN) == 0).any():
+                raise MissingSpec(
+                    f"{listing} has good ticks from {one.first_n} on and no ListingSpec in force at "
+                    f"reference {one.ref_no}: an import writes one first"
+                )
+            found.append((one, spec))
+    return found
 
 
 def _warm_part(segment: Segment, from_us: int) -> Segment | None:

@@ -12,6 +12,7 @@ from schemas.events import OperatorActivation, ProgramKind
 from streams.activations import activation
 from streams.operators.bar_strategy import BarStrategyOperator
 from streams.operators.base import Operator
+from streams.operators.merged_strategy import MergedStrategyOperator
 from streams.programs import PROGRAMS, NotRunnable, program_of
 
 
@@ -35,9 +36,22 @@ def graph_activation(
 
 
 def graph_or_built_in(activation: OperatorActivation) -> Operator:
-    """The operator that an activation asks for, built in or a graph. Raises NotRunnable."""
+    """The operator of one listing that an activation asks for, built in or a graph. Raises NotRunnable."""
     if activation.program_kind is not ProgramKind.GRAPH:
         return program_of(activation)
+    program = program_in(activation)
+    if program.listings:
+        raise NotRunnable(f"it reads {', '.join(program.listings)} too, and what runs here folds one listing at a time")
+    return operator_of(program)
+
+
+def operator_of(program: StrategyProgram) -> BarStrategyOperator | MergedStrategyOperator:
+    """The program at work. One that reads several listings is fed by `streams.merged_fold`."""
+    return MergedStrategyOperator(program) if program.graph.sources else BarStrategyOperator(program)
+
+
+def program_in(activation: OperatorActivation) -> StrategyProgram:
+    """The graph that an activation carries. Raises NotRunnable."""
     own = hashlib.sha256(activation.program.encode()).hexdigest()
     if own != activation.program_sha256:
         raise NotRunnable(f"the program's hash is {own[:12]}…, and the log says {activation.program_sha256[:12]}…")
@@ -50,4 +64,4 @@ def graph_or_built_in(activation: OperatorActivation) -> Operator:
             f"the program is {program.name} {program.version}, "
             f"and the log says {activation.operator} {activation.version}"
         )
-    return BarStrategyOperator(program)
+    return program

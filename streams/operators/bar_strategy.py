@@ -6,6 +6,7 @@ import hashlib
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from agents.bar_signals import BarSignals, BarSignalState
 from agents.signals import SIGNAL_DTYPE
@@ -63,19 +64,14 @@ class BarStrategyOperator:
         """The signals of the bars that the segment closes, as SIGNAL_DTYPE. Raises MissingSpec."""
         closed = self._bars.fold(state.bars, segment, spec)
         before = state.suspect
-        state.suspect = _suspect(segment.quality, before)
+        state.suspect = last_suspect(segment.quality, before)
         if not len(closed):
             return _NONE
         ours = np.flatnonzero(closed["timeframe"] == self._timeframe)
         if not len(ours):
             return _NONE
         closed = closed[ours]
-        # The last tick of a bar lies in this segment, or is the newest good one before it.
-        last = closed["last_n"] - segment.first_n
-        suspect = np.full(len(closed), before)
-        here = last >= 0
-        suspect[here] = (segment.quality[last[here]] & SUSPECT) != 0
-        return self._signals.fold(state.signals, closed, suspect)
+        return self._signals.fold(state.signals, closed, suspects(closed, segment, before))
 
     def dump(self, state: BarStrategyState) -> bytes:
         head = np.array([state.signals.seen, state.suspect], "<i8").tobytes()
@@ -102,7 +98,18 @@ class BarStrategyOperator:
     records = StrategyOperator.records
 
 
-def _suspect(quality: Ints, before: bool) -> bool:
+def suspects(closed: Outputs, segment: Segment, before: bool) -> npt.NDArray[np.bool_]:
+    """Of each bar that the segment closed, whether its last tick is suspect; `before`: whether the newest tick that
+    isn't broken was, before the segment."""
+    # The last tick of a bar lies in this segment, or is the newest good one before it.
+    last = closed["last_n"] - segment.first_n
+    found = np.full(len(closed), before)
+    here = last >= 0
+    found[here] = (segment.quality[last[here]] & SUSPECT) != 0
+    return found
+
+
+def last_suspect(quality: Ints, before: bool) -> bool:
     """Whether the newest tick that isn't broken is suspect; `before` if all are broken."""
     if len(quality) and not (last := int(quality[-1])) & BROKEN:
         return bool(last & SUSPECT)
