@@ -39,8 +39,9 @@ class JournalEntry:
     stream: str
     stream_seq: int
     input: bytes
+    clock_names: tuple[str, ...]
     clock_us: tuple[int, ...]
-    clock_listing: tuple[str, ...]
+    clock_listing: tuple[int, ...]
     clock_n: tuple[int, ...]
     clock_time_ms: tuple[int, ...]
     clock_bid: tuple[float, ...]
