@@ -37,6 +37,8 @@ def graph_activation(
 
 def graph_or_built_in(activation: OperatorActivation) -> Operator:
     """The operator of one listing that an activation asks for, built in or a graph. Raises NotRunnable."""
+    if activation.program_kind is ProgramKind.CLASS:
+        raise NotRunnable(f"{activation.operator} is a class, whose source is run only where code may be: --run-code")
     if activation.program_kind is not ProgramKind.GRAPH:
         return program_of(activation)
     program = program_in(activation)

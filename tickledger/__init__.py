@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from agents.contract import Param, strategy
 from agents.expressions import other
+from agents.hatches import Bar, BarStrategy, Ticks, TickStrategy
 from agents.plans import Enter, Exit, Flat, Levels
 
-__all__ = ["Enter", "Exit", "Flat", "Levels", "Param", "other", "strategy"]
+__all__ = [
+    "Bar", "BarStrategy", "Enter", "Exit", "Flat", "Levels", "Param", "TickStrategy", "Ticks", "other", "strategy",
+]  # fmt: skip

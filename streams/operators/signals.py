@@ -11,6 +11,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from agents.expressions import StrategyError
+from agents.plain_signals import Moment
 from agents.signals import (
     ENTRY_TYPES,
     FAILED,
@@ -176,22 +178,28 @@ class StrategyOperator:
             except Exception as error:  # noqa: BLE001 - as above
                 state.words[:] = before
                 state.failed = True
-                found.append(_failed(segment, i, error))
+                found.append(failure(error, _moment(segment, i)))
                 break
             found.append(rows)
         return np.concatenate(found)
 
 
-def _failed(segment: Segment, i: int, error: Exception) -> Signals:
-    """The FAILED row of tick i. Addresses differ from run to run and are left out of the message."""
-    text = _ADDRESS.sub("0x", f"{type(error).__name__}: {error}")
+def failure(error: Exception, moment: Moment) -> Signals:
+    """The FAILED row of what a strategy raised. Addresses differ from run to run and are left out of the message."""
+    said = str(error) if isinstance(error, StrategyError) else f"{type(error).__name__}: {error}"
+    text = _ADDRESS.sub("0x", said)
     text = "".join(c if c.isprintable() else " " for c in text)
     row = blank_rows(1, FAILED, NONE)
-    row["proof_n"] = row["n"] = row["from_n"] = segment.first_n + i
-    row["proof_ms"] = row["time_ms"] = segment.time_ms[i]
-    row["bid"], row["ask"] = segment.bid[i], segment.ask[i]
+    for name in ("proof_n", "proof_ms", "time_ms", "n", "from_n", "bid", "ask"):
+        row[name] = getattr(moment, name)
     row["message"] = text.encode()[:MESSAGE_BYTES].decode(errors="ignore").encode()
     return row
+
+
+def _moment(segment: Segment, i: int) -> Moment:
+    """Tick i of the segment."""
+    n, at = segment.first_n + i, int(segment.time_ms[i])
+    return Moment(n, at, at, n, n, float(segment.bid[i]), float(segment.ask[i]), suspect=False)
 
 
 def _some(value: float) -> float | None:

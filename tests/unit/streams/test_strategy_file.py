@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from streams.strategy_file import BadStrategy, build, load
+from agents.contract import Strategy
+from agents.hatches import ClassStrategy
+from agents.strategy_program import StrategyProgram, parse_program
+from streams.operators.bar_class import BarClassOperator
+from streams.strategy_file import BadStrategy, build, load, load_named, operator_for, shipped, source_of
 
 HEAD = """\
 from tickledger import Enter, Exit, Flat, Param, strategy
@@ -136,3 +140,83 @@ def test_the_files_folder_is_searched_last(tmp_path: Path) -> None:
         assert sys.path == [*before, str(tmp_path.resolve())]
     finally:
         sys.path[:] = before
+
+
+CLASS = '''from tickledger import BarStrategy, Enter, Exit, Param
+
+
+class Mine(BarStrategy):
+    """Buys."""
+
+    version = 1
+    bars = "M5"
+    n = Param(3, 1, 9)
+
+    def start(self):
+        self.seen = 0
+
+    def on_bar(self, bar):
+        self.seen += 1
+        yield Enter.long(plan=Exit(stop=0.001))
+'''
+
+
+def test_a_class_is_found_too(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(CLASS)
+    found = load(file)
+    assert isinstance(found, ClassStrategy)
+    assert (found.name, found.doc, list(found.parameters)) == ("Mine", "Buys.", ["n"])
+    assert source_of(found) == CLASS
+    assert isinstance(operator_for(build(found, {"n": 4})), BarClassOperator)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("self.seen = 0", "self.seen = []", r"^mine\.py, line 12, `self.seen = \[\]`: start sets seen to \[\]"),
+        ("self.seen = 0", "self.seen = 1 / 0", r"^mine\.py, line 12, `self.seen = 1 / 0`: ZeroDivisionError"),
+        ('bars = "M5"', 'bars = "M6"', r"^mine\.py, line 4: Mine: bars = 'M6' is no timeframe"),
+        ("Param(3, 1, 9)", "Param(0, 1, 9)", r"^mine\.py, line 9, .*: Param: the default 0 is not between 1 and 9"),
+    ],
+)
+def test_a_mistake_in_a_class_is_said_by_its_line(tmp_path: Path, old: str, new: str, said: str) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(CLASS.replace(old, new))
+    with pytest.raises(BadStrategy, match=said):
+        load(file)
+
+
+def test_a_parameter_out_of_its_bounds_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(CLASS)
+    with pytest.raises(BadStrategy, match=r"^mine\.py, line 4: n = 10 is not between 1 and 9"):
+        build(load(file), {"n": 10})
+
+
+def test_an_unknown_timeframe_or_listing_is_said_by_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    for name, said in (("H2", "'H2' is no timeframe: there are M1"), ("a/b/c", "symbol 'b/c' has a '/'")):
+        file.write_text(
+            "from tickledger import Enter, Exit, other, strategy\n\n\n@strategy(version=1, bars='H1')\n"
+            f"def mine(b):\n    x = other('{name}').close\n    yield Enter.long(x > b.close, Exit(stop=0.001))\n"
+        )
+        with pytest.raises(BadStrategy, match=rf"^mine\.py, line 6, `x = other\('{name}'\).close`: other.*{said}"):
+            load(file)
+
+
+@pytest.mark.parametrize("name", list(shipped()))
+def test_each_strategy_that_ships_loads_by_its_name(name: str) -> None:
+    strategy = load_named(name)
+    program = build(strategy)
+    assert isinstance(strategy, Strategy)
+    assert isinstance(program, StrategyProgram)
+    assert strategy.name == name
+    assert strategy.doc
+    assert parse_program(program.serialised()) == program
+    assert program.has_stop == (name != "buy_and_hold")
+
+
+def test_a_name_that_does_not_ship_is_said_with_those_that_do() -> None:
+    with pytest.raises(BadStrategy, match="buy_and_hold, ema_cross, pairs, rsi_reversion, sniper ship with tickledger"):
+        load_named("snipper")

@@ -1,0 +1,1 @@
+"""Strategies that ship: files to run as they are, and to copy. None of them promises a profit."""
