@@ -248,7 +248,7 @@ class _Import:
                 # Another importer may have come between the pass and this OPEN: what it wrote has been read just now.
                 self._missing(scan)
                 self._note(scan.places())
-                files = FileWriter(writer, scan, self._request.zone, server_clock, ref_no, self._clock, self._meter)
+                files = FileWriter(writer, scan, server_clock, ref_no, self._clock, self._meter)
                 for i, (facts, place) in enumerate(zip(self._files, scan.places(), strict=True)):
                     if place.rows < facts.ticks:
                         first_n = files.write(self._quotes.read_again(facts), place.rows)

@@ -15,17 +15,16 @@ import hashlib
 import io
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from infra.errors import BadFile
-from producers.clocks import to_utc_ms
+from producers.clocks import FileClock, clock_of, to_utc_ms
 from producers.unzip import read_text
 
 DAY_MS: Final = 86_400_000
@@ -35,17 +34,20 @@ _NUMBER: Final = re.compile(rb"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|nan|inf
 _DAY: Final = re.compile(r"(\d{4})(\d{2})(\d{2})(?!\d)")
 
 
+_UTC_CLOCK: Final = clock_of(UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class QuoteFile:
-    """A LEAN tick quote file as read."""
+    """A file of ticks as read: a LEAN day, or one of the other formats (`producers.formats`)."""
 
     path: Path
     day: date
-    """On the file's clock."""
+    """Of its first row, on the file's clock."""
     starts_ms: int
     """UTC: of the first row, or of the day itself if no row is whole."""
     sha256: str
-    """Of the CSV, in hex: the same for a zip of it."""
+    """In hex; of a LEAN file that of the CSV, the same for a zip of it."""
     time_ms: NDArray[np.int64]
     """int64[n], UTC; in the file's order."""
     bid: NDArray[np.float64]
@@ -54,6 +56,16 @@ class QuoteFile:
     """float64[n]."""
     damage: BadFile | None
     """What ended the reading before the end of the file, if anything: file, line and reason."""
+    clock: FileClock = _UTC_CLOCK
+    """That of the file's times."""
+    last: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    """float64[n], or [0] where the symbol has no deals."""
+    volume: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    """As `last`."""
+    flags: NDArray[np.int32] | None = None
+    """int32[n]; None: each row tells bid and ask."""
+    quality: NDArray[np.int32] | None = None
+    """int32[n], only the bits of synthetic ticks; None: all are real."""
 
     @property
     def ticks(self) -> int:
@@ -82,6 +94,7 @@ def read_quotes(path: Path, zone: tzinfo, now_us: int) -> QuoteFile:
         bid=rows[1],
         ask=rows[2],
         damage=None if damage is None else BadFile(f"{path}{damage}"),
+        clock=clock_of(zone),
     )
 
 
@@ -134,6 +147,9 @@ def _rows(data: bytes) -> tuple[Columns, str | None]:
 
 def _parse(body: bytes, width: int) -> Columns | None:
     """(ms, bid, ask) of a text that is whole; None if it may not be."""
+    # Polars takes a third of a second to import, which commands without such a file would pay for too.
+    import polars as pl
+
     names = _LAYOUTS[width]
     try:
         frame = pl.read_csv(
@@ -166,17 +182,17 @@ def _rows_before_damage(body: bytes, width: int) -> tuple[Columns, str | None]:
 
 def _read_row(line: bytes, width: int) -> tuple[str | None, list[float]]:
     """(what is wrong with a row, its values)."""
-    fields = [field.strip() for field in line.split(b",")]
+    fields = [cell.strip() for cell in line.split(b",")]
     if fields == [b""]:
         return "a blank line", []
     if width not in _LAYOUTS or len(fields) != width:
         expected = [width] if width in _LAYOUTS else list(_LAYOUTS)
         forms = " or ".join(f"{count} ({','.join(_LAYOUTS[count])})" for count in expected)
         return f"{len(fields)} columns instead of {forms}", []
-    for name, field in zip(_LAYOUTS[width], fields, strict=True):
-        if not _NUMBER.fullmatch(field):
-            return f"{name} {repr(field[:40])[1:]} is not a number" if field else f"{name} is empty", []
-    values = [float(field) for field in fields]
+    for name, cell in zip(_LAYOUTS[width], fields, strict=True):
+        if not _NUMBER.fullmatch(cell):
+            return f"{name} {repr(cell[:40])[1:]} is not a number" if cell else f"{name} is empty", []
+    values = [float(cell) for cell in fields]
     if math.isnan(values[0]) or not 0 <= values[0] < DAY_MS:
         return f"ms {fields[0].decode()} is outside the day (0 to {DAY_MS - 1})", []
     return None, values

@@ -31,7 +31,7 @@ class Text(NamedTuple):
 def read_text(path: Path) -> Text:
     """The text in `path`, or in the only member of the zip that it is. Raises BadFile."""
     try:
-        _check_kind(path)
+        check_kind(path)
         with path.open("rb") as file:
             is_zip = file.read(4) in _ZIP_MAGICS
             if is_zip:
@@ -46,7 +46,8 @@ def read_text(path: Path) -> Text:
         raise BadFile(f"{path}: can't be read: {error.strerror or error}") from error
 
 
-def _check_kind(path: Path) -> None:
+def check_kind(path: Path) -> None:
+    """Raises BadFile for what is no regular file, and OSError."""
     mode = path.stat().st_mode
     if stat.S_ISDIR(mode):
         raise BadFile(f"{path}: is a folder: name the files in it, such as {path}/*.zip")

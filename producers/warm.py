@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from producers.formats import rows
 from producers.judge import Judge
 from producers.log_scan import LogScan, rows_of
 from schemas.integrity import ZERO_MAC
@@ -14,6 +17,9 @@ def warm() -> None:
     block = decode_block(encode_block(empty))
     LogScan([1], lambda _: rows_of(block)).feed(block)
     Judge().recheck(block)
+    text, times, values = np.frombuffer(b"\n", np.uint8), np.zeros(2, np.int64), np.zeros((2, 2))
+    at, slow, roles = np.zeros(rows.AT_LEN, np.int64), np.zeros((rows.SLOW_ROOM, 4), np.int64), np.zeros(2, np.int64)
+    rows.parse_rows(text, 44, 46, roles, roles, 2, 0, 1.0, text.copy(), np.zeros(2), at, slow, times, values)
 
 
 if __name__ == "__main__":

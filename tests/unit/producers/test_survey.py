@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from infra.errors import BadFile, Refused
-from producers.clocks import ServerClock, parse_zone
-from producers.file_writer import columns_of, misses_a_day, pieces
+from producers.clocks import ServerClock, clock_of, parse_zone
+from producers.formats.gaps import misses_a_day
 from producers.lean import QuoteFile
+from producers.pieces import columns_of, pieces
 from producers.progress import Meter, Progress, Stage
 from producers.source_events import availability
 from producers.survey import QuoteFiles, Survey, survey
@@ -125,13 +126,17 @@ def test_the_columns_are_those_of_a_quote() -> None:
         ((2014, 5, 3, 3), (2014, 5, 4), "UTC-05", False),
         ((2014, 5, 8, 3), (2014, 5, 9), "UTC-05", True),
         ((2014, 5, 9), (2014, 5, 6), "UTC", False),
+        ((2014, 5, 2, 20), (2014, 5, 5), "Europe/Athens", False),
+        ((2014, 5, 2, 10), (2014, 5, 5), "Asia/Tokyo", True),
     ],
 )
-def test_a_gap_is_a_missing_day_that_is_no_saturday(
+def test_a_gap_is_a_missing_day_that_is_not_wholly_in_a_weekend(
     before: tuple[int, ...], day: tuple[int, int, int], zone: str, missing: bool
 ) -> None:
     before_ms = int(datetime(*before, tzinfo=UTC).timestamp() * 1000)  # type: ignore[misc, arg-type]
-    assert misses_a_day(before_ms, date(*day), parse_zone(zone)) is missing
+    clock = clock_of(parse_zone(zone))
+    midnight = np.array([(date(*day) - date(1970, 1, 1)).days * 86_400_000], np.int64)
+    assert misses_a_day(before_ms, int(clock.to_utc_ms(midnight)[0]), clock) is missing
 
 
 def test_progress_has_rate_and_time_left() -> None:
