@@ -14,7 +14,8 @@ class QuoteStrategy(Protocol):
     """A pure fold of ticks into signals, whose whole state is one int64 array.
 
     It sees market data and never a position. Cutting the same ticks into other calls gives the same signals and state.
-    An exception is its last output: a FAILED signal.
+    An exception is its last output: a FAILED signal. BERSERKER is one, and `agents.tick_class` makes one of a user's
+    TickStrategy.
     """
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -161,6 +162,10 @@ class Mine(BarStrategy):
 '''
 
 
+PAGE = (Path(__file__).parents[3] / "docs" / "strategies.md").read_text(encoding="utf-8")
+WRITTEN = [text for text in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "version" in text]
+
+
 def test_a_class_is_found_too(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(CLASS)
@@ -215,6 +220,13 @@ def test_each_strategy_that_ships_loads_by_its_name(name: str) -> None:
     assert strategy.doc
     assert parse_program(program.serialised()) == program
     assert program.has_stop == (name != "buy_and_hold")
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+def test_each_strategy_in_the_documentation_runs_as_it_stands(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(text)
+    assert build(load(file)).name
 
 
 def test_a_name_that_does_not_ship_is_said_with_those_that_do() -> None:
