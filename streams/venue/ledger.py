@@ -1,0 +1,144 @@
+"""The account's side of the venue: balance, open positions, equity, margin, and how far prices are from a stop-out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Final
+
+from agents import money
+from agents.money import ZERO, Quote, Rates, exact, rounded
+from schemas.configuration import AccountConfig
+from schemas.events import ListingSpec, Side
+from streams.venue.book import Position
+
+_WIDEST: Final = 0.99
+_HALVINGS: Final = 40
+
+
+class Ledger:
+    """Money and positions of one account. `quotes` are the newest that were told, by listing."""
+
+    def __init__(self, specs: Mapping[str, ListingSpec], account: AccountConfig) -> None:
+        self.specs = dict(specs)
+        self.account = account
+        self.digits = account.currency_digits
+        self.balance = account.balance
+        self.positions: dict[int, Position] = {}
+        self.quotes: dict[str, Quote] = {}
+        self.rates = self._rates()
+        self._band: dict[str, tuple[float, float]] | None = None
+
+    def list_spec(self, spec: ListingSpec) -> None:
+        """A listing's specification from now on."""
+        self.specs[spec.listing] = spec
+        self.rates = self._rates()
+        self._band = None
+
+    def floating(self, position: Position) -> Decimal:
+        """What closing it now would book before commission: profit and swap."""
+        quote = self.quotes[position.listing]
+        price = quote.bid if position.side is Side.LONG else quote.ask
+        return self.profit(position, position.volume, price) + position.swap
+
+    def profit(self, position: Position, volume: Decimal, price: float) -> Decimal:
+        """Of closing so many lots of it at a price, as booked."""
+        spec = self.specs[position.listing]
+        return self.booked(money.profit(spec, position.side, float(volume), position.price, price, self.rates))
+
+    def margin_of(self, listing: str, volume: Decimal, price: float) -> Decimal:
+        """What so many lots bind, as booked."""
+        return self.booked(money.margin(self.specs[listing], float(volume), price, self.account.leverage, self.rates))
+
+    def booked(self, amount: Decimal) -> Decimal:
+        return rounded(amount, self.digits)
+
+    @property
+    def equity(self) -> Decimal:
+        """Balance, floating profit and swap at the newest quotes."""
+        return self.balance + sum(map(self.floating, self.positions.values()), ZERO)
+
+    @property
+    def margin(self) -> Decimal:
+        """What all positions bind; opposite ones give no relief."""
+        return sum((p.margin for p in self.positions.values()), ZERO)
+
+    def below(self, level: float) -> bool:
+        """Whether the margin level is below so many percent; never when nothing is open."""
+        return bool(self.positions) and self.equity < exact(level) * self.margin / 100
+
+    def changed(self) -> None:
+        """Money or positions have changed: the distance to a stop-out is to be measured anew."""
+        self._band = None
+
+    def band(self, level: float) -> Mapping[str, tuple[float, float]]:
+        """By listing a bid and an ask: while no bid falls to or below its own, and no ask rises to or above its own,
+        the margin level can't be below `level` percent.
+
+        Bids down and asks up only make equity worse, conversion included; so all are moved by one share s, and the
+        greatest s at which equity still suffices is halved to. Doubles, with room for their error and for rounding.
+        """
+        if self._band is None:
+            self._band = self._measured(level)
+        return self._band
+
+    def watched(self) -> list[str]:
+        """Listings whose quotes move equity: the positions' own, and those that convert their profit."""
+        names = {}
+        for position in self.positions.values():
+            names[position.listing] = True
+            converting = self.rates.listing_of(self.specs[position.listing].currency_profit)
+            if converting is not None:
+                names[converting] = True
+        return sorted(names)
+
+    def _measured(self, level: float) -> dict[str, tuple[float, float]]:
+        names = self.watched()
+        terms = [self._term(position) for position in self.positions.values()]
+        size = float(abs(self.balance) + self.margin) + sum(abs(term(0.0)) for term in terms)
+        slack = (len(terms) + 1) * 10.0**-self.digits + 1e-9 * size
+        room = float(self.balance - exact(level) * self.margin / 100) - slack
+        low, high = 0.0, _WIDEST
+        if room + sum(term(high) for term in terms) >= 0.0:
+            low = high
+        else:
+            for _ in range(_HALVINGS):
+                middle = (low + high) / 2
+                low, high = (middle, high) if room + sum(term(middle) for term in terms) >= 0.0 else (low, middle)
+        quotes = self.quotes
+        return {name: (quotes[name].bid * (1 - low), quotes[name].ask * (1 + low)) for name in names}
+
+    def _term(self, position: Position) -> Callable[[float], float]:
+        """What the position adds to equity when all bids fall and all asks rise by a share."""
+        spec, quote = self.specs[position.listing], self.quotes[position.listing]
+        units, swap = float(position.volume * money.contract(spec)), float(position.swap)
+        opened, long = position.price, position.side is Side.LONG
+        rate = float(self.rates.rate(spec.currency_profit, gain=True))
+        converting = self.rates.listing_of(spec.currency_profit)
+        by = self.quotes[converting] if converting is not None else None
+        direct = converting is not None and self.specs[converting].currency_base == spec.currency_profit
+
+        def value(share: float) -> float:
+            own = (quote.bid * (1 - share) - opened) * units if long else (opened - quote.ask * (1 + share)) * units
+            if by is None:
+                return own * rate + swap
+            bid, ask = by.bid * (1 - share), by.ask * (1 + share)
+            if direct:
+                return own * (bid if own >= 0 else ask) + swap
+            return own / (ask if own >= 0 else bid) + swap
+
+        return value
+
+    def _rates(self) -> Rates:
+        account = self.account
+        fixed = {c: exact(r) for c, r in zip(account.rate_currencies, account.rates, strict=True)}
+        pairs = {}
+        for listing in account.conversion_listings:
+            if listing in self.specs:
+                spec = self.specs[listing]
+                pairs[spec.currency_base, spec.currency_profit] = listing
+        # A listing on the account's own currency (USDJPY of a dollar account) converts its profit by itself.
+        for listing, spec in sorted(self.specs.items()):
+            if spec.currency_base == account.currency != "":
+                pairs.setdefault((spec.currency_base, spec.currency_profit), listing)
+        return Rates(account.currency, fixed, pairs, self.quotes)

@@ -1,0 +1,33 @@
+"""MT5's return codes of trade requests that the venue gives, with their words (MQL5 reference, Trade Server Codes)."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Retcode(IntEnum):
+    """Why a request was refused."""
+
+    REQUOTE = 10004
+    REJECT = 10006
+    INVALID = 10013
+    INVALID_VOLUME = 10014
+    INVALID_PRICE = 10015
+    INVALID_STOPS = 10016
+    MARKET_CLOSED = 10018
+    NO_MONEY = 10019
+    INVALID_EXPIRATION = 10022
+    NO_CHANGES = 10025
+    FROZEN = 10029
+    INVALID_ORDER = 10035
+    POSITION_CLOSED = 10036
+    INVALID_CLOSE_VOLUME = 10038
+    CLOSE_ORDER_EXIST = 10039
+
+
+class Refusal(Exception):
+    """A request that the venue refuses: its code, and why in words with the values."""
+
+    def __init__(self, retcode: Retcode, why: str) -> None:
+        super().__init__(why)
+        self.retcode, self.why = retcode, why
