@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,14 +23,18 @@ from infra.kafka import end_of
 from infra.reference_log import append_reference, read_reference
 from infra.tick_writer import TickWriter
 from producers.clocks import ServerClock
-from producers.file_writer import FileWriter, columns_of
+from producers.file_writer import FileWriter
+from producers.formats.data import expand, facts_of, judged_facts, listing_data, symbol_of
+from producers.formats.facts import DataFacts
+from producers.formats.reading import ReadOptions
 from producers.listing_spec import DEFAULT_SERVER_CLOCK, spec_of, wanted_spec
 from producers.log_scan import LogScan, Place, rows_of
+from producers.pieces import columns_of
 from producers.progress import Meter, Progress, Stage
 from producers.source_events import availability, write_missing
 from producers.survey import QuoteFiles, Survey, printable, survey
 from schemas.accept import Head, Verdict
-from schemas.events import ReferenceOpen, ReferenceRecord, SourceEvent
+from schemas.events import ListingSpec, ReferenceOpen, ReferenceRecord, SourceEvent
 from schemas.identity import Listing
 from schemas.integrity import KeyRing
 from schemas.ticks import TickBlock, TickSource
@@ -45,13 +49,19 @@ class ImportRequest:
     """What to import: `files` onto the log of `listing`."""
 
     listing: Listing
+    """Its symbol may be empty: what the files or their names say."""
     files: Sequence[Path]
-    zone: tzinfo
-    """The clock of the files."""
+    """Files, folders and globs."""
+    zone: tzinfo | None = None
+    """The clock of the files; None for what each format has."""
     server_clock: str | None = None
     """The broker's clock, as `ServerClock` takes it; None: what the listing has, New York + 7 h if it has none."""
     spec: dict[str, Any] = field(default_factory=dict)
     """What a spec file tells of the listing (`listing_spec.read_spec`)."""
+    options: ReadOptions = field(default_factory=ReadOptions)
+    """What is told of the files' format; clocks and digits are those of the request."""
+    cache: Path | None = None
+    """Folder where parsed files are kept; None: a temporary one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +106,12 @@ class LookedAt(NamedTuple):
     request: ImportRequest
     quotes: QuoteFiles
     survey: Survey
+    facts: DataFacts
+    """All but what the judge says."""
+
+    def judged(self) -> DataFacts:
+        """The facts with what the judge says of the ticks on a log of their own: one pass over them."""
+        return judged_facts(listing_data(self.request.listing, self.survey.whole, self.facts, self.quotes.options))
 
 
 def look_at(request: ImportRequest, clock: Clock, progress: Callable[[Progress], None] = lambda _: None) -> LookedAt:
@@ -107,8 +123,15 @@ def look_at(request: ImportRequest, clock: Clock, progress: Callable[[Progress],
         ServerClock(request.server_clock)
     meter = Meter(progress)
     meter.start(Stage.READING, None)
-    quotes = QuoteFiles(request.zone, clock.now_us())
-    return LookedAt(request, quotes, survey(request.files, quotes, meter.add))
+    digits = request.spec.get("digits", request.options.digits)
+    options = replace(request.options, server_clock=request.server_clock, digits=digits)
+    quotes = QuoteFiles(request.zone, clock.now_us(), options, request.cache)
+    found = survey(expand(request.files), quotes, meter.add)
+    symbols = {request.listing.symbol or symbol_of(file, None) for file in found.whole}
+    if len(symbols) > 1:
+        raise Refused(f"the files are of several symbols ({', '.join(sorted(symbols))}): import one at a time")
+    request = replace(request, listing=Listing(request.listing.feed, symbols.pop()))
+    return LookedAt(request, quotes, found, facts_of(request.listing.symbol, found.whole, found.twins, options))
 
 
 class Importer:
@@ -148,7 +171,7 @@ class _Import:
     def __init__(self, bootstrap: str, keys: KeyRing, clock: Clock, meter: Meter, found: LookedAt) -> None:
         self._bootstrap, self._keys, self._clock, self._meter = bootstrap, keys, clock, meter
         self._request, self._quotes, self._files = found.request, found.quotes, list(found.survey.files)
-        self._listing = str(found.request.listing)
+        self._listing, self._whole = str(found.request.listing), found.survey.whole
         self._result = ImportResult(listing=self._listing, twins=found.survey.twins)
 
     def run(self) -> ImportResult:
@@ -164,6 +187,7 @@ class _Import:
             self._note(scan.places())
             self._result.n = scan.n
         write_missing(self._bootstrap, self._request.listing.feed, self._events(server_clock))
+        self._result.files = _without_parts(self._result.files)
         return self._result
 
     def _end_at_damage(self) -> None:
@@ -171,7 +195,7 @@ class _Import:
         for i, facts in enumerate(self._files):
             if facts.damage is not None:
                 self._result.damage = facts.damage
-                self._result.left_out = [later.path for later in self._files[i + 1 :]]
+                self._result.left_out = list(dict.fromkeys(later.path for later in self._files[i + 1 :]))
                 del self._files[i + 1 :]
                 return
 
@@ -222,6 +246,7 @@ class _Import:
 
         def wanted(records: list[ReferenceRecord]) -> list[ReferenceRecord]:
             now = spec_of(self._listing, records)
+            self._check_clock(now)
             spec = wanted_spec(self._listing, now, request.spec, digits, request.server_clock)
             return [] if spec is None else [spec]
 
@@ -232,6 +257,18 @@ class _Import:
         spec = spec_of(self._listing, records)
         last = max((record.ref_no for record in records if not isinstance(record, ReferenceOpen)), default=0)
         return ServerClock(DEFAULT_SERVER_CLOCK if spec is None else spec.server_clock), last
+
+    def _check_clock(self, now: ListingSpec | None) -> None:
+        """Files on the server's clock were put on UTC by the one that was told, or the usual one: the listing's?"""
+        if now is None or self._request.server_clock is not None or now.server_clock == DEFAULT_SERVER_CLOCK:
+            return
+        for file in self._whole:
+            if file.quotes.clock == ServerClock(DEFAULT_SERVER_CLOCK).wall:
+                raise Refused(
+                    f"{file.quotes.path}: its times are on the server's clock, which was taken for "
+                    f"{DEFAULT_SERVER_CLOCK}, but "
+                    f"{self._listing} has {now.server_clock}: say which by --server-clock"
+                )
 
     def _append(self, scan: LogScan, standing: Standing, server_clock: ServerClock, ref_no: int) -> None:
         with TickWriter(
@@ -282,3 +319,14 @@ class _Import:
             for facts, file in zip(self._files, self._result.files, strict=True)
             if file.ticks
         ]
+
+
+def _without_parts(files: Sequence[ImportedFile]) -> list[ImportedFile]:
+    """The files with the parts of a long one put together again."""
+    out: list[ImportedFile] = []
+    for file in files:
+        if out and out[-1].path == file.path:
+            before = out.pop()
+            file = replace(file, first_n=before.first_n, ticks=before.ticks + file.ticks, new=before.new + file.new)
+        out.append(file)
+    return out

@@ -6,6 +6,8 @@ log: the same ticks in the same places, judged by the same code.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta, tzinfo
@@ -36,6 +38,7 @@ from schemas.times import iso_ms
 BLOCK_TICKS: Final = 65_536
 """Most ticks of a block for a backtest: blocks that lie on no log may be longer than its."""
 
+_FILE: Final = "\0"
 _DATA_SUFFIXES: Final = (".csv", ".txt", ".tsv", ".prn", ".zip", ".gz", ".bi5", ".parquet", ".pq")
 
 
@@ -134,7 +137,7 @@ def open_data(
         progress(str(path), file.quotes.ticks)
         if file.quotes.damage is not None:
             raise BadFile(f"{file.quotes.damage}; mend the file, or leave it out")
-        by_symbol.setdefault(_symbol_of(file, options), []).append(file)
+        by_symbol.setdefault(symbol_of(file, symbol), []).append(file)
     return [_listing(Listing(_feed(feed), name), files, options) for name, files in by_symbol.items()]
 
 
@@ -163,10 +166,10 @@ def read_file(path: Path, options: ReadOptions, store: TickCache) -> ReadFile:
     """A file's columns from the store, parsed if they aren't there. Raises BadFile and Refused."""
 
     def read(writer: object) -> dict[str, object]:
-        return read_into(path, options, writer).as_json()  # type: ignore[arg-type]
+        return _named(read_into(path, options, writer), str(path), _FILE).as_json()  # type: ignore[arg-type]
 
     entry: Entry = store.get(path, options.form(hint_of(path)), read)
-    notes = FileNotes.of_json(entry.meta)
+    notes = _named(FileNotes.of_json(entry.meta), _FILE, str(path))
     columns = entry.columns
     clock = _file_clock(notes, options)
     starts_ms = int(columns.time_ms[0]) if len(columns.time_ms) else notes.starts_ms
@@ -174,7 +177,7 @@ def read_file(path: Path, options: ReadOptions, store: TickCache) -> ReadFile:
         path=path,
         day=date(1970, 1, 1) + timedelta(days=int(clock.days(np.array([starts_ms], np.int64))[0])),
         starts_ms=starts_ms,
-        sha256=entry.sha256,
+        sha256=notes.sha256 or entry.sha256,
         time_ms=columns.time_ms,
         bid=columns.bid,
         ask=columns.ask,
@@ -186,6 +189,12 @@ def read_file(path: Path, options: ReadOptions, store: TickCache) -> ReadFile:
         quality=columns.quality,
     )
     return ReadFile(quotes, notes)
+
+
+def _named(notes: FileNotes, before: str, after: str) -> FileNotes:
+    """The notes with another name for the file: what is kept by its content may lie elsewhere the next time."""
+    damage = None if notes.damage is None else notes.damage.replace(before, after)
+    return replace(notes, damage=damage, warnings=[warning.replace(before, after) for warning in notes.warnings])
 
 
 def _file_clock(notes: FileNotes, options: ReadOptions) -> FileClock:
@@ -201,8 +210,9 @@ def _file_clock(notes: FileNotes, options: ReadOptions) -> FileClock:
     return FileClock(notes.clock[0], EST if notes.clock[0].startswith("UTC-05") else UTC)
 
 
-def _symbol_of(file: ReadFile, options: ReadOptions) -> str:
-    symbol = options.symbol or file.notes.symbol
+def symbol_of(file: ReadFile, told: str | None) -> str:
+    """The symbol of a file: as told, or as its rows or its name have it. Raises SettingsError."""
+    symbol = told or file.notes.symbol
     if symbol is None:
         raise SettingsError(
             f"{file.quotes.path}: which symbol it is isn't known from its name: tell it by --symbol, such as --symbol "
@@ -253,8 +263,8 @@ def ordered(files: Sequence[ReadFile]) -> tuple[list[ReadFile], list[ReadFile]]:
         if other.quotes.starts_ms < one.notes.ends_ms:
             raise Refused(
                 f"{one.quotes.path} and {other.quotes.path} overlap: the one goes on until "
-                f"{iso_ms(one.notes.ends_ms)}, the "
-                f"other starts at {iso_ms(other.quotes.starts_ms)}; name one of them"
+                f"{iso_ms(one.notes.ends_ms)}, the other starts at {iso_ms(other.quotes.starts_ms)}; import one of "
+                "them, or each into a feed of its own (--feed NAME)"
             )
     if len({file.notes.bar_ms for file in full}) > 1:
         one, other = full[0], next(file for file in full if file.notes.bar_ms != full[0].notes.bar_ms)
@@ -271,26 +281,30 @@ def _kind(file: ReadFile) -> str:
 
 def _listing(listing: Listing, files: Sequence[ReadFile], options: ReadOptions) -> ListingData:
     found, twins = ordered(files)
-    digits = max(file.notes.digits for file in found)
-    if options.digits is not None:
-        digits = options.digits
-    server_clock = options.server_clock or DEFAULT_SERVER_CLOCK
-    facts = facts_of(listing.symbol, found, twins, digits, options)
+    facts = facts_of(listing.symbol, found, [file.quotes.path for file in twins], options)
     if not facts.ticks:
         raise BadFile(f"{', '.join(facts.files)}: no tick in it")
-    data = ListingData(listing, digits, ServerClock(server_clock).name, facts, tuple(found))
-    refused, reasons = 0, dict[str, int]()
+    data = listing_data(listing, found, facts, options)
+    return replace(data, facts=judged_facts(data))
+
+
+def listing_data(listing: Listing, found: Sequence[ReadFile], facts: DataFacts, options: ReadOptions) -> ListingData:
+    """Files in the order of time as a listing."""
+    server_clock = ServerClock(options.server_clock or DEFAULT_SERVER_CLOCK).name
+    return ListingData(listing, facts.digits, server_clock, facts, tuple(found))
+
+
+def judged_facts(data: ListingData) -> DataFacts:
+    """The facts with what the judge says: one pass over the ticks."""
+    refused, reasons = 0, Counter[str]()
     for block in data.blocks():
         count, why = refusals(block)
         refused += count
-        for name, ticks in why.items():
-            reasons[name] = reasons.get(name, 0) + ticks
-    return replace(data, facts=replace(facts, refused=refused, reasons=reasons))
+        reasons.update(why)
+    return replace(data.facts, refused=refused, reasons=dict(reasons))
 
 
-def facts_of(
-    symbol: str, found: Sequence[ReadFile], twins: Sequence[ReadFile], digits: int, options: ReadOptions
-) -> DataFacts:
+def facts_of(symbol: str, found: Sequence[ReadFile], twins: Sequence[Path], options: ReadOptions) -> DataFacts:
     """The facts of files in the order of time, all but the judge's."""
     notes = [file.notes for file in found]
     full = [note for note in notes if note.rows] or notes
@@ -298,6 +312,10 @@ def facts_of(
     ticks, synthetic = sum(n.ticks for n in notes), sum(n.ticks for n in notes if n.bars)
     warnings = [warning for note in notes for warning in note.warnings]
     most = max((note.digits for note in notes), default=0)
+    digits = most if options.digits is None else options.digits
+    named = {note.symbol for note in notes if note.symbol is not None and not _alike(note.symbol, symbol)}
+    if named:
+        warnings.append(f"the files say {', '.join(sorted(named))}, and {symbol} was told: is it the right symbol?")
     if options.digits is not None and most > options.digits:
         warnings.append(
             f"prices have {most} digits, more than the {options.digits} that were told: is the spec of this symbol?"
@@ -307,7 +325,7 @@ def facts_of(
         warnings.append("the files are on different clocks: " + ", ".join(sorted({note.clock[0] for note in full})))
     return DataFacts(
         files=tuple(str(file.quotes.path) for file in found),
-        twins=tuple(str(file.quotes.path) for file in twins),
+        twins=tuple(map(str, twins)),
         formats=tuple(dict.fromkeys(note.format for note in notes)),
         symbol=symbol,
         clock=full[0].clock[0],
@@ -332,6 +350,12 @@ def facts_of(
         head=tuple(full[0].head),
         warnings=tuple(dict.fromkeys(warnings)),
     )
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two spellings may be one instrument: EURUSD and EURUSD.a."""
+    a, b = (re.sub(r"[^A-Z0-9]", "", text.upper()) for text in (one, other))
+    return a.startswith(b) or b.startswith(a)
 
 
 def _together(found: Sequence[ReadFile]) -> GapCount:

@@ -42,4 +42,4 @@ def source(path: Path, first: bytes, hint: Hint, options: ReadOptions) -> Source
             raise Damage(str(quotes.damage).removeprefix(str(path)))
 
     head = first[:512].decode("utf-8", errors="replace").splitlines()[:3]
-    return Source("lean", batches(), False, "utc", None, "", head)
+    return Source("lean", batches(), False, "utc", None, "", head, starts_ms=quotes.starts_ms, sha256=quotes.sha256)

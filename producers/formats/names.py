@@ -32,8 +32,8 @@ class Hint:
     """Length of a bar; 0 where the name doesn't tell."""
     hour_ms: int | None = None
     """UTC start of the hour of a Dukascopy file."""
-    lean_day: bool = False
-    """The name starts with a day, as LEAN's do."""
+    lean_day: str = ""
+    """The day that the name starts with, as LEAN's do."""
     histdata: str = ""
     """ASCII or MT: HistData's own names."""
     too_long: str = ""
@@ -55,8 +55,8 @@ def hint_of(path: Path) -> Hint:
     if (known := _HISTDATA.search(stem)) is not None:
         kind, symbol, frame, _ = known.groups()
         return Hint(_checked(symbol.upper()), MINUTE_MS if frame.upper() == "M1" else 0, histdata=kind.upper())
-    if _DAY.match(stem):
-        return Hint(lean_day=True)
+    if (day := _DAY.match(stem)) is not None:
+        return Hint(lean_day=day[0])
     words = re.split(r"[_ ,]+", stem)
     frames = [_FRAMES[w.upper()] for w in words[1:] if w.upper() in _FRAMES]
     too_long = [w.upper() for w in words[1:] if w.upper() in _TOO_LONG]

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from infra.errors import BadFile, Refused
+from infra.errors import BadFile, Refused, SettingsError
 from producers.cache import ColumnWriter
 from producers.clocks import FileClock, ServerClock, clock_of
 from producers.formats import rows
@@ -93,6 +93,8 @@ class FileNotes:
     """Its first rows as text."""
     warnings: list[str] = field(default_factory=list)
     damage: str | None = None
+    sha256: str | None = None
+    """Of the content unpacked (LEAN)."""
 
     def as_json(self) -> dict[str, Any]:
         """To be kept."""
@@ -136,7 +138,8 @@ def _read_once(path: Path, hint: Hint, options: ReadOptions, digits: int, writer
     source = _source_of(path, hint, options)
     notes = FileNotes(format=source.format, symbol=source.symbol or hint.symbol, digits=digits)
     notes.warnings.extend(source.warnings)
-    notes.head = source.head
+    notes.head, notes.starts_ms, notes.sha256 = source.head, source.starts_ms, source.sha256
+    notes.ends_ms = source.starts_ms
     building = _Building(path, source, hint, options, notes, writer)
     try:
         for batch in source.batches:
@@ -165,6 +168,10 @@ class Source(NamedTuple):
     warnings: tuple[str, ...] = ()
     ask_side: bool = False
     """Bars of asks rather than bids."""
+    starts_ms: int = 0
+    """UTC: where the file stands in time if no row of it is whole."""
+    sha256: str | None = None
+    """Of the content unpacked, where the reader knows it."""
 
 
 class Damage(Exception):
@@ -177,7 +184,7 @@ def _source_of(path: Path, hint: Hint, options: ReadOptions) -> Source:
 
     told = options.format
     if told is not None and not any(name == told or name.startswith(told + "-") for name in FORMATS):
-        raise Refused(f"there is no format {told!r}; --format takes {', '.join(FORMATS)}")
+        raise SettingsError(f"there is no format {told!r}; --format takes {', '.join(FORMATS)}")
     name = path.name.lower()
     if name.endswith((".bi5", ".bi5.gz", ".bi5.zip")) or told == "dukascopy-bi5":
         return dukascopy.source(path, hint, options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -149,5 +150,5 @@ def test_digits_of_prices(prices: list[float], digits: int) -> None:
 @given(st.lists(st.tuples(st.integers(1, 10**9), st.integers(0, 8)), min_size=1, max_size=20))
 def test_digits_are_those_of_the_shortest_decimal(parts: list[tuple[int, int]]) -> None:
     prices = [k / 10**d for k, d in parts]
-    expected = max(len(f"{p:.8f}".rstrip("0").partition(".")[2]) for p in prices)
+    expected = max(len(f"{Decimal(repr(p)):f}".partition(".")[2].rstrip("0")) for p in prices)
     assert digits_of(np.array(prices), np.array(prices)) == expected
