@@ -109,6 +109,11 @@ class LookedAt(NamedTuple):
     facts: DataFacts
     """All but what the judge says."""
 
+    @property
+    def damage(self) -> BadFile | None:
+        """What is wrong inside the first damaged file, if any."""
+        return next((facts.damage for facts in self.survey.files if facts.damage is not None), None)
+
     def judged(self) -> DataFacts:
         """The facts with what the judge says of the ticks on a log of their own: one pass over them."""
         return judged_facts(listing_data(self.request.listing, self.survey.whole, self.facts, self.quotes.options))

@@ -10,12 +10,14 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from api.progress_line import ProgressLine
-from api.start import ConfigOption, HomeOption, JsonOption, running_stack, settings_of
+from api.start import ConfigOption, HomeOption, JsonOption, running_stack, settings_of, tell
 from infra.clock import SystemClock
 from infra.errors import BadFile, SettingsError
 from infra.keys import load_or_create
 from infra.stack.services import ALL
 from producers.clocks import parse_zone
+from producers.formats.data import told_options
+from producers.formats.facts import DataFacts
 from producers.importer import Derived, Importer, ImportRequest, ImportResult, look_at
 from producers.listing_spec import read_spec
 from producers.progress import Progress
@@ -25,11 +27,26 @@ from schemas.integrity import KeyRing
 
 
 def import_(
-    *files: Annotated[Path, Parameter(help="The files, in any order: a day each, named YYYYMMDD….")],
-    symbol: Annotated[str, Parameter(help="As the broker spells it, such as EURUSD.", allow_leading_hyphen=True)],
-    format_: Annotated[Literal["lean"], Parameter(name="--format", help="LEAN's tick quotes: ms,bid,ask.")] = "lean",
+    *files: Annotated[Path, Parameter(help="Files, folders and globs, in any order.")],
+    symbol: Annotated[
+        str | None,
+        Parameter(
+            help="As the broker spells it, such as EURUSD; default what the files' names or rows say.",
+            allow_leading_hyphen=True,
+        ),
+    ] = None,
+    format_: Annotated[
+        str | None,
+        Parameter(name="--format", help="mt5, dukascopy, histdata, truefx, lean, csv or parquet; default found."),
+    ] = None,
+    columns: Annotated[
+        str | None, Parameter(help="What the columns are: time,bid,ask or date,time,open,high,low,close,volume …")
+    ] = None,
     feed: Annotated[str, Parameter(help="Name of the source of quotes; a feed is imported or recorded.")] = "import",
-    tz: Annotated[str, Parameter(help="The files' clock: an IANA name, UTC-05 …", allow_leading_hyphen=True)] = "UTC",
+    tz: Annotated[
+        str | None,
+        Parameter(help="The files' clock: an IANA name, UTC-05 …; default the format's.", allow_leading_hyphen=True),
+    ] = None,
     server_clock: Annotated[
         str | None,
         Parameter(
@@ -37,7 +54,15 @@ def import_(
             allow_leading_hyphen=True,
         ),
     ] = None,
+    point_factor: Annotated[float | None, Parameter(help="Points in a unit of the price (.bi5).")] = None,
+    spread_points: Annotated[float | None, Parameter(help="Spread of bars that tell none, in points.")] = None,
+    stamp: Annotated[
+        Literal["open", "close"] | None, Parameter(help="Whether bars are stamped at their open or close.")
+    ] = None,
     spec: Annotated[Path | None, Parameter(help="TOML that tells digits, contract_size … of the listing.")] = None,
+    dry_run: Annotated[
+        bool, Parameter(negative="", help="Show what the files are found to be; write nothing, start nothing.")
+    ] = False,
     no_wait: Annotated[bool, Parameter(negative="", help="Return when the ticks are on the log.")] = False,
     home: HomeOption = None,
     config: ConfigOption = None,
@@ -54,13 +79,22 @@ def import_(
     request = ImportRequest(
         listing=_listing(feed, symbol),
         files=files,
-        zone=parse_zone(tz),
+        zone=None if tz is None else parse_zone(tz),
         server_clock=server_clock,
         spec={} if spec is None else read_spec(spec),
+        options=told_options(format_, columns, point_factor, spread_points, stamp),
     )
     clock, line = SystemClock(), ProgressLine()
     try:
         found = look_at(request, clock, _report(line))
+        line.clear()
+        for warning in found.facts.warnings:
+            tell(f"warning: {printable(warning)}")
+        if dry_run:
+            facts = found.judged()
+            print(json.dumps(facts.as_json()) if as_json else "\n".join(dry_text(facts)))
+            _refuse_damage(found.damage)
+            return 0
         with running_stack(settings, {"kafka"} if no_wait else frozenset(ALL)) as running:
             keys = load_or_create(settings)
             wait = None if no_wait else _wait(running.kafka, running.postgres_dsn, keys, running.check, line)
@@ -92,9 +126,19 @@ def as_json_of(result: ImportResult) -> dict[str, object]:
     }
 
 
-def _listing(feed: str, symbol: str) -> Listing:
+def dry_text(facts: DataFacts) -> list[str]:
+    """What `--dry-run` prints: the first rows, and what was found."""
+    return [*(f"  {printable(row)}" for row in facts.head), *map(printable, facts.lines())]
+
+
+def _refuse_damage(damage: BadFile | None) -> None:
+    if damage is not None:
+        raise damage
+
+
+def _listing(feed: str, symbol: str | None) -> Listing:
     try:
-        return Listing(check_feed(feed), check_symbol(symbol))
+        return Listing(check_feed(feed), "" if symbol is None else check_symbol(symbol))
     except InvalidName as error:
         raise SettingsError(str(error)) from error
 

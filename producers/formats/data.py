@@ -24,7 +24,7 @@ from producers.clocks import FileClock, ServerClock, clock_of
 from producers.formats.facts import FILL_RULE_BARS, FILL_RULE_TICKS, DataFacts, Gap
 from producers.formats.gaps import KEPT, GapCount
 from producers.formats.names import hint_of
-from producers.formats.reading import FileNotes, ReadOptions, read_into
+from producers.formats.reading import FORMATS, FileNotes, ReadOptions, read_into
 from producers.formats.weeks import week_warnings
 from producers.judge import Judge
 from producers.lean import QuoteFile
@@ -116,16 +116,11 @@ def open_data(
     the server's day. `stamp`: whether bars are stamped at their open or close. `progress` is called with each file and
     its ticks. Raises BadFile, Refused and SettingsError with the way out.
     """
-    options = ReadOptions(
-        symbol=symbol,
-        format=format_,
+    options = replace(
+        told_options(format_, columns, point_factor, spread_points, stamp),
         clock=None if zone is None else clock_of(zone),
         server_clock=server_clock,
-        columns=columns,
-        point_factor=point_factor,
-        spread_points=_spread(spread_points),
         digits=digits,
-        stamp=_stamp(stamp),
         now_us=SystemClock().now_us(),
     )
     if server_clock is not None:
@@ -139,6 +134,28 @@ def open_data(
             raise BadFile(f"{file.quotes.damage}; mend the file, or leave it out")
         by_symbol.setdefault(symbol_of(file, symbol), []).append(file)
     return [_listing(Listing(_feed(feed), name), files, options) for name, files in by_symbol.items()]
+
+
+def told_options(
+    format_: str | None,
+    columns: str | None,
+    point_factor: float | None,
+    spread_points: float | Sequence[float] | None,
+    stamp: str | None,
+) -> ReadOptions:
+    """The options of a command, checked. Raises SettingsError."""
+    if format_ is not None and not any(name == format_ or name.startswith(format_ + "-") for name in FORMATS):
+        raise SettingsError(
+            f"there is no format {format_!r}; --format takes {', '.join(FORMATS)}, or a family: mt5, dukascopy, "
+            "histdata"
+        )
+    if stamp not in (None, "open", "close"):
+        raise SettingsError(f"--stamp {stamp}: bars are stamped at their open or at their close")
+    if point_factor is not None and not 0 < point_factor < 1e12:
+        raise SettingsError(f"--point-factor {point_factor}: points in a unit of the price, such as 100000")
+    return ReadOptions(
+        format=format_, columns=columns, point_factor=point_factor, spread_points=_spread(spread_points), stamp=stamp
+    )
 
 
 def expand(paths: Sequence[Path | str]) -> list[Path]:
@@ -229,12 +246,6 @@ def _feed(feed: str) -> str:
         return check_feed(feed)
     except InvalidName as error:
         raise SettingsError(str(error)) from error
-
-
-def _stamp(stamp: str | None) -> str | None:
-    if stamp not in (None, "open", "close"):
-        raise SettingsError(f"--stamp {stamp}: bars are stamped at their open or at their close")
-    return stamp
 
 
 def _spread(spread: float | Sequence[float] | None) -> float | tuple[float, ...] | None:

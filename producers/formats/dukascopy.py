@@ -64,7 +64,7 @@ def source(path: Path, hint: Hint, options: ReadOptions) -> Source:
             "day, such as "
             "EURUSD/2014/04/06/13h_ticks.bi5 for 2014-05-06 13:00 UTC: keep the folders"
         )
-    symbol = hint.symbol or options.symbol or ""
+    symbol = hint.symbol or ""
     factor = options.point_factor or factor_of(symbol)
     if factor is None:
         raise BadFile(

@@ -88,7 +88,7 @@ class DataFacts:
 
     def lines(self) -> list[str]:
         """The facts as a person reads them, without the warnings."""
-        what = f"M{self.bar_ms // 60_000} bars" if self.bar_ms else "ticks"
+        what = f"{_frame(self.bar_ms)} bars" if self.bar_ms else "ticks"
         unit = "bars" if self.bar_ms else "minutes"
         said = [
             f"data: {self.symbol}, {' and '.join(self.formats)} ({what}), {self.rows:,} rows, {self.ticks:,} ticks in "
@@ -112,3 +112,7 @@ class DataFacts:
         reasons = ", ".join(f"{name} {count:,}" for name, count in sorted(self.reasons.items()))
         said.append(f"judge: {self.refused:,} ticks refused" + (f" ({reasons})" if reasons else ""))
         return said
+
+
+def _frame(bar_ms: int) -> str:
+    return "H1" if bar_ms == 3_600_000 else f"M{bar_ms // 60_000}"

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from infra.errors import BadFile, Refused, SettingsError
+from infra.errors import BadFile, Refused
 from producers.cache import ColumnWriter
 from producers.clocks import FileClock, ServerClock, clock_of
 from producers.formats import rows
@@ -40,7 +40,6 @@ TOO_MANY: Final = 0.5
 class ReadOptions:
     """What is told about files; None: to be found, or the format's own."""
 
-    symbol: str | None = None
     format: str | None = None
     clock: FileClock | None = None
     """The clock of the times in the files."""
@@ -56,7 +55,7 @@ class ReadOptions:
 
     def form(self, hint: Hint) -> str:
         """All that the reading of a file of such a name depends on besides its content, as text."""
-        told = {name: getattr(self, name) for name in self.__slots__ if name not in ("now_us", "symbol", "clock")}
+        told = {name: getattr(self, name) for name in self.__slots__ if name not in ("now_us", "clock")}
         if isinstance(self.spread_points, list | tuple):
             told["spread_points"] = list(self.spread_points)
         clock = None if self.clock is None else [str(self.clock.zone), self.clock.shift_s]
@@ -183,8 +182,6 @@ def _source_of(path: Path, hint: Hint, options: ReadOptions) -> Source:
     from producers.formats import dukascopy, lean_files, parquet
 
     told = options.format
-    if told is not None and not any(name == told or name.startswith(told + "-") for name in FORMATS):
-        raise SettingsError(f"there is no format {told!r}; --format takes {', '.join(FORMATS)}")
     name = path.name.lower()
     if name.endswith((".bi5", ".bi5.gz", ".bi5.zip")) or told == "dukascopy-bi5":
         return dukascopy.source(path, hint, options)

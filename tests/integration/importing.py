@@ -58,12 +58,14 @@ class Market:
             archive.writestr(f"{name[:8]}_quote.csv", data)
         return path
 
-    def do_import(self, *files: Path, tz: str = "UTC", **more: Any) -> ImportResult:
+    def do_import(self, *files: Path, tz: str | None = "UTC", **more: Any) -> ImportResult:
         """Imports in this process."""
         wait = more.pop("wait", None)
         progress = more.pop("progress", lambda _: None)
         importer = Importer(self.kafka, self.keys, FixedClock(NOW_US), progress=progress, wait=wait)
-        return importer.run(ImportRequest(listing=self.listing, files=files, zone=parse_zone(tz), **more))
+        return importer.run(
+            ImportRequest(listing=self.listing, files=files, zone=None if tz is None else parse_zone(tz), **more)
+        )
 
     def blocks(self) -> list[TickBlock]:
         """The DATA blocks of its chain that a reader takes."""

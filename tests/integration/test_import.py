@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,14 +17,17 @@ from infra.errors import BadFile, Refused
 from infra.kafka import new_producer, send_and_wait
 from infra.tick_writer import TickWriter
 from producers.clocks import UnknownClock
+from producers.formats.data import open_data
 from producers.judge import Judge
 from producers.progress import Progress, Stage
 from producers.sample import SAMPLE_DAY
-from schemas.catalogue import partition_of
+from schemas.catalogue import MAX_BLOCK_TICKS, partition_of
+from schemas.identity import Listing
 from schemas.quality import Quality
-from schemas.ticks import TickSource, seal_block
+from schemas.ticks import TickBlock, TickSource, seal_block
 from tests.conftest import TestStack
 from tests.integration.importing import NOW_US, Market, contents
+from tests.unit.producers import exports
 
 pytestmark = pytest.mark.stack
 
@@ -300,3 +304,73 @@ def test_what_is_no_event_on_sources_is_passed_over(market: Market) -> None:
     send_and_wait(new_producer(market.kafka), "sources", partition, market.listing.feed, b"not a record")
     market.do_import(market.file(TUESDAY, rows(1)))
     assert [event.to_n for event in market.events()] == [1]
+
+
+def opened(market: Market, *files: Path, **more: Any) -> list[TickBlock]:
+    """The blocks that a backtest reads from the files."""
+    (data,) = open_data(files, symbol=market.listing.symbol, feed=market.listing.feed, **more)
+    return list(data.blocks(most=MAX_BLOCK_TICKS))
+
+
+def test_a_backtest_reads_the_blocks_that_an_import_puts_onto_the_log(market: Market) -> None:
+    bars = exports.minutes(4000, exports.at(2014, 3, 6, 12)) + exports.minutes(3000, exports.at(2014, 3, 12, 0), seed=2)
+    bars = [bar for bar in bars if exports.wall(bar[0]).weekday() < 5]
+    path = exports.write(market.folder / "EURUSD_M1.csv", exports.mt5_bars(bars))
+    market.do_import(path, tz=None, server_clock="eu")
+    on_log, from_file = market.blocks(), opened(market, path, server_clock="eu")
+    assert contents(on_log) == contents(from_file)
+    assert any(block.gap for block in on_log)
+    assert {int(q) for block in on_log for q in block.quality} == {65536, 65536 + 131072}
+
+
+def test_ticks_of_files_in_several_formats_are_the_same_from_files_and_on_the_log(market: Market) -> None:
+    ticks = exports.walk(9000, exports.at(2014, 5, 6, 20))
+    split = next(i for i, tick in enumerate(ticks) if tick[0] >= exports.at(2014, 5, 6, 21))
+    hours = exports.bi5(market.folder, "EURUSD", ticks[:split], 1e5)
+    rest = exports.write(market.folder / "EURUSD_ticks.csv", exports.truefx(ticks[split:]))
+    result = market.do_import(rest, *hours, tz=None)
+    assert (result.new, result.n) == (9000, 9000)
+    assert contents(market.blocks()) == contents(opened(market, *hours, rest))
+    assert market.column("bid") == [bid for _, bid, _ in ticks]
+    assert market.do_import(rest, *hours, tz=None).new == 0
+
+
+def test_what_a_terminal_says_of_a_tick_is_kept(market: Market) -> None:
+    path = exports.write(
+        market.folder / "EURUSD_ticks.csv", exports.mt5_ticks(exports.walk(300, exports.at(2014, 5, 6)))
+    )
+    market.do_import(path, tz=None)
+    assert set(market.column("flags")) <= {0, 2, 4, 6}
+    assert contents(market.blocks()) == contents(opened(market, path))
+
+
+def test_a_long_file_is_gone_through_in_parts_and_told_as_one(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = exports.write(market.folder / "EURUSD.csv", exports.truefx(exports.walk(20_000, exports.at(2014, 5, 6))))
+    whole = market.again()
+    whole.do_import(path, tz=None)
+    monkeypatch.setattr("producers.survey.PART_TICKS", 8192)
+    result = market.do_import(path, tz=None)
+    assert [(file.first_n, file.ticks, file.new) for file in result.files] == [(0, 20_000, 20_000)]
+    assert contents(market.blocks()) == contents(whole.blocks())
+    assert market.do_import(path, tz=None).new == 0
+
+
+def test_files_on_the_servers_clock_need_the_listings_one(market: Market) -> None:
+    market.do_import(market.file(MONDAY, rows(1)), server_clock="eu")
+    path = exports.write(
+        market.folder / "EURUSD_ticks.csv", exports.mt5_ticks(exports.walk(30, exports.at(2014, 5, 7)))
+    )
+    with pytest.raises(Refused, match=r"taken for ny7, but .* has eu: say which by --server-clock"):
+        market.do_import(path, tz=None)
+    assert market.do_import(path, tz=None, server_clock="eu").new == 30
+
+
+def test_the_symbol_is_that_of_the_files(market: Market) -> None:
+    path = exports.write(
+        market.folder / "GBPUSD.a_M1_2014.csv", exports.mt5_bars(exports.minutes(3, exports.at(2014, 5, 6)))
+    )
+    market.listing = Listing(market.listing.feed, "")
+    assert market.do_import(path, tz=None).listing == f"{market.listing.feed}/GBPUSD.a"
+    other = exports.write(market.folder / "EURUSD_M1.csv", exports.mt5_bars(exports.minutes(3, exports.at(2014, 5, 7))))
+    with pytest.raises(Refused, match=r"several symbols \(EURUSD, GBPUSD.a\)"):
+        market.do_import(path, other, tz=None)

@@ -45,7 +45,9 @@ def run(*arguments: str) -> int:
         (("GOOD", "--server-clock", "ny8"), 2, "there is no server clock 'ny8' (near: ny7"),
         (("GOOD", "--feed", "Oanda EU"), 2, "feed 'Oanda EU' can't be used"),
         (("GOOD", "--spec", "none.toml"), 1, "none.toml: can't be read: No such file"),
-        (("GOOD", "--format", "mt5"), 2, "--format"),
+        (("GOOD", "--format", "mt9"), 2, "there is no format 'mt9'; --format takes mt5-ticks"),
+        (("GOOD", "--stamp", "middle"), 2, "--stamp"),
+        (("GOOD", "--format", "mt5"), 1, "line 1: '1000 1.30001 1.30012' is in no form that is known"),
         (("GOOD", "--colour", "red"), 2, "--colour"),
     ],
 )
