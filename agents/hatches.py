@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.contract import Param, check_version, filled, timeframe_of
-from agents.expressions import StrategyError, said
+from agents.expressions import Expression, StrategyError, said
 from agents.plain_signals import Said
 from schemas.timeframes import Timeframe
 
@@ -185,6 +185,11 @@ class ClassStrategy:
         program = ClassProgram(self, filled(self.name, self.parameters, values))
         program.made()
         return program
+
+    def lines(self, values: Mapping[str, Any] | None = None) -> dict[str, Expression]:
+        """None: what a class computes has no names outside of it. Raises StrategyError for parameters."""
+        filled(self.name, self.parameters, values)
+        return {}
 
 
 def class_strategy(cls: type[BarStrategy] | type[TickStrategy]) -> ClassStrategy:

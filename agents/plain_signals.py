@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -29,8 +29,12 @@ from schemas.events import EntryType, OnOpposite
 Said = Enter | Flat | Levels
 """What a class may say."""
 
-_SIDES = {"long": LONG, "short": SHORT}
-_NONE: Signals = np.empty(0, SIGNAL_DTYPE)
+Row = tuple[Any, ...]
+"""One signal, with the fields of SIGNAL_DTYPE in order."""
+
+_SIDES: Final = {"long": LONG, "short": SHORT}
+_NONE: Final[Signals] = np.empty(0, SIGNAL_DTYPE)
+_BLANK: Final = dict(zip(SIGNAL_DTYPE.names or (), blank_rows(1, ENTER, NONE).tolist()[0], strict=True))
 
 
 class Moment(NamedTuple):
@@ -46,13 +50,13 @@ class Moment(NamedTuple):
     suspect: bool
 
 
-def signals_at(moment: Moment, what: Iterable[Any] | None, name: str, bar_ms: int) -> Signals:
+def signals_at(moment: Moment, what: Iterable[Any] | None, name: str, bar_ms: int) -> list[Row]:
     """Rows in output order: EXIT, LEVELS, ENTER; of entries to one side the first counts, to both sides none.
 
     `bar_ms`: what a bar of max_bars and cooldown lasts. Raises StrategyError for what a class may not say.
     """
     if what is None:
-        return _NONE
+        return []
     exits: dict[str, None] = {}
     levels: list[Levels] = []
     entries: dict[str, Enter] = {}
@@ -68,43 +72,54 @@ def signals_at(moment: Moment, what: Iterable[Any] | None, name: str, bar_ms: in
         else:
             _check_plain(one, name)
             entries.setdefault(one.side, one)
-    rows = [_row(moment, EXIT, _SIDES[side]) for side in ("long", "short") if side in exits]
-    rows += [_levels(moment, one) for one in levels[-1:]]
+    rows = [_row(moment, kind=EXIT, side=_SIDES[side]) for side in ("long", "short") if side in exits]
+    rows += [
+        _row(
+            moment, kind=LEVELS, side=NONE, trail_long=_or_nan(one.trail_long), trail_short=_or_nan(one.trail_short)
+        )
+        for one in levels[-1:]
+    ]  # fmt: skip
     if len(entries) == 1 and not moment.suspect:
         rows += [_entry(moment, one, bar_ms) for one in entries.values()]
-    return np.concatenate(rows) if rows else _NONE
+    return rows
 
 
-def _row(moment: Moment, kind: int, side: int) -> Signals:
-    row = blank_rows(1, kind, side)
-    for field in ("proof_n", "proof_ms", "time_ms", "n", "from_n", "bid", "ask"):
-        row[field] = getattr(moment, field)
-    return row
+def as_signals(rows: Sequence[Row]) -> Signals:
+    """The rows as SIGNAL_DTYPE."""
+    return np.array(rows, SIGNAL_DTYPE) if rows else _NONE
 
 
-def _levels(moment: Moment, levels: Levels) -> Signals:
-    row = _row(moment, LEVELS, NONE)
-    for field in ("trail_long", "trail_short"):
-        row[field] = _or_nan(getattr(levels, field))
-    return row
+def _row(moment: Moment, **fields: Any) -> Row:
+    """A row: what is told of the moment and in `fields`, and nothing of the rest."""
+    proof_n, proof_ms, time_ms, n, from_n, bid, ask, _ = moment
+    told = {
+        "proof_n": proof_n, "proof_ms": proof_ms, "time_ms": time_ms, "n": n, "from_n": from_n, "bid": bid, "ask": ask,
+    }  # fmt: skip
+    return tuple((_BLANK | told | fields).values())
 
 
-def _entry(moment: Moment, enter: Enter, bar_ms: int) -> Signals:
-    row, plan = _row(moment, ENTER, _SIDES[enter.side]), enter.plan
-    row["entry_type"] = ENTRY_TYPES.index(EntryType(enter.type.upper()))
-    row["valid_for_ms"], row["expires_ms"] = enter.valid_for_ms, enter.expires_ms
-    row["price"] = _or_nan(enter.price)
-    row["stop_distance"], row["target_distance"] = _or_nan(plan.stop), _or_nan(plan.target)
-    row["trail_long"], row["trail_short"] = _or_nan(plan.trail_long), _or_nan(plan.trail_short)
-    row["breakeven_at"] = _or_nan(plan.breakeven_at)
-    if plan.partial is not None:
-        row["partial_at"], row["partial_share"] = plan.partial
-    if plan.max_bars is not None:
-        row["max_hold_ms"] = duration_ms(plan.max_bars, "Exit: max_bars", bar_ms=bar_ms)
-    row["on_opposite"] = ON_OPPOSITE.index(OnOpposite(plan.on_opposite.upper()))
-    if plan.cooldown is not None:
-        row["cooldown_ms"] = duration_ms(plan.cooldown, "Exit: cooldown", bar_ms=bar_ms)
-    return row
+def _entry(moment: Moment, enter: Enter, bar_ms: int) -> Row:
+    plan = enter.plan
+    at, share = plan.partial or (None, None)
+    return _row(
+        moment,
+        kind=ENTER,
+        side=_SIDES[enter.side],
+        entry_type=ENTRY_TYPES.index(EntryType(enter.type.upper())),
+        price=_or_nan(enter.price),
+        valid_for_ms=enter.valid_for_ms,
+        expires_ms=enter.expires_ms,
+        stop_distance=_or_nan(plan.stop),
+        target_distance=_or_nan(plan.target),
+        trail_long=_or_nan(plan.trail_long),
+        trail_short=_or_nan(plan.trail_short),
+        breakeven_at=_or_nan(plan.breakeven_at),
+        partial_at=_or_nan(at),
+        partial_share=_or_nan(share),
+        max_hold_ms=0 if plan.max_bars is None else duration_ms(plan.max_bars, "Exit: max_bars", bar_ms=bar_ms),
+        on_opposite=ON_OPPOSITE.index(OnOpposite(plan.on_opposite.upper())),
+        cooldown_ms=0 if plan.cooldown is None else duration_ms(plan.cooldown, "Exit: cooldown", bar_ms=bar_ms),
+    )
 
 
 def _check_plain(enter: Enter, name: str) -> None:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from agents.expressions import StrategyError, said
 from agents.hatches import ClassProgram, ClassWork, Longs, Ticks, TickStrategy
-from agents.plain_signals import Moment, signals_at
+from agents.plain_signals import Moment, Row, as_signals, signals_at
 from agents.signals import SIGNAL_DTYPE, Signals
 from schemas.quality import BROKEN, SUSPECT, Quality
 
@@ -56,13 +56,15 @@ class TickClass:
         assert isinstance(strategy, TickStrategy)
         self.work.put(state[1:])
         try:
-            found = [self._rows(ticks, i, said_there) for i, said_there in self._said(strategy, ticks).items()]
+            found = [
+                row for i, said_there in self._said(strategy, ticks).items() for row in self._rows(ticks, i, said_there)
+            ]
         except (MemoryError, OSError):
             raise
         except Exception as error:
             raise self.work.failed(error) from error
         self.work.take(state[1:])
-        return np.concatenate(found) if found else _NONE
+        return as_signals(found)
 
     def _said(self, strategy: TickStrategy, ticks: Ticks) -> dict[int, list[object]]:
         """What the class says, by the place of the tick."""
@@ -80,7 +82,7 @@ class TickClass:
             by_place.setdefault(place, []).append(pair[1])
         return by_place
 
-    def _rows(self, ticks: Ticks, i: int, what: list[object]) -> Signals:
+    def _rows(self, ticks: Ticks, i: int, what: list[object]) -> list[Row]:
         n, at = int(ticks.n[i]), int(ticks.time_ms[i])
         moment = Moment(n, at, at, n, n, float(ticks.bid[i]), float(ticks.ask[i]), bool(ticks.suspect[i]))
         return signals_at(moment, what, self.name, self._bar_ms)

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 
 from agents.hatches import Bar, BarStrategy, ClassProgram, ClassWork, Longs
-from agents.plain_signals import Moment, signals_at
-from agents.signals import SIGNAL_DTYPE, Signals
+from agents.plain_signals import Moment, Row, as_signals, signals_at
+from agents.signals import SIGNAL_DTYPE
 from schemas.events import ListingSpec
 from streams.operators.bar_strategy import last_suspect, suspects
 from streams.operators.bars import Bars, BarState
@@ -68,7 +68,8 @@ class BarClassOperator:
         ours = closed[closed["timeframe"] == int(self.program.timeframe)]
         if state.failed or not len(ours):
             return _NONE
-        found: list[Signals] = []
+        found: list[Row] = []
+        failed = _NONE
         for row, suspect in zip(ours, suspects(ours, segment, before).tolist(), strict=True):
             moment = self._moment(row, suspect)
             words = state.words.copy()
@@ -78,12 +79,12 @@ class BarClassOperator:
                 raise
             except Exception as error:  # noqa: BLE001 - a strategy may raise anything
                 state.words, state.failed = words, True
-                found.append(failure(self._work.failed(error), moment))
+                failed = failure(self._work.failed(error), moment)
                 break
             state.seen += 1
             if state.seen > self.program.warm_up:
-                found.append(rows)
-        return np.concatenate(found) if found else _NONE
+                found += rows
+        return np.concatenate([as_signals(found), failed])
 
     def dump(self, state: BarClassState) -> bytes:
         head = np.array([state.seen, state.suspect, state.failed], "<i8").tobytes()
@@ -106,7 +107,7 @@ class BarClassOperator:
 
     records = StrategyOperator.records
 
-    def _said(self, state: BarClassState, row: np.void, moment: Moment) -> Signals:
+    def _said(self, state: BarClassState, row: np.void, moment: Moment) -> list[Row]:
         strategy = self._work.strategy
         assert isinstance(strategy, BarStrategy)
         self._work.put(state.words)

@@ -125,19 +125,12 @@ class MergedStrategyOperator:
         """
         listing = state.listings[place]
         closed = self._bars.fold(listing.bars, segment, spec)
-        for k, (at, timeframe) in enumerate(self._sources):
-            if at == place and len(ours := closed[closed["timeframe"] == timeframe]):
-                state.closed[k] = np.concatenate([state.closed[k], ours])
         _show(listing, segment)
+        before = state.was_suspect
         if not place:
-            before = state.was_suspect
             state.was_suspect = last_suspect(segment.quality, before)
-            ours = closed[closed["timeframe"] == self._timeframe]
-            if len(ours):
-                marks = suspects(ours, segment, before)
-                state.waiting = np.concatenate([state.waiting, ours])
-                state.suspect = np.concatenate([state.suspect, marks.astype(np.int64)])
-                state.ref_no = np.concatenate([state.ref_no, np.full(len(ours), segment.ref_no, np.int64)])
+        if len(closed):
+            self._keep(state, place, closed, segment, before)
         return self._decide(state)
 
     def dump(self, state: MergedState) -> bytes:
@@ -181,6 +174,18 @@ class MergedStrategyOperator:
 
     records = StrategyOperator.records
 
+    def _keep(self, state: MergedState, place: int, closed: Outputs, segment: Segment, before: bool) -> None:
+        """Puts bars of the listing at `place` where they wait; `before` as for `suspects`."""
+        for k, (at, timeframe) in enumerate(self._sources):
+            if at == place and len(ours := closed[closed["timeframe"] == timeframe]):
+                state.closed[k] = np.concatenate([state.closed[k], ours])
+        ours = closed[closed["timeframe"] == self._timeframe]
+        if place == 0 and len(ours):
+            state.waiting = np.concatenate([state.waiting, ours])
+            marks = suspects(ours, segment, before).astype(np.int64)
+            state.suspect = np.concatenate([state.suspect, marks])
+            state.ref_no = np.concatenate([state.ref_no, np.full(len(ours), segment.ref_no, np.int64)])
+
     def _decide(self, state: MergedState) -> list[Proven]:
         """The signals of the waiting bars that are certain by now."""
         if not len(state.waiting):
@@ -220,7 +225,13 @@ class MergedStrategyOperator:
 
 def _show(listing: _Listing, segment: Segment) -> None:
     """Takes note of the times that the segment shows: of its ticks that aren't broken, and its watermark."""
-    times = segment.time_ms[(segment.quality & BROKEN) == 0]
+    quality, times = segment.quality, segment.time_ms
+    last = int(times[-1]) if len(quality) and not int(quality[-1]) & BROKEN else NEVER_MS
+    if last != NEVER_MS and max(last, segment.watermark_ms) // _MINUTE_MS == listing.shown_ms // _MINUTE_MS:
+        # Nothing new to keep: the usual case of a short segment.
+        listing.shown_ms = max(listing.shown_ms, last, segment.watermark_ms)
+        return
+    times = times[(quality & BROKEN) == 0]
     if segment.watermark_ms > max(listing.shown_ms, int(times[-1]) if len(times) else NEVER_MS):
         times = np.append(times, segment.watermark_ms)
     if not len(times):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -141,6 +142,23 @@ def test_ticks_that_are_broken_never_reach_a_class(k: Knobs) -> None:
     rows, _ = folded(JUMPER, blocks, set())
     quality = np.concatenate([b.quality for b in blocks])
     assert ((quality[rows["n"]] & BROKEN) == 0).all()
+
+
+class Nameless(BarStrategy):
+    """Has no number for its stop."""
+
+    version = 1
+    bars = "M1"
+
+    def on_bar(self, bar: Bar) -> Iterator[Any]:
+        yield Enter.long(plan=Exit(stop=float("nan")))
+
+
+def test_a_class_that_gives_nan_fails_with_its_line() -> None:
+    rows, _ = folded(class_strategy(Nameless), random_log(Knobs(3, 40, 30, 45_000, 0.1, 0.1, False)), set())
+    (row,) = rows
+    assert row["kind"] == FAILED
+    assert re.fullmatch(rb"line \d+: Exit: stop must be finite, not nan", row["message"])
 
 
 def test_classes_say_something_of_each_kind_in_these_tests() -> None:

@@ -31,7 +31,7 @@ PURE = sorted(
     [
         *(ROOT / "agents").rglob("*.py"),
         *(ROOT / "streams" / "operators").rglob("*.py"),
-        *(ROOT / "streams" / name for name in ("fold.py", "segments.py", "reference.py")),
+        *(ROOT / "streams" / f"{name}.py" for name in ("fold", "merged_fold", "segments", "reference", "lookahead")),
     ]
 )
 FORBIDDEN_MODULES = {

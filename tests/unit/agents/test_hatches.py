@@ -9,7 +9,7 @@ import pytest
 
 from agents.expressions import StrategyError
 from agents.hatches import ClassWork, class_strategy
-from agents.plain_signals import Moment, signals_at
+from agents.plain_signals import Moment, as_signals, signals_at
 from agents.signals import ENTER, EXIT, LEVELS, LIMIT, LONG, SHORT
 from schemas.timeframes import Timeframe
 from tests.classes import CROSSER, JUMPER
@@ -35,6 +35,7 @@ def test_a_class_is_a_strategy_with_parameters() -> None:
     assert (CROSSER.name, CROSSER.version, CROSSER.timeframe) == ("Crosser", 1, Timeframe.M1)
     assert list(CROSSER.parameters) == ["n"]
     assert CROSSER.doc.startswith("Closes above and below")
+    assert CROSSER.lines() == {}
     assert len(CROSSER.program({"n": 7}).made().closes) == 7
     assert (JUMPER.timeframe, JUMPER.on_bars, CROSSER.on_bars) == (Timeframe.M1, False, True)
     with pytest.raises(StrategyError, match="n = 51 is not between 1 and 50"):
@@ -97,7 +98,7 @@ def test_what_makes_no_sense_is_said_at_once(write: Any, said: str) -> None:
 
 
 def said_of(*what: Any, suspect: bool = False) -> list[tuple[int, int]]:
-    rows = signals_at(MOMENT._replace(suspect=suspect), what, "Mine", 60_000)
+    rows = as_signals(signals_at(MOMENT._replace(suspect=suspect), what, "Mine", 60_000))
     return [(int(row["kind"]), int(row["side"])) for row in rows]
 
 
@@ -117,7 +118,7 @@ def test_an_entry_carries_all_of_its_plan() -> None:
         stop=0.002, target=0.004, trail_long=1.2, trail_short=1.3, breakeven_at=1.0, partial=(2.0, 0.5), max_bars=3,
         cooldown=2,
     )  # fmt: skip
-    (row,) = signals_at(MOMENT, [Enter.limit("short", plan=plan, price=1.27, expires="1h")], "Mine", 60_000)
+    (row,) = as_signals(signals_at(MOMENT, [Enter.limit("short", plan=plan, price=1.27, expires="1h")], "Mine", 60_000))
     assert [row[name] for name in ("proof_n", "proof_ms", "time_ms", "n", "from_n", "bid", "ask")] == list(MOMENT[:7])
     assert [row[name] for name in ("entry_type", "price", "expires_ms")] == [LIMIT, 1.27, 3_600_000]
     assert [row[name] for name in ("stop_distance", "target_distance", "trail_long", "trail_short")] == [
