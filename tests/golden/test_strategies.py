@@ -20,8 +20,10 @@ from schemas.ticks import TickBlock
 from streams.fold import ListingFold
 from streams.graph_programs import graph_activation, graph_or_built_in
 from streams.replay import Digests, replay
+from streams.strategy_file import build, load_named, shipped
 from tests.graphs import graph_of_kind, outputs_of, random_bars
 from tests.property.references import spec, view
+from tests.property.test_merged_strategies import own_timeframes
 from tests.property.tick_logs import recut
 from tests.strategies import busy, ema_cross
 from tests.unit.test_purity import nothing_outside
@@ -33,7 +35,9 @@ PROGRAMS = {
     "hourly": strategy(version=1, bars="H1", warmup=3)(busy.function).program(),
     "cross": ema_cross.program(),
     "minute_cross": strategy(version=1, bars="M1")(ema_cross.function).program(),
+    "joined": own_timeframes.program(),
 }
+SHIPPED = {name: build(load_named(name)) for name in shipped()}
 REFERENCE = view(
     *[graph_activation(name, program) for name, program in PROGRAMS.items()],
     *[spec(listing=file.listing) for file in SAMPLE_DAY],
@@ -73,6 +77,7 @@ def test_nodes_programs_and_signals_of_the_sample_day_are_those_that_are_written
     present = {
         "nodes": {kind.key: node(kind) for kind in KINDS.values() if kind.kernel is not None},
         "programs": {name: program.digest for name, program in PROGRAMS.items()},
+        "shipped": {name: program.digest for name, program in SHIPPED.items()},
         "signals": whole,
     }
     assert present == json.loads(GOLDEN.read_text(encoding="utf-8")), json.dumps(present, indent=2)
