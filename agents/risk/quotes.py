@@ -58,8 +58,8 @@ def _session(candidate: Candidate, session: SessionTable | None) -> Check:
 
 
 def _stops_level(candidate: Candidate, spec: ListingSpec, scale: float) -> Check:
-    """The broker's least distance: of stop and target from the price at which they would act, of a pending order from
-    the quote that would fill it (MQL5 book, Limits on order price levels)."""
+    """The broker's least distance, at least a point: of stop and target from the price at which they would act, of a
+    pending order from the quote that would fill it (MQL5 book, Limits on order price levels)."""
     distances = []
     spread = 0.0 if candidate.pending else candidate.ask - candidate.bid
     if candidate.stop_distance > 0:
@@ -69,7 +69,7 @@ def _stops_level(candidate: Candidate, spec: ListingSpec, scale: float) -> Check
     if candidate.pending:
         quote = candidate.ask if candidate.side is Side.LONG else candidate.bid
         distances.append(abs(candidate.price - quote))
-    if not distances or spec.stops_level <= 0:
-        measured = points(min(distances), scale) if distances else math.nan
-        return floor("stops_level", None, measured, "points", candidate.lots)
-    return floor("stops_level", float(spec.stops_level), points(min(distances), scale), "points", candidate.lots)
+    if not distances:
+        return floor("stops_level", None, math.nan, "points", candidate.lots)
+    least = float(max(spec.stops_level, 1))
+    return floor("stops_level", least, points(min(distances), scale), "points", candidate.lots)

@@ -1,0 +1,129 @@
+"""What has been lost: in a day, from the peak, in a row; and how alike positions move."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from agents.risk import Breach, DayStart, Streak, Verdict, after_trade, breaches, highest_correlation, trading_day
+from schemas.configuration import BreachAction, LossBasis
+from schemas.events import Side
+from tests.unit.agents.risk.accounts import MONDAY_NOON_US, checked, limits
+
+DAY_US = 86_400_000_000
+
+
+def test_a_trading_day_begins_at_midnight_of_its_clock() -> None:
+    midnight = 20_000 * DAY_US
+    assert trading_day(midnight, 0) == 20_000
+    assert trading_day(midnight - 1, 0) == 19_999
+    assert trading_day(midnight - 2 * 3_600_000_000, 2 * 3600) == 20_000
+    assert trading_day(midnight - 2 * 3_600_000_000 - 1, 2 * 3600) == 19_999
+
+
+def test_a_days_loss_is_counted_from_what_the_firm_counts_it_from() -> None:
+    start = DayStart(20_000, balance=10_000.0, equity=10_400.0)
+    assert start.basis(LossBasis.BALANCE) == start.basis(LossBasis.UNKNOWN) == 10_000.0
+    assert start.basis(LossBasis.EQUITY) == 10_400.0
+    assert start.basis(LossBasis.HIGHER) == 10_400.0
+    assert DayStart(1, 10_000.0, 9_000.0).basis(LossBasis.HIGHER) == 10_000.0
+
+
+@pytest.mark.parametrize(
+    ("equity", "verdict"), [(9_500.01, Verdict.PASS), (9_500.0, Verdict.DENY), (12_000.0, Verdict.PASS)]
+)
+def test_entries_stop_at_the_days_loss(equity: float, verdict: Verdict) -> None:
+    assert checked(account={"equity": equity}, told={"max_daily_loss": 0.05})["daily_loss"].verdict is verdict
+
+
+@pytest.mark.parametrize(("equity", "verdict"), [(9_001.0, Verdict.PASS), (9_000.0, Verdict.DENY)])
+def test_entries_stop_at_the_drawdown_from_the_peak(equity: float, verdict: Verdict) -> None:
+    check = checked(account={"equity": equity}, told={"max_drawdown": "10%"})["drawdown"]
+    assert (check.verdict, check.limit, check.unit) == (verdict, 0.1, "share")
+
+
+def test_an_unknown_basis_denies_where_the_loss_is_limited() -> None:
+    unknown = {"day_basis": math.nan, "peak_equity": math.nan}
+    checks = checked(account=unknown, told={"max_daily_loss": 0.05, "max_drawdown": 0.1})
+    assert (checks["daily_loss"].verdict, checks["drawdown"].verdict) == (Verdict.DENY, Verdict.DENY)
+
+
+def test_a_reached_limit_names_what_to_do() -> None:
+    told = limits(max_daily_loss=0.05, daily_loss_action="flatten", max_drawdown=0.1, drawdown_action="REDUCE")
+    assert breaches(told, 9_600.0, 10_000.0, 10_000.0) == ()
+    assert breaches(told, 9_500.0, 10_000.0, 10_500.0) == (
+        Breach("daily_loss", 0.05, 0.05, "share", BreachAction.FLATTEN),
+    )
+    assert [breach.limit for breach in breaches(told, 9_000.0, 10_000.0, 10_000.0)] == ["daily_loss", "drawdown"]
+    assert breaches(limits(), 1.0, 10_000.0, 10_000.0) == ()
+
+
+def test_without_an_action_entries_are_blocked() -> None:
+    assert breaches(limits(max_drawdown=0.1), 1.0, 1.0, 10.0)[0].action is BreachAction.BLOCK
+
+
+def test_losses_in_a_row_make_an_instance_pause() -> None:
+    told = limits(loss_streak=2, loss_streak_pause="4h")
+    one = after_trade(Streak(), -5.0, MONDAY_NOON_US, told)
+    two = after_trade(one, -5.0, MONDAY_NOON_US, told)
+    assert one == Streak(1, 0)
+    assert two == Streak(0, MONDAY_NOON_US + 4 * 3_600_000_000)
+    assert after_trade(one, 0.0, MONDAY_NOON_US, told) == one
+    assert after_trade(one, 5.0, MONDAY_NOON_US, told) == Streak(0, 0)
+    assert after_trade(two, -5.0, MONDAY_NOON_US, told) == Streak(1, two.paused_until_us)
+
+
+def test_entries_are_denied_until_the_pause_ends() -> None:
+    told = {"loss_streak": 2, "loss_streak_pause": "4h"}
+    during, after = (
+        checked(account={"paused_until_us": until, "losses_in_row": 1}, told=told)["loss_streak"]
+        for until in (MONDAY_NOON_US + 1, MONDAY_NOON_US)
+    )
+    assert (during.verdict, during.measured) == (Verdict.DENY, 2.0)
+    assert (after.verdict, after.measured) == (Verdict.PASS, 1.0)
+
+
+def test_a_streak_is_counted_without_a_limit_too() -> None:
+    assert after_trade(Streak(7), -1.0, 0, limits()) == Streak(8, 0)
+    assert checked(account={"losses_in_row": 7})["loss_streak"].verdict is Verdict.NONE
+
+
+MINUTES = np.sin(np.arange(60.0))
+
+
+def test_an_entry_beside_one_that_moves_alike_is_correlated() -> None:
+    noise = np.cos(np.arange(60.0) * 2.3)
+    assert highest_correlation(MINUTES, Side.LONG, [(2 * MINUTES, Side.LONG)]) == pytest.approx(1.0)
+    assert highest_correlation(MINUTES, Side.LONG, [(MINUTES, Side.SHORT)]) == pytest.approx(-1.0)
+    assert highest_correlation(MINUTES, Side.LONG, [(-MINUTES, Side.SHORT)]) == pytest.approx(1.0)
+    assert highest_correlation(MINUTES, Side.LONG, [(noise, Side.LONG), (MINUTES, Side.LONG)]) == pytest.approx(1.0)
+
+
+def test_too_few_common_minutes_or_no_movement_are_not_measured() -> None:
+    sparse = np.where(np.arange(60) < 29, MINUTES, np.nan)
+    assert math.isnan(highest_correlation(MINUTES, Side.LONG, [(sparse, Side.LONG)]))
+    assert math.isnan(highest_correlation(MINUTES, Side.LONG, [(np.zeros(60), Side.LONG)]))
+    assert math.isnan(highest_correlation(MINUTES, Side.LONG, []))
+
+
+@given(arrays(np.float64, 40, elements=st.floats(-1, 1)), arrays(np.float64, 40, elements=st.floats(-1, 1)))
+def test_a_correlation_is_numpys(a: np.ndarray, b: np.ndarray) -> None:
+    found = highest_correlation(a, Side.LONG, [(b, Side.LONG)])
+    if math.isnan(found):
+        assert min(np.ptp(a), np.ptp(b)) < 1e-150
+    elif min(a.std(), b.std()) > 1e-6:
+        assert found == pytest.approx(np.corrcoef(a, b)[0, 1], abs=1e-9)
+    assert math.isnan(found) or -1 <= found <= 1
+
+
+@pytest.mark.parametrize(
+    ("correlation", "verdict"),
+    [(0.8, Verdict.PASS), (0.81, Verdict.DENY), (-1.0, Verdict.PASS), (math.nan, Verdict.NONE)],
+)
+def test_a_correlation_above_the_limit_denies(correlation: float, verdict: Verdict) -> None:
+    assert checked({"correlation": correlation}, told={"max_correlation": 0.8})["correlation"].verdict is verdict
