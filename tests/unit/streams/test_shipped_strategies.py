@@ -62,9 +62,11 @@ def test_rsi_reversion_leaves_in_the_middle(blocks: Any) -> None:
     assert (rows["kind"] == EXIT).any()
 
 
-def test_buy_and_hold_enters_once_and_never_leaves(blocks: Any) -> None:
+def test_buy_and_hold_only_ever_buys_from_the_first_bar_on(blocks: Any) -> None:
     rows = said(made("buy_and_hold"), blocks)
-    assert rows["kind"].tolist() == [ENTER]
+    assert rows["from_n"][0] == 0
+    assert set(rows["kind"]) == {ENTER}
+    assert set(rows["side"]) == {2}
     assert np.isnan(rows["stop_distance"]).all()
 
 
