@@ -26,6 +26,9 @@ COMMANDS = {
     "query": ("api.commands.query:app", "Ask the database for ticks, bars, signals and the rest."),
     "verify": ("api.commands.verify:verify", "Derive everything again from the roots and compare it with the log."),
     "rebuild": ("api.commands.rebuild:rebuild", "Make the database anew from the log."),
+    "backtest": ("api.commands.backtest:backtest", "Run a strategy over recorded ticks, to a written report."),
+    "strategies": ("api.commands.strategies:strategies", "List the strategies that ship, and those in a file."),
+    "new": ("api.commands.new:new", "Write a working strategy with its test."),
     "bench": ("api.commands.bench:bench", "Measure, after checking that results are equal."),
 }
 

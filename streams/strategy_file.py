@@ -53,6 +53,11 @@ def load(path: Path, name: str | None = None) -> AnyStrategy:
     return strategy
 
 
+def names_in(path: Path) -> list[str]:
+    """The strategies in a file, by name. Raises BadStrategy."""
+    return list(_strategies(path))
+
+
 def shipped() -> dict[str, Path]:
     """The files of the strategies that ship, by name, sorted."""
     # Found, not imported: what drives strategies doesn't depend on the ones that there are.

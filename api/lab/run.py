@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
@@ -10,8 +10,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from schemas.journal import JournalEntry
 from schemas.trading import Decided
+from streams.backtest.journal import JournalRow
 
 TRADE_DTYPE: Final = np.dtype(
     [
@@ -96,7 +96,8 @@ class Run:
     """Still open at the end; closed at the last quote with reason END and counted as trades."""
     decided: Sequence[Decided] = field(default_factory=list)
     """Orders, fills, risk decisions, portfolio, in order."""
-    journal: Sequence[JournalEntry] = field(default_factory=list)
+    journal: Iterable[JournalRow] = ()
+    """Entries in order; it can be gone through again."""
     digests: Mapping[str, str] = field(default_factory=dict)
     """signals, orders, fills, risk, portfolio: SHA-256 of their decision bytes."""
     python_us_per_tick: float = 0.0

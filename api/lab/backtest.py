@@ -1,0 +1,241 @@
+"""A backtest from its request to a finished Run: the same operators, desk and matching engine that trade live."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from importlib.metadata import version
+from typing import Any, Final
+
+import numpy as np
+
+from agents.money import Quote, Rates
+from agents.risk import no_limits
+from agents.strategy_program import needs_stop
+from api.lab.choice import Chosen
+from api.lab.data import Traded
+from api.lab.ledger import Ledger
+from api.lab.lines import charts
+from api.lab.run import Run
+from api.lab.setup import ACCOUNT, Configured, SizedBy, configured, folds
+from infra.errors import SettingsError
+from producers.specs import account_config
+from schemas.configuration import AccountConfig, RiskLimits, Sizing, StrategyConfig
+from schemas.events import ListingSpec
+from schemas.ticks import TickBlock
+from streams.backtest.driver import Backtest
+from streams.backtest.journal import Journal
+from streams.operators.desk import Desk
+from streams.programs import NotRunnable
+from streams.venue.lab import Venue
+
+Progress = Callable[[int], None]
+_CLOSED_BY_HAND: Final = "end"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is to be run. `trade`: the listings that are traded, by default the first."""
+
+    chosen: Chosen
+    data: Sequence[Traded]
+    sized: SizedBy
+    limits: RiskLimits | None = None
+    trade: Sequence[str] = ()
+    from_ms: int = -(2**62)
+    """Signals from this time on count."""
+    keep: bool = True
+    """Keep journal, decisions and chart; without, only trades and equity (for sweeps)."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """The command's options, for the manifest."""
+
+    def check(self) -> None:
+        """Sizing by risk needs a stop. Raises SettingsError that says what to write."""
+        if self.sized.sizing is Sizing.RISK and self.chosen.graph is not None:
+            told = needs_stop(self.chosen.graph)
+            if told is not None:
+                raise SettingsError(told)
+
+
+def run_backtest(request: Request, progress: Progress = lambda _: None) -> Run:
+    """Runs it. A KeyboardInterrupt ends it early, and the Run says so. Raises SettingsError, NotRunnable."""
+    started = time.perf_counter()
+    chosen, data = request.chosen, request.data
+    names = [traded.source.name for traded in data]
+    trade = list(request.trade) or (names[:1] if chosen.listings else names)
+    account = account_config(data[0].spec, ACCOUNT, names)
+    setup = configured(
+        [traded.listing for traded in data], account, request.limits or no_limits(ACCOUNT), chosen, request.sized, trade
+    )
+    specs = {traded.source.name: traded.listing for traded in data}
+    desk = Desk()
+    state = desk.initial(ACCOUNT)
+    venue = Venue(specs, account, data[0].spec.model)
+    quotes: dict[str, Quote] = {}
+    ledger = Ledger(specs, rates_of(account, specs, quotes), request.keep)
+    ledger.start(account.balance)
+    journal = Journal(ACCOUNT, request.keep)
+    try:
+        fold, parts = folds(setup, chosen, names, bars_of=trade if request.keep else ())
+    except NotRunnable as error:
+        raise SettingsError(str(error)) from error
+    watch = _Watch(quotes, ledger)
+    driver = Backtest(
+        {traded.source.name: traded.source.blocks(setup.last) for traded in data},
+        fold,
+        desk,
+        state,
+        venue,
+        journal,
+        outputs=ledger.output,
+        decided=ledger.decide,
+        moved=watch.moved,
+        progress=progress,
+        signals_from_ms=request.from_ms,
+    )
+    complete = True
+    prepared = time.perf_counter()
+    driver.configure(setup.records)
+    try:
+        driver.run()
+    except KeyboardInterrupt:
+        complete = False
+    open_positions = ledger.open_positions
+    driver.close()
+    ran = time.perf_counter()
+    for part in parts.values():
+        for unrunnable in part.unrunnable:
+            if unrunnable.activation.instance == chosen.instance and not chosen.listings:
+                raise SettingsError(f"{chosen.name}: {unrunnable.reason}")
+    return _finished(
+        request, setup, account, ledger, journal, driver, open_positions, complete, trade,
+        {"prepare": prepared - started, "run": ran - prepared},
+    )  # fmt: skip
+
+
+def rates_of(account: AccountConfig, specs: Mapping[str, ListingSpec], quotes: Mapping[str, Quote]) -> Rates:
+    """Conversion into the account's currency."""
+    fixed = dict(zip(account.rate_currencies, map(Decimal, map(repr, account.rates)), strict=True))
+    pairs = {
+        (spec.currency_base, spec.currency_profit): name
+        for name, spec in specs.items()
+        if spec.currency_base and spec.currency_profit
+    }
+    return Rates(account.currency, fixed, pairs, quotes)
+
+
+class _Watch:
+    """Keeps the newest quotes for conversion, and tells the ledger of passing ticks."""
+
+    def __init__(self, quotes: dict[str, Quote], ledger: Ledger) -> None:
+        self._quotes, self._ledger = quotes, ledger
+
+    def moved(self, quotes: Any, end: int) -> None:
+        if quotes.quote is not None:
+            self._quotes[quotes.listing] = quotes.quote
+        self._ledger.moved(quotes, end)
+
+
+def _finished(
+    request: Request,
+    setup: Configured,
+    account: AccountConfig,
+    ledger: Ledger,
+    journal: Journal,
+    driver: Backtest,
+    open_positions: int,
+    complete: bool,
+    trade: Sequence[str],
+    seconds: dict[str, float],
+) -> Run:
+    chosen, data = request.chosen, request.data
+    facts = [dict(traded.source.facts) for traded in data]
+    from_ms = min((int(one["starts_ms"]) for one in facts), default=0)
+    to_ms = max((own.last_us for own in driver.quotes.values()), default=0) // 1000
+    equity_ms, balance, equity, margin = ledger.equity(from_ms, float(account.balance))
+    strategy_config = setup.of(StrategyConfig)[0]
+    digests = ledger.digests() if request.keep else {}
+    return Run(
+        name=chosen.name,
+        started=datetime.now().strftime("%Y-%m-%d %H:%M:%S"),
+        strategy={
+            "name": chosen.name,
+            "version": chosen.version,
+            "file": chosen.path,
+            "parameters": dict(chosen.parameters),
+            "program_sha256": chosen.digest,
+            "timeframe": chosen.timeframe.name,
+            "doc": chosen.doc,
+            "source": chosen.source,
+        },
+        account={
+            "currency": account.currency,
+            "digits": account.currency_digits,
+            "balance": float(account.balance),
+            "leverage": account.leverage,
+            "position_mode": str(account.position_mode),
+            "sizing": str(strategy_config.sizing),
+            "size": strategy_config.size,
+        },
+        assumptions=_once([*(w for t in data for w in t.spec.assumptions), *(w for t in data for w in t.words)]),
+        warnings=_once([w for t in data for w in t.warnings]),
+        data=facts,
+        from_ms=from_ms,
+        to_ms=to_ms,
+        trades=ledger.table(),
+        equity_ms=equity_ms,
+        balance=balance,
+        equity=equity,
+        margin=margin,
+        charts=charts(chosen, ledger, trade, {t.source.name: t.source.digits for t in data}) if request.keep else [],
+        signals=dict(sorted(ledger.signals.items())),
+        refused=dict(sorted(ledger.refused.items())),
+        open_positions=open_positions,
+        decided=ledger.decided,
+        journal=journal,
+        digests=digests,
+        seconds=seconds,
+        complete=complete,
+        manifest=_manifest(request, digests),
+    )
+
+
+def _once(words: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(words))
+
+
+def _manifest(request: Request, digests: Mapping[str, str]) -> dict[str, Any]:
+    """Enough to repeat the run, and to see that its inputs are the same."""
+    chosen = request.chosen
+    return {
+        "form": 1,
+        "tickledger": version("tickledger"),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "strategy": {
+            "name": chosen.name,
+            "version": chosen.version,
+            "file": chosen.path,
+            "parameters": dict(chosen.parameters),
+            "program_sha256": chosen.digest,
+            "source_sha256": hashlib.sha256(chosen.source.encode()).hexdigest(),
+        },
+        "options": dict(request.options),
+        "inputs": [input_ for traded in request.data for input_ in inputs_of(traded)],
+        "digests": dict(digests),
+    }
+
+
+def inputs_of(traded: Traded) -> list[dict[str, Any]]:
+    """Files by name and hash, or the range of the log."""
+    return [dict(one) for one in traded.source.inputs()]
+
+
+def blocks_of(traded: Traded, ref_no: int) -> list[TickBlock]:
+    """All blocks of a listing."""
+    return list(traded.source.blocks(ref_no))

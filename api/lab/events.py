@@ -1,0 +1,114 @@
+"""A run's events as Parquet: `orders`, `fills`, `risk`, `portfolio` in columns, and the journal that they derive from.
+
+A topic's file has the columns of all its record types, null where a record has no such field, and `record`, its type.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Iterable
+from decimal import Decimal
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from api.lab.run import Run
+from schemas import trading
+from schemas.registry import schemas
+from streams.backtest.journal import JournalRow
+
+if TYPE_CHECKING:
+    import polars as pl
+
+TOPICS: Final = ("orders", "fills", "risk", "portfolio")
+"""What the desk decides, a file each; `journal.parquet` is beside them."""
+
+
+def write_events(run: Run, folder: Path) -> None:
+    """Writes a Parquet file for each of TOPICS and for the journal into `folder`. Raises OSError."""
+    by_type: dict[str, list[tuple[int, Any]]] = {}
+    for i, record in enumerate(run.decided):
+        by_type.setdefault(type(record).__name__, []).append((i, record))
+    for topic in TOPICS:
+        table(topic, by_type).write_parquet(folder / f"{topic}.parquet", compression="zstd", compression_level=1)
+    journal(run.journal).write_parquet(folder / "journal.parquet", compression="zstd", compression_level=1)
+
+
+def table(topic: str, by_type: dict[str, list[tuple[int, Any]]]) -> pl.DataFrame:
+    """The records of one topic in the order in which they were decided."""
+    import polars as pl
+
+    parts = []
+    for name in record_types(topic):
+        found = by_type.get(name)
+        if found:
+            records = [record for _, record in found]
+            columns = {"at": pl.Series(values=[i for i, _ in found], dtype=pl.Int64)}
+            columns["record"] = pl.repeat(name, len(records), eager=True, dtype=pl.String)
+            for field, kind in _fields(name).items():
+                columns[field] = _column([getattr(record, field) for record in records], kind)
+            parts.append(pl.DataFrame(columns))
+    if not parts:
+        return pl.DataFrame(schema={"record": pl.String, **_schema(topic)})
+    return pl.concat(parts, how="diagonal").sort("at").drop("at")
+
+
+def journal(entries: Iterable[JournalRow]) -> pl.DataFrame:
+    """seq, taken_us, kind, stream, stream_seq and the entry's own encoding, `value`."""
+    import polars as pl
+
+    types = {
+        "seq": pl.Int64, "taken_us": pl.Int64, "kind": pl.String, "stream": pl.String, "stream_seq": pl.Int64,
+        "value": pl.Binary,
+    }  # fmt: skip
+    return pl.DataFrame(list(entries), schema=types, orient="row")
+
+
+@cache
+def record_types(topic: str) -> tuple[str, ...]:
+    """The names of the desk's record types on `topic`."""
+    return tuple(s.name for s in schemas().values() if s.topic == topic and s.record is not None)
+
+
+@cache
+def _fields(name: str) -> dict[str, Any]:
+    """Field by name: str, int, float, bool, Decimal, bytes, an Enum, or tuple[…], without `| None`."""
+    record = getattr(trading, name)
+    hints = typing.get_type_hints(record)
+    kinds = {}
+    for field in dataclasses.fields(record):
+        kind = hints[field.name]
+        options = [one for one in typing.get_args(kind) if one is not type(None)]
+        kinds[field.name] = options[0] if type(None) in typing.get_args(kind) else kind
+    return kinds
+
+
+def _schema(topic: str) -> dict[str, Any]:
+    return {field: _dtype(kind) for name in record_types(topic) for field, kind in _fields(name).items()}
+
+
+def _column(values: list[Any], kind: Any) -> pl.Series:
+    import polars as pl
+
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        values = [value.value for value in values]
+    elif kind is Decimal:
+        # Whole units of 10^-8, cast by polars: ten times as quick as a decimal at a time.
+        units = [int(value.scaleb(8)) for value in values]
+        scaled = pl.Series(values=units, dtype=pl.Int64).cast(pl.Decimal(28, 0)) * pl.Series([Decimal("0.00000001")])
+        return scaled.cast(pl.Decimal(28, 8))
+    return pl.Series(values=values, dtype=_dtype(kind))
+
+
+def _dtype(kind: Any) -> Any:
+    import polars as pl
+
+    if typing.get_origin(kind) is tuple:
+        return pl.List(_dtype(typing.get_args(kind)[0]))
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return pl.String
+    return {str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean, bytes: pl.Binary}.get(
+        kind, pl.Decimal(28, 8)
+    )

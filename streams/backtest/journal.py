@@ -1,0 +1,123 @@
+"""The journal that a backtest makes: the same entries as a sequencer's, marked BACKTEST, chained and sealed.
+
+Its key is known to everybody: the chain of a backtest's journal shows accidents, and names nobody. Entries are spooled
+as they come, so a long run doesn't grow in memory.
+"""
+
+from __future__ import annotations
+
+import struct
+import tempfile
+from collections.abc import Iterator
+from typing import IO, Final, NamedTuple
+
+from schemas.events import Signal
+from schemas.executions import Command
+from schemas.integrity import MAC_BYTES, ZERO_MAC, ZERO_NONCE, KeyRing
+from schemas.journal import EntryKind, JournalSource
+from schemas.journal_codec import MOST_ROWS, Head, encode_clock, encode_taken
+from schemas.registry import Record, encode
+from streams.operators.marks import ClockRows
+
+TOPIC: Final = "journal"
+KEY_ID: Final = "backtest"
+KEYS: Final = KeyRing({KEY_ID: b"a backtest's journal: known to everybody"}, KEY_ID)
+_MARKS_EVERY: Final = 1_000
+_IN_MEMORY: Final = 16 * 2**20
+_FRAME: Final = struct.Struct("<qqqII")
+"""taken_us, stream_seq, kind, length of the stream's name, length of the value."""
+_KINDS: Final = tuple(EntryKind)
+
+
+class JournalRow(NamedTuple):
+    """An entry as it is kept."""
+
+    seq: int
+    taken_us: int
+    kind: str
+    stream: str
+    stream_seq: int
+    value: bytes
+
+
+class Journal:
+    """Entries in order. `keep`: False drops them."""
+
+    def __init__(self, account: str, keep: bool = True) -> None:
+        self.account = account
+        self.keep = keep
+        self._seq = 0
+        self._opened = False
+        self._prev = ZERO_MAC
+        self._marks: dict[str, int] = {}
+        self._spool: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
+
+    def __len__(self) -> int:
+        return self._seq
+
+    def input(self, taken_us: int, record: Record) -> None:
+        """A record that reached the account."""
+        if not self.keep:
+            return
+        self._open(taken_us)
+        stream, number = _stream(record)
+        self._marks[stream] = number
+        kind = EntryKind.REFERENCE if stream == "reference" else EntryKind.INPUT
+        head = self._head()
+        marks = self._marks if self._seq % _MARKS_EVERY == 0 else None
+        self._put(
+            kind, taken_us, stream, number, encode_taken(kind, head, taken_us, stream, number, encode(record), marks)
+        )
+
+    def clock(self, rows: ClockRows) -> None:
+        """A run of clocks."""
+        if not self.keep:
+            return
+        self._open(int(rows.us[0]))
+        for at in range(0, len(rows.us), MOST_ROWS):
+            part = rows.part(at, at + MOST_ROWS)
+            self._put(EntryKind.CLOCK, int(part.us[-1]), "", -1, encode_clock(self._head(), *part))
+
+    def __iter__(self) -> Iterator[JournalRow]:
+        """All entries, sealed, OPEN first."""
+        self._spool.seek(0)
+        seq = 0
+        while frame := self._spool.read(_FRAME.size):
+            taken_us, number, kind, name, size = _FRAME.unpack(frame)
+            stream = self._spool.read(name).decode()
+            yield JournalRow(seq, taken_us, str(_KINDS[kind]), stream, number, self._spool.read(size))
+            seq += 1
+        self._spool.seek(0, 2)
+
+    def close(self) -> None:
+        """Forgets all of it."""
+        self._spool.close()
+
+    def _open(self, taken_us: int) -> None:
+        if not self._opened:
+            self._opened = True
+            head = Head(JournalSource.BACKTEST, self.account, 1, ZERO_NONCE, 0, KEY_ID, ZERO_MAC)
+            self._write(EntryKind.OPEN, taken_us, "", -1, encode_taken(EntryKind.OPEN, head, taken_us, "", -1, b""))
+
+    def _head(self) -> Head:
+        self._seq += 1
+        return Head(JournalSource.BACKTEST, self.account, 1, ZERO_NONCE, self._seq, KEY_ID, self._prev)
+
+    def _put(self, kind: EntryKind, taken_us: int, stream: str, number: int, value: bytes) -> None:
+        self._prev = self._write(kind, taken_us, stream, number, value)
+
+    def _write(self, kind: EntryKind, taken_us: int, stream: str, number: int, value: bytes) -> bytes:
+        sealed = KEYS.seal(TOPIC, KEY_ID, value)
+        name = stream.encode()
+        self._spool.write(_FRAME.pack(taken_us, number, _KINDS.index(kind), len(name), len(sealed)) + name + sealed)
+        return sealed[-MAC_BYTES:]
+
+
+def _stream(record: Record) -> tuple[str, int]:
+    if isinstance(record, Signal):
+        return f"signals/{record.operator}/{record.listing}", record.out_seq
+    if isinstance(record, Command):
+        return "commands", record.seq
+    if hasattr(record, "ref_no"):
+        return "reference", record.ref_no
+    return "executions", getattr(record, "seq", -1)

@@ -1,0 +1,222 @@
+"""The ticks of a listing on a backtest's time line: a cursor over its blocks, and what lies between two moments.
+
+Time is in microseconds; a tick is at `time_ms * 1000`. Broken ticks are on the log and are no quotes: they pass with
+the good one before them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from agents.money import Quote
+from schemas.jit import kernel
+from schemas.quality import BROKEN
+from schemas.ticks import Doubles, Ints, Longs, TickBlock, TickSource, open_block
+
+_BROKEN: Final = int(BROKEN)
+_BEFORE_ALL: Final = -(2**62)
+SECOND_MS: Final = 1_000
+
+
+class Window(NamedTuple):
+    """A block on the time line. `passes_ms`: int64[n], ascending: when each of its ticks passes."""
+
+    block: TickBlock
+    passes_ms: Longs
+
+
+class Rows(NamedTuple):
+    """Quotes at whole seconds: us (of the second), n and time_ms int64[n], bid and ask float64[n], quality int32[n]."""
+
+    us: Longs
+    n: Longs
+    time_ms: Longs
+    bid: Doubles
+    ask: Doubles
+    quality: Ints
+
+
+class Quotes:
+    """One listing's ticks, of which those before `at` in the front window have passed."""
+
+    def __init__(self, listing: str) -> None:
+        self.listing = listing
+        self.at = 0
+        self.last_us = -1
+        """When the newest tick that is loaded passes."""
+        self.quote: Quote | None = None
+        """The newest good tick that has passed."""
+        self.quality = 0
+        self.offset_s = 0
+        """The server's clock less UTC there, seconds."""
+        self.rowed_us = -1
+        """The newest second that has its row; the quote of a later one waits for it."""
+        self.ended = False
+        """Nothing more will be loaded."""
+        self._windows: deque[Window] = deque()
+
+    def load(self, block: TickBlock) -> None:
+        """Appends the listing's next block; one without ticks adds nothing."""
+        if not len(block.quality):
+            return
+        passes = block.time_ms
+        broken = (block.quality & BROKEN) != 0
+        if broken.any():
+            before = self.last_us // 1000 if self.last_us >= 0 else _BEFORE_ALL
+            passes = np.maximum.accumulate(np.where(broken, before, passes))
+        if self._windows and int(passes[0]) * 1000 <= self.last_us:
+            self._join(block, passes)
+        else:
+            self._windows.append(Window(block, passes))
+        self.last_us = max(self.last_us, int(passes[-1]) * 1000)
+
+    @property
+    def limit_us(self) -> int | None:
+        """Until when the front window says all; None if it is the last one that is loaded."""
+        return int(self._windows[1].passes_ms[0]) * 1000 - 1 if len(self._windows) > 1 else None
+
+    def _join(self, block: TickBlock, passes: Longs) -> None:
+        """Ticks of one moment stay together, wherever the log was cut."""
+        before, at = self._windows.pop(), 0
+        if not self._windows:
+            at, self.at = self.at, 0
+        old = before.block
+        joined = block._replace(
+            first_n=old.first_n + at,
+            time_ms=np.concatenate((old.time_ms[at:], block.time_ms)),
+            bid=np.concatenate((old.bid[at:], block.bid)),
+            ask=np.concatenate((old.ask[at:], block.ask)),
+            flags=np.concatenate((old.flags[at:], block.flags)),
+            quality=np.concatenate((old.quality[at:], block.quality)),
+        )
+        self._windows.append(Window(joined, np.concatenate((before.passes_ms[at:], passes))))
+
+    @property
+    def front(self) -> Window | None:
+        """The window in which the cursor stands; None if all that is loaded has passed."""
+        while self._windows and self.at >= len(self._windows[0].passes_ms):
+            self._windows.popleft()
+            self.at = 0
+        return self._windows[0] if self._windows else None
+
+    def end(self, until_us: int) -> int:
+        """Index in the front window behind its last tick that passes at or before `until_us`."""
+        return int(np.searchsorted(self._windows[0].passes_ms, until_us // 1000, "right"))
+
+    def pass_to(self, end: int) -> None:
+        """Moves the cursor to `end` in the front window; the newest good tick before it is the quote then."""
+        block = self._windows[0].block
+        newest = int(_newest(block.quality, self.at, end))
+        if newest >= 0:
+            self.quote = Quote(
+                float(block.bid[newest]), float(block.ask[newest]), block.first_n + newest, int(block.time_ms[newest])
+            )
+            self.quality = int(block.quality[newest])
+            self.offset_s = block.server_offset_s
+        self.at = end
+
+    def rows(self, end: int, until_us: int) -> Rows | None:
+        """The rows up to `until_us` that the quote and the ticks from the cursor to `end` in the front window give.
+
+        A whole second's row has the newest good tick at or before it; a second without a new one has no row.
+        """
+        quote, start = self.quote, self.at
+        waiting = -1 if quote is None else -(-quote.time_ms // 1_000)
+        if waiting * 1_000_000 <= self.rowed_us:
+            waiting = -1
+        window = self.front
+        if window is None:
+            start = end = 0
+        if waiting < 0 and end <= start:
+            return None
+        us, place = np.empty(end - start + 1, np.int64), np.empty(end - start + 1, np.int64)
+        block = _NOTHING if window is None else window.block
+        count = int(_seconds(block.time_ms, block.quality, start, end, waiting, until_us // 1_000_000, us, place))
+        if not count:
+            return None
+        us, place = us[:count], place[:count]
+        if place[0] >= 0:
+            return _rows(block, us, place)
+        assert quote is not None
+        first = Rows(
+            us[:1],
+            np.array([quote.n]),
+            np.array([quote.time_ms]),
+            np.array([quote.bid]),
+            np.array([quote.ask]),
+            np.array([self.quality], np.int32),
+        )
+        if count == 1:
+            return first
+        rest = _rows(block, us[1:], place[1:])
+        return Rows(
+            us,
+            np.concatenate((first.n, rest.n)),
+            np.concatenate((first.time_ms, rest.time_ms)),
+            np.concatenate((first.bid, rest.bid)),
+            np.concatenate((first.ask, rest.ask)),
+            np.concatenate((first.quality, rest.quality)),
+        )
+
+
+def _rows(block: TickBlock, us: Longs, place: Longs) -> Rows:
+    return Rows(
+        us,
+        block.first_n + place,
+        block.time_ms[place],
+        block.bid[place],
+        block.ask[place],
+        block.quality[place],
+    )
+
+
+_NOTHING: Final = open_block("", 0, bytes(8), TickSource.IMPORT, 0, "")
+
+
+@kernel
+def _newest(quality: Any, start: int, end: int) -> int:
+    for i in range(end - 1, start - 1, -1):
+        if quality[i] & _BROKEN == 0:
+            return i
+    return -1
+
+
+@kernel
+def _seconds(time_ms: Any, quality: Any, start: int, end: int, waiting: int, last: int, us: Any, place: Any) -> int:
+    """Fills `us` and `place` with each whole second up to `last` and its tick, -1 for the quote that waits for the
+    second `waiting`, if that is not below 0; gives their count."""
+    count = 0
+    second = np.int64(-1)
+    if waiting >= 0 and waiting <= last:
+        us[0] = waiting * 1_000_000
+        place[0] = -1
+        second = np.int64(waiting)
+        count = 1
+    for i in range(start, end):
+        if quality[i] & _BROKEN != 0:
+            continue
+        own = -(-time_ms[i] // SECOND_MS)
+        if own > last:
+            break
+        if own != second:
+            count += 1
+            second = own
+        us[count - 1] = own * 1_000_000
+        place[count - 1] = i
+    return count
+
+
+@kernel
+def extremes(bid: Any, ask: Any, quality: Any, start: int, end: int) -> Any:
+    """(least bid, greatest bid, least ask, greatest ask) of the good ticks [start, end); infinite if there is none."""
+    low_bid, high_bid, low_ask, high_ask = np.inf, -np.inf, np.inf, -np.inf
+    for i in range(start, end):
+        if quality[i] & _BROKEN == 0:
+            low_bid = min(low_bid, bid[i])
+            high_bid = max(high_bid, bid[i])
+            low_ask = min(low_ask, ask[i])
+            high_ask = max(high_ask, ask[i])
+    return low_bid, high_bid, low_ask, high_ask

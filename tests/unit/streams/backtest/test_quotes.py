@@ -1,0 +1,117 @@
+"""Ticks on a backtest's time line: what has passed, what waits for its second, wherever the log was cut."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.quality import Quality
+from schemas.ticks import BlockKind, TickBlock, TickSource
+from streams.backtest.quotes import Quotes, extremes
+
+CROSSED = int(Quality.CROSSED)
+
+
+def block(times: list[int], quality: list[int] | None = None, first_n: int = 0) -> TickBlock:
+    count = len(times)
+    bid = np.array([1.0 + (first_n + i) / 1000 for i in range(count)])
+    return TickBlock(
+        kind=BlockKind.DATA, listing="x/EURUSD", epoch=1, nonce=bytes(8), seq=1, first_n=first_n, ref_no=1,
+        source=TickSource.IMPORT, received_us=0, server_offset_s=0, gap=False, watermark_ms=0,
+        time_ms=np.array(times, np.int64), bid=bid, ask=bid + 0.0001, last=np.empty(0), volume=np.empty(0),
+        flags=np.zeros(count, np.int32), quality=np.array(quality or [0] * count, np.int32), key_id="", prev=bytes(16),
+        mac=bytes(16),
+    )  # fmt: skip
+
+
+def loaded(*blocks: TickBlock) -> Quotes:
+    quotes = Quotes("x/EURUSD")
+    for one in blocks:
+        quotes.load(one)
+    return quotes
+
+
+def test_the_newest_good_tick_that_has_passed_is_the_quote() -> None:
+    quotes = loaded(block([1_000, 2_000, 2_500], [0, 0, CROSSED]))
+    assert quotes.quote is None
+    quotes.pass_to(quotes.end(2_600_000))
+    assert quotes.quote is not None
+    assert (quotes.quote.n, quotes.quote.time_ms) == (1, 2_000)
+    assert quotes.front is None
+
+
+def test_a_broken_tick_passes_with_the_good_one_before_it_whatever_its_time_says() -> None:
+    quotes = loaded(block([1_000, 99_000, 3_000], [0, CROSSED, 0]))
+    assert quotes.end(2_000_000) == 2
+    assert quotes.last_us == 3_000_000
+
+
+def test_ticks_of_one_moment_stay_together_wherever_the_log_was_cut() -> None:
+    quotes = loaded(block([1_000, 2_000]), block([2_000, 3_000], first_n=2))
+    assert quotes.limit_us is None
+    assert quotes.end(2_000_000) == 3
+
+
+def test_the_front_window_says_all_until_the_next_one_begins() -> None:
+    quotes = loaded(block([1_000, 2_000]), block([2_500], first_n=2))
+    assert quotes.limit_us == 2_500_000 - 1
+
+
+def test_a_row_has_the_newest_tick_at_or_before_its_second() -> None:
+    quotes = loaded(block([1_000, 1_100, 1_900, 2_000, 2_001]))
+    rows = quotes.rows(quotes.end(2_500_000), 2_500_000)
+    assert rows is not None
+    assert rows.us.tolist() == [1_000_000, 2_000_000]
+    assert rows.n.tolist() == [0, 3]
+
+
+def test_a_quote_whose_second_has_not_come_waits_for_it() -> None:
+    quotes = loaded(block([1_000, 1_300]), block([5_000], first_n=2))
+    assert quotes.rows(quotes.end(1_500_000), 1_500_000) is not None
+    quotes.pass_to(quotes.end(1_500_000))
+    quotes.rowed_us = 1_000_000
+    rows = quotes.rows(quotes.end(4_000_000), 4_000_000)
+    assert rows is not None
+    assert (rows.us.tolist(), rows.n.tolist()) == ([2_000_000], [1])
+    quotes.rowed_us = 2_000_000
+    assert quotes.rows(quotes.end(4_000_000), 4_000_000) is None
+
+
+@given(st.lists(st.integers(0, 5_000), min_size=1, max_size=40).map(sorted), st.lists(st.integers(0, 40), max_size=3))
+def test_rows_do_not_depend_on_the_cut(times: list[int], cuts: list[int]) -> None:
+    edges = sorted({0, len(times), *(c for c in cuts if c < len(times))})
+    pieces = [block(times[a:b], first_n=a) for a, b in pairwise(edges)]
+    assert rows_of(loaded(*pieces)) == rows_of(loaded(block(times)))
+
+
+def rows_of(quotes: Quotes) -> list[tuple[int, int]]:
+    found = []
+    for until in [*range(0, 6_000_000, 700_000), 6_000_000]:
+        while quotes.front is not None:
+            limit = quotes.limit_us
+            stop = until if limit is None else min(until, limit)
+            end = quotes.end(stop)
+            rows = quotes.rows(end, stop)
+            if rows is not None:
+                found += list(zip(rows.us.tolist(), rows.n.tolist(), strict=True))
+                quotes.rowed_us = found[-1][0]
+            quotes.pass_to(end)
+            if stop == until:
+                break
+        if quotes.front is None:
+            rows = quotes.rows(quotes.at, until)
+            if rows is not None:
+                found += list(zip(rows.us.tolist(), rows.n.tolist(), strict=True))
+                quotes.rowed_us = found[-1][0]
+    return found
+
+
+def test_extremes_leave_broken_ticks_out() -> None:
+    one = block([1, 2, 3], [0, CROSSED, 0])
+    low_bid, high_bid, low_ask, high_ask = extremes(one.bid, one.ask, one.quality, 0, 3)
+    assert (low_bid, high_bid) == (1.0, 1.002)
+    assert (low_ask, high_ask) == (pytest.approx(1.0001), pytest.approx(1.0021))
