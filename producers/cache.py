@@ -24,7 +24,7 @@ from infra.errors import CannotWrite
 from producers.formats.bars import qualities_of
 from producers.formats.text import content_hash
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of what the readers make of a file: raise it when they make something else."""
 QUOTE_FLAGS: Final = 6
 

@@ -65,10 +65,13 @@ class FileClock(NamedTuple):
         wall_ms = wall_ms - self.shift_s * 1000
         return wall_ms - _by_minute(wall_ms, _later_offsets(self.zone)) * 1000
 
+    def wall_ms(self, time_ms: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What this clock shows at UTC times (int64[n]): milliseconds since 1970-01-01 00:00 on it."""
+        return time_ms + (_by_minute(time_ms, _utc_offsets(self.zone)) + self.shift_s) * 1000
+
     def days(self, time_ms: NDArray[np.int64]) -> NDArray[np.int64]:
         """The day of UTC times on this clock, counted from 1970-01-01."""
-        offsets = _by_minute(time_ms, _utc_offsets(self.zone)) + self.shift_s
-        return (time_ms + offsets * 1000) // _DAY_MS
+        return self.wall_ms(time_ms) // _DAY_MS
 
 
 def clock_of(zone: tzinfo) -> FileClock:

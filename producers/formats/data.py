@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta, tzinfo
 from itertools import pairwise
 from pathlib import Path
@@ -61,6 +61,8 @@ class ListingData:
     facts: DataFacts
     """What was found; the judge's part too, which costs one pass over the ticks."""
     files: tuple[ReadFile, ...]
+    store: TickCache | None = field(default=None, repr=False)
+    """Where the columns lie: a temporary folder goes with the last that holds it."""
 
     def blocks(self, ref_no: int = 1, most: int = BLOCK_TICKS) -> Iterator[TickBlock]:
         """DATA blocks of at most `most` ticks without keys: what an import of the files puts onto an empty log.
@@ -133,7 +135,7 @@ def open_data(
         if file.quotes.damage is not None:
             raise BadFile(f"{file.quotes.damage}; mend the file, or leave it out")
         by_symbol.setdefault(symbol_of(file, symbol), []).append(file)
-    return [_listing(Listing(_feed(feed), name), files, options) for name, files in by_symbol.items()]
+    return [_listing(Listing(_feed(feed), name), files, options, store) for name, files in by_symbol.items()]
 
 
 def told_options(
@@ -290,13 +292,13 @@ def _kind(file: ReadFile) -> str:
     return f"bars of {file.notes.bar_ms // 60_000} minutes" if file.notes.bars else "ticks"
 
 
-def _listing(listing: Listing, files: Sequence[ReadFile], options: ReadOptions) -> ListingData:
+def _listing(listing: Listing, files: Sequence[ReadFile], options: ReadOptions, store: TickCache) -> ListingData:
     found, twins = ordered(files)
     facts = facts_of(listing.symbol, found, [file.quotes.path for file in twins], options)
     if not facts.ticks:
         raise BadFile(f"{', '.join(facts.files)}: no tick in it")
     data = listing_data(listing, found, facts, options)
-    return replace(data, facts=judged_facts(data))
+    return replace(data, facts=judged_facts(data), store=store)
 
 
 def listing_data(listing: Listing, found: Sequence[ReadFile], facts: DataFacts, options: ReadOptions) -> ListingData:
@@ -380,7 +382,7 @@ def _together(found: Sequence[ReadFile]) -> GapCount:
             total.step_ms = one.step_ms
         else:
             start = np.array([file.notes.starts_ms], np.int64)
-            total.add(start, start)
+            total.add(start)
             total.rows -= 1
         total.rows += one.rows
         total.weekend_rows += one.weekend_rows
@@ -388,5 +390,5 @@ def _together(found: Sequence[ReadFile]) -> GapCount:
         total.missing_always += one.missing_always
         total.gaps = sorted([*total.gaps, *one.gaps], key=lambda gap: (-gap[0], gap[1]))[:KEPT]
         total.weekends += one.weekends
-        total.last_ms, total.last_wall_ms = one.last_ms, one.last_wall_ms
+        total.last_ms = one.last_ms
     return total

@@ -27,7 +27,7 @@ _CLOSED_FROM_MS: Final = 5 * DAY_MS
 
 @dataclass(slots=True)
 class GapCount:
-    """Counts gaps of one row after the other; pieces are added in the order of the rows."""
+    """Counts gaps of one row after the other; pieces are added in the order of the rows. Times UTC milliseconds."""
 
     step_ms: int = MINUTE_MS
     """What may lie between two rows without anything missing: a bar's length, or a minute for ticks."""
@@ -40,28 +40,24 @@ class GapCount:
     gaps: list[tuple[int, int, int]] = field(default_factory=list)
     """(missing steps, last time before, first time after), UTC; the longest first."""
     weekends: list[tuple[int, int]] = field(default_factory=list)
-    """(last time before, first time after) of each closing on the file's own clock."""
+    """(last time before, first time after) of each closing."""
     last_ms: int | None = None
-    last_wall_ms: int = 0
 
-    def add(self, time_ms: NDArray[np.int64], wall_ms: NDArray[np.int64]) -> None:
-        """The next rows: UTC, and the same on the file's clock."""
+    def add(self, time_ms: NDArray[np.int64]) -> None:
+        """The next rows."""
         if not len(time_ms):
             return
         before = time_ms[:1] - 1 if self.last_ms is None else np.array([self.last_ms])
-        wall_before = wall_ms[:1] - 1 if self.last_ms is None else np.array([self.last_wall_ms])
-        times, walls = np.concatenate([before, time_ms]), np.concatenate([wall_before, wall_ms])
+        times = np.concatenate([before, time_ms])
         self.rows += len(time_ms)
         self.weekend_rows += int(np.count_nonzero(closed(time_ms)))
         steps = times // self.step_ms
         wide = np.flatnonzero(steps[1:] - steps[:-1] > 1)
         if len(wide):
-            self._count(times[wide], times[wide + 1], walls[wide], walls[wide + 1])
-        self.last_ms, self.last_wall_ms = int(time_ms[-1]), int(wall_ms[-1])
+            self._count(times[wide], times[wide + 1])
+        self.last_ms = int(time_ms[-1])
 
-    def _count(
-        self, a: NDArray[np.int64], b: NDArray[np.int64], wall_a: NDArray[np.int64], wall_b: NDArray[np.int64]
-    ) -> None:
+    def _count(self, a: NDArray[np.int64], b: NDArray[np.int64]) -> None:
         whole = b // self.step_ms - a // self.step_ms - 1
         # The step before `a` has a row: what is missing starts behind it.
         start, end = (a // self.step_ms + 1) * self.step_ms, b // self.step_ms * self.step_ms
@@ -75,7 +71,7 @@ class GapCount:
         self.gaps = sorted([*self.gaps, *found], key=lambda gap: (-gap[0], gap[1]))[:KEPT]
         week = np.flatnonzero((b - a > DAY_MS) & (b - a < 4 * DAY_MS))
         room = MAX_WEEKENDS - len(self.weekends)
-        self.weekends += [(int(wall_a[i]), int(wall_b[i])) for i in week[:room]]
+        self.weekends += [(int(a[i]), int(b[i])) for i in week[:room]]
 
     @property
     def always_open(self) -> bool:

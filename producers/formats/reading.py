@@ -344,19 +344,20 @@ class _Building:
         back = np.flatnonzero(np.diff(utc, prepend=utc[:1] if notes.rows == 0 else self._last_utc) < 0)
         if len(back):
             self._backwards(back, utc, wall, batch)
-        if notes.rows == 0:
-            notes.starts_ms = int(utc[0])
+        first = notes.rows == 0
         self._last_utc, self._last_wall = int(utc[-1]), int(wall[-1])
         notes.rows += len(utc)
         if self._source.bars:
             if notes.stamp == "":
                 self._find_stamp(utc)
             if notes.stamp == "close":
-                utc, wall = utc - notes.bar_ms, wall - notes.bar_ms
-            notes.gaps.add(utc, wall)
+                utc = utc - notes.bar_ms
+        if first:
+            notes.starts_ms = int(utc[0])
+        notes.gaps.add(utc)
+        if self._source.bars:
             self._bars(utc, values, batch)
         else:
-            notes.gaps.add(utc, wall)
             self._ticks(utc, values, batch)
 
     def finish(self) -> None:
