@@ -83,7 +83,10 @@ class Graph:
         return self.memory_on(None)
 
     def warm_up_on(self, own: Timeframe | None) -> int:
-        """`warm_up` in bars of `own`; those of other sources are counted as the time that they take."""
+        """`warm_up` in bars of `own`; those of other sources are counted as the time that they take.
+
+        Raises ValueError if there are other sources and no `own`.
+        """
         return self._longest([p.kind.warm_up(p.numbers) for p in self.places], own)
 
     def memory_on(self, own: Timeframe | None) -> int:
@@ -113,7 +116,9 @@ class Graph:
         clocks = self.clocks
         for place, own_bars in zip(self.places, bars, strict=True):
             longest = own_bars + max((through[i] for i in place.inputs), default=0)
-            if place.kind in JOINS and own is not None:
+            if place.kind in JOINS:
+                if own is None:
+                    raise ValueError("bars of several sources are counted in those of one timeframe: say which")
                 other = Timeframe[self.sources[clocks[place.inputs[0]] - 1].bars]
                 longest = -(-(longest + 1) * other.ms // own.ms) - 1
             through.append(longest)

@@ -190,6 +190,11 @@ def test_warm_up_of_other_timeframes_is_counted_in_own_bars(bars: str, own: str,
     assert graph_of([ta.sma(other(bars).close, 3)], Timeframe[own]).warm_up_on(Timeframe[own]) == bars_of_own
 
 
+def test_bars_of_several_sources_are_not_counted_without_a_timeframe() -> None:
+    with pytest.raises(ValueError, match="say which"):
+        _ = parse_graph(TWO).memory
+
+
 @pytest.mark.parametrize(
     ("name", "bars", "said"),
     [
