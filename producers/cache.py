@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import os
 import shutil
 import tempfile
@@ -21,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.errors import CannotWrite
-from producers.formats.bars import qualities_of
 from producers.formats.text import content_hash
 
 VERSION: Final = 2
@@ -36,18 +36,15 @@ _SUM_PIECE: Final = 2**20
 
 
 class Columns(NamedTuple):
-    """Ticks of one file: time_ms int64[n], UTC; bid, ask float64[n]; last, volume float64[n] or [0]; flags int32[n].
-
-    `quality`: int32[n], only the bits of synthetic ticks.
-    """
+    """Ticks of one file: time_ms int64[n], UTC; bid, ask float64[n]; last, volume float64[n] or [0]; flags int32[n],
+    or None where each tells bid and ask."""
 
     time_ms: NDArray[np.int64]
     bid: NDArray[np.float64]
     ask: NDArray[np.float64]
     last: NDArray[np.float64]
     volume: NDArray[np.float64]
-    flags: NDArray[np.int32]
-    quality: NDArray[np.int32]
+    flags: NDArray[np.int32] | None
 
 
 class Entry(NamedTuple):
@@ -194,6 +191,15 @@ class TickCache:
         return sha256
 
 
+def let_go(column: NDArray[Any] | None) -> None:
+    """Says that a mapped column's pages aren't needed for now: memory stays that of what is being read."""
+    base: Any = column
+    while base is not None and not isinstance(base, mmap.mmap):
+        base = getattr(base, "base", None)
+    if base is not None and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)
+
+
 def _load(folder: Path) -> tuple[Columns, dict[str, Any]] | None:
     """An entry that is whole; None if there is none."""
     try:
@@ -207,6 +213,7 @@ def _load(folder: Path) -> tuple[Columns, dict[str, Any]] | None:
                 found[name] = _mapped(folder / name, dtype, ticks)
                 if _sum(found[name]) != sums[name]:
                     return None
+                let_go(found[name])
         if ticks and not {"time_ms", "bid", "ask"} <= found.keys():
             return None
         meta = dict(head["meta"])
@@ -219,8 +226,7 @@ def _load(folder: Path) -> tuple[Columns, dict[str, Any]] | None:
         ask=found.get("ask", none),
         last=found.get("last", none),
         volume=found.get("volume", none),
-        flags=found["flags"] if "flags" in found else np.full(ticks, QUOTE_FLAGS, np.int32),
-        quality=qualities_of(ticks) if meta.get("bars") else np.zeros(ticks, np.int32),
+        flags=found.get("flags"),
     ), meta
 
 

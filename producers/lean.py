@@ -64,8 +64,8 @@ class QuoteFile:
     """As `last`."""
     flags: NDArray[np.int32] | None = None
     """int32[n]; None: each row tells bid and ask."""
-    quality: NDArray[np.int32] | None = None
-    """int32[n], only the bits of synthetic ticks; None: all are real."""
+    synthetic: bool = False
+    """Whether its ticks were made from bars, four of each."""
 
     @property
     def ticks(self) -> int:

@@ -11,7 +11,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from producers.cache import let_go
 from producers.clocks import ServerClock
+from producers.formats.bars import qualities_of
 from producers.formats.gaps import misses_a_day, missing_days
 from producers.judge import Judge
 from producers.lean import QuoteFile
@@ -20,6 +22,8 @@ from schemas.catalogue import MAX_BLOCK_TICKS
 from schemas.quality import BROKEN, names
 from schemas.ticks import TickBlock, TickSource, open_block
 
+_WINDOW: Final = 256 * 4_096
+"""Rows that are looked at at once for where to cut."""
 _EMPTY: Final = open_block("", 0, bytes(8), TickSource.IMPORT, 0, "")
 
 
@@ -68,19 +72,33 @@ def pieces(quotes: QuoteFile, start: int, server_clock: ServerClock, most: int =
 
     The multiples count from the file's first row, so an import that goes on cuts as one that was never killed.
     """
-    offsets = server_clock.offsets_s(quotes.time_ms)
-    gaps = set((np.flatnonzero(missing_days(quotes.time_ms, quotes.clock)) + 1).tolist())
-    changes = (np.flatnonzero(np.diff(offsets)) + 1).tolist()
-    ends = {*range(most, quotes.ticks, most), *changes, *gaps}
-    for end in sorted({end for end in ends if end > start} | {quotes.ticks}):
-        yield Piece(columns_of(quotes, start, end), int(offsets[start]), start in gaps)
-        start = end
+    begin, offset, gap = start, 0, False
+    for window in range(start, quotes.ticks, _WINDOW):
+        end = min(window + _WINDOW, quotes.ticks)
+        # The row before, too: what changes between it and the first is a cut.
+        first = max(window - 1, 0)
+        times = quotes.time_ms[first:end]
+        offsets = server_clock.offsets_s(times)
+        gaps = set((np.flatnonzero(missing_days(times, quotes.clock)) + first + 1).tolist())
+        if window == start:
+            offset, gap = int(offsets[start - first]), start in gaps
+        changes = (np.flatnonzero(np.diff(offsets)) + first + 1).tolist()
+        multiples = range((begin // most + 1) * most, end, most)
+        for cut in sorted({cut for cut in (*multiples, *changes, *gaps) if cut > begin}):
+            yield Piece(columns_of(quotes, begin, cut), offset, gap)
+            begin, offset, gap = cut, int(offsets[cut - first]), cut in gaps
+        if end < quotes.ticks:
+            for column in (quotes.time_ms, quotes.bid, quotes.ask, quotes.last, quotes.volume, quotes.flags):
+                let_go(column)
+    if begin < quotes.ticks:
+        yield Piece(columns_of(quotes, begin, quotes.ticks), offset, gap)
 
 
 def columns_of(quotes: QuoteFile, start: int = 0, end: int | None = None) -> TickBlock:
     """Rows of the file as the columns of a block; quality is still to be judged, but for synthetic ticks' bits."""
     time_ms = quotes.time_ms[start:end]
-    flags, quality = quotes.flags, quotes.quality
+    end = start + len(time_ms)
+    flags = quotes.flags
     return _EMPTY._replace(
         time_ms=time_ms,
         bid=quotes.bid[start:end],
@@ -88,7 +106,7 @@ def columns_of(quotes: QuoteFile, start: int = 0, end: int | None = None) -> Tic
         last=quotes.last[start:end],
         volume=quotes.volume[start:end],
         flags=np.full(len(time_ms), QUOTE_FLAGS, np.int32) if flags is None else flags[start:end],
-        quality=np.zeros(len(time_ms), np.int32) if quality is None else quality[start:end],
+        quality=qualities_of(start, end) if quotes.synthetic else np.zeros(len(time_ms), np.int32),
     )
 
 

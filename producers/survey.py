@@ -97,7 +97,6 @@ def part_of(quotes: QuoteFile, start: int, end: int) -> QuoteFile:
         last=quotes.last[rows],
         volume=quotes.volume[rows],
         flags=None if quotes.flags is None else quotes.flags[rows],
-        quality=None if quotes.quality is None else quotes.quality[rows],
     )
 
 

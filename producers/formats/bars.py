@@ -56,8 +56,8 @@ def spreads_of(spread: Spread, server_ms: NDArray[np.int64]) -> NDArray[np.float
     return np.asarray(spread, np.float64)[server_ms // HOUR_MS % 24]
 
 
-def qualities_of(ticks: int) -> NDArray[np.int32]:
-    """The bits of so many ticks of whole bars: int32[n]."""
-    bits = np.full(ticks, SYNTHETIC, np.int32)
-    bits[::PER_BAR] = SYNTHETIC_OPEN
+def qualities_of(start: int, end: int) -> NDArray[np.int32]:
+    """The bits of ticks [start, end) of whole bars: int32[end - start]."""
+    bits = np.full(end - start, SYNTHETIC, np.int32)
+    bits[-start % PER_BAR :: PER_BAR] = SYNTHETIC_OPEN
     return bits

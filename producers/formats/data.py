@@ -205,7 +205,7 @@ def read_file(path: Path, options: ReadOptions, store: TickCache) -> ReadFile:
         last=columns.last,
         volume=columns.volume,
         flags=columns.flags,
-        quality=columns.quality,
+        synthetic=notes.bars,
     )
     return ReadFile(quotes, notes)
 

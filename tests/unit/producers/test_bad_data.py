@@ -112,7 +112,7 @@ TEXTS = {
         {}, "2024-01-08 00:47:00: bars that overlap .bars of 5 minutes.",
     ),
     "two bars of one minute": (
-        ["date,time,open,high,low,close"] + [f"2024-01-08,00:0{m},{p},{p},{p},{p}" for m, p in ((0, 1), (1, 1), (1, 2))],
+        ["date,time,open,high,low,close"] + [f"2024-01-08,00:0{m},1,2,1,{c}" for m, c in ((0, 1), (1, 1), (1, 2))],
         {}, "there twice, with different prices",
     ),
     "an hour twice": (

@@ -159,3 +159,22 @@ def test_an_event_is_named_by_what_it_says() -> None:
     )
     assert event.event_id == "availability/oanda/EURUSD/3-9"
     assert event.feed == "oanda"
+
+
+@pytest.mark.parametrize("window", [1, 3, 64])
+@pytest.mark.parametrize("start", [0, 5, 41])
+def test_pieces_do_not_depend_on_how_many_rows_are_looked_at_at_once(
+    monkeypatch: pytest.MonkeyPatch, window: int, start: int
+) -> None:
+    change = int(datetime(2014, 3, 9, 7, tzinfo=UTC).timestamp() * 1000)
+    file = quotes([change - 40 + i for i in range(80)] + [change + 5 * 86_400_000 + i for i in range(20)])
+
+    def found() -> list[tuple[list[int], int, bool]]:
+        cut = pieces(file, start, ServerClock("ny7"), 16)
+        return [(piece.columns.time_ms.tolist(), piece.server_offset_s, piece.gap) for piece in cut]
+
+    whole = found()
+    monkeypatch.setattr("producers.pieces._WINDOW", window)
+    assert found() == whole
+    assert [gap for _, _, gap in whole].count(True) == 1
+    assert {offset for _, offset, _ in whole} <= {7200, 10800}
