@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -28,6 +29,7 @@ def verify(
     ] = None,
     to: Annotated[str | None, Parameter(name="--to", help="Check up to this time, without it.")] = None,
     listing: Annotated[str | None, Parameter(help="Check one listing only, feed/SYMBOL.")] = None,
+    run: Annotated[Path | None, Parameter(help="Check the results of a backtest in this folder instead.")] = None,
     home: HomeOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -37,6 +39,12 @@ def verify(
     Chains, epochs and anchors are checked as a whole; --from and --to narrow what is counted and compared of ticks,
     bars (by their opening) and signals. Exit 0 nothing differs, 1 a difference, 2 something could not be checked.
     """
+    if run is not None:
+        from api.lab.verify_run import verify_run
+
+        found = verify_run(run)
+        print(json.dumps(found.as_json()) if as_json else found.text())
+        return 1 if found.differences else 0
     settings = settings_of(home, config, "verify")
     asked = Range(
         Range().from_ms if from_ is None else time_option(from_, "--from"),

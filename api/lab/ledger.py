@@ -17,7 +17,7 @@ from api.lab.run import TRADE_DTYPE, Doubles, Longs
 from schemas.events import ListingSpec, Side
 from schemas.executions import DealEntry, OrderState
 from schemas.registry import decision_bytes, schemas
-from schemas.trading import Decided, Denied, EquityMarked, Fill, OrderChanged, PnlAttributed, Submitted
+from schemas.trading import Decided, Denied, EquityMarked, ExitReason, Fill, OrderChanged, PnlAttributed, Submitted
 from streams.backtest.quotes import Quotes, extremes
 from streams.fold import Output
 from streams.operators.marks import MARK_DTYPE, Marks
@@ -219,7 +219,7 @@ class Ledger:
                 entry_n,
                 self._exit_n.get(one.position, -1),
                 signal_seq,
-                str(one.reason).lower(),
+                "end" if one.reason is ExitReason.UNKNOWN else str(one.reason).lower(),
                 one.instance,
                 one.listing,
             )

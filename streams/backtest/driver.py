@@ -298,15 +298,15 @@ class Backtest:
     def _rows(self, names: Sequence[str], until_us: int) -> ClockRows | None:
         """The rows of these listings that are due up to `until_us`, in the order of time."""
         found: list[tuple[int, Rows]] = []
-        for place, name in enumerate(names):
-            own = self.quotes[name]
+        for name in names:
+            own, place = self.quotes[name], self._names.index(name)
             end = own.at if own.front is None else own.end(until_us)
             rows = own.rows(end, until_us)
             if rows is not None:
                 found.append((place, rows))
         if not found:
             return None
-        clock = _merged(tuple(names), found)
+        clock = _merged(self._names, found)
         late = int(np.searchsorted(clock.us, self.taken_us, "right"))
         if late:
             clock = clock.part(late, len(clock.us))

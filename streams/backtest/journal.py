@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import struct
 import tempfile
+import weakref
 from collections.abc import Iterator
 from typing import IO, Final, NamedTuple
+
+import numpy as np
 
 from schemas.events import Signal
 from schemas.executions import Command
@@ -49,8 +52,11 @@ class Journal:
         self._seq = 0
         self._opened = False
         self._prev = ZERO_MAC
+        self._waiting: list[ClockRows] = []
+        self._rows = 0
         self._marks: dict[str, int] = {}
         self._spool: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
+        weakref.finalize(self, self._spool.close)
 
     def __len__(self) -> int:
         return self._seq
@@ -59,6 +65,7 @@ class Journal:
         """A record that reached the account."""
         if not self.keep:
             return
+        self._clocks()
         self._open(taken_us)
         stream, number = _stream(record)
         self._marks[stream] = number
@@ -70,16 +77,17 @@ class Journal:
         )
 
     def clock(self, rows: ClockRows) -> None:
-        """A run of clocks."""
+        """Clocks; those between two inputs are one run, whatever pieces they come in."""
         if not self.keep:
             return
-        self._open(int(rows.us[0]))
-        for at in range(0, len(rows.us), MOST_ROWS):
-            part = rows.part(at, at + MOST_ROWS)
-            self._put(EntryKind.CLOCK, int(part.us[-1]), "", -1, encode_clock(self._head(), *part))
+        self._waiting.append(rows)
+        self._rows += len(rows.us)
+        if self._rows >= MOST_ROWS:
+            self._clocks(whole=False)
 
     def __iter__(self) -> Iterator[JournalRow]:
         """All entries, sealed, OPEN first."""
+        self._clocks()
         self._spool.seek(0)
         seq = 0
         while frame := self._spool.read(_FRAME.size):
@@ -89,9 +97,18 @@ class Journal:
             seq += 1
         self._spool.seek(0, 2)
 
-    def close(self) -> None:
-        """Forgets all of it."""
-        self._spool.close()
+    def _clocks(self, *, whole: bool = True) -> None:
+        """Writes the clocks that wait; without `whole` only as many as make full entries."""
+        if not self._waiting:
+            return
+        rows = joined(self._waiting)
+        self._open(int(rows.us[0]))
+        end = len(rows.us) if whole else len(rows.us) // MOST_ROWS * MOST_ROWS
+        for at in range(0, end, MOST_ROWS):
+            part = rows.part(at, min(at + MOST_ROWS, end))
+            self._put(EntryKind.CLOCK, int(part.us[-1]), "", -1, encode_clock(self._head(), *part))
+        self._waiting = [rows.part(end, len(rows.us))] if end < len(rows.us) else []
+        self._rows = len(rows.us) - end
 
     def _open(self, taken_us: int) -> None:
         if not self._opened:
@@ -111,6 +128,23 @@ class Journal:
         name = stream.encode()
         self._spool.write(_FRAME.pack(taken_us, number, _KINDS.index(kind), len(name), len(sealed)) + name + sealed)
         return sealed[-MAC_BYTES:]
+
+
+def joined(parts: list[ClockRows]) -> ClockRows:
+    """Consecutive rows of the same listings as one."""
+    if len(parts) == 1:
+        return parts[0]
+    return ClockRows(
+        parts[0].names,
+        np.concatenate([part.us for part in parts]),
+        np.concatenate([part.listing for part in parts]),
+        np.concatenate([part.n for part in parts]),
+        np.concatenate([part.time_ms for part in parts]),
+        np.concatenate([part.bid for part in parts]),
+        np.concatenate([part.ask for part in parts]),
+        np.concatenate([part.quality for part in parts]),
+        np.concatenate([part.watermark_ms for part in parts]),
+    )
 
 
 def _stream(record: Record) -> tuple[str, int]:
