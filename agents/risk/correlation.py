@@ -41,6 +41,8 @@ def _pearson(a: Returns, b: Returns) -> float:
     if int(both.sum()) < LEAST_MINUTES:
         return math.nan
     x, y = a[both].tolist(), b[both].tolist()
+    if min(x) == max(x) or min(y) == max(y):
+        return math.nan
     # fsum: the same bits whatever the length of the vector registers that NumPy's sums use.
     mean_x, mean_y = math.fsum(x) / len(x), math.fsum(y) / len(y)
     x, y = [value - mean_x for value in x], [value - mean_y for value in y]
