@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -42,40 +42,23 @@ def encode_clock(
     watermark_ms: npt.NDArray[np.int64],
 ) -> bytes:
     """The value of a CLOCK of at least one row on Kafka, its MAC still zero; columns as in the JournalEntry."""
-    rows = len(us)
-    texts = sum(len(name) + 12 for name in (head.account, head.key_id, *names)) * 4
-    out = np.empty(256 + texts + rows * (4 * 10 + 2 * 8 + 2 * 5), np.uint8)
-
-    def put(at: int, data: bytes) -> int:
-        out[at : at + len(data)] = np.frombuffer(data, np.uint8)
-        return at + len(data)
-
-    def numbers(at: int, *values: int) -> int:
-        return int(codec.encode_numbers(np.array(values, np.int64), out, at))
-
-    def text(at: int, value: str) -> int:
-        data = value.encode()
-        return put(numbers(at, len(data)), data)
-
-    at = put(0, _PREFIX)
-    at = text(numbers(at, _place(EntryKind.CLOCK), _place(head.source)), head.account)
-    at = put(numbers(at, head.epoch), head.nonce)
-    at = text(numbers(at, head.seq, int(us[-1])), "")
-    at = text(numbers(at, -1), "")
-    if names:
-        at = numbers(at, len(names))
-    for name in names:
-        at = text(at, name)
-    at = put(at, b"\x00")
+    before = b"".join(
+        (
+            _PREFIX, _KINDS[EntryKind.CLOCK], _SOURCES[head.source], _text(head.account),
+            _number(head.epoch), head.nonce, _number(head.seq), _number(int(us[-1])), b"\x00\x01\x00",
+            *((_number(len(names)), *map(_text, names)) if names else ()), b"\x00",
+        )
+    )  # fmt: skip
+    after = b"".join((b"\x00\x00", _text(head.key_id), head.prev, ZERO_MAC))
+    out = np.empty(len(us) * (5 * 10 + 2 * 8 + 2 * 5) + 8 * 12, np.uint8)
+    at = 0
     for longs in (us, listing, n, time_ms):
         at = codec.encode_longs(np.ascontiguousarray(longs), out, at)
     for doubles in (bid, ask):
         at = codec.encode_doubles(np.ascontiguousarray(doubles), out, at)
     for longs in (quality, watermark_ms):
         at = codec.encode_longs(np.ascontiguousarray(longs), out, at)
-    at = put(at, b"\x00\x00")
-    at = put(put(text(at, head.key_id), head.prev), ZERO_MAC)
-    return out[:at].tobytes()
+    return before + out[:at].tobytes() + after
 
 
 def encode_taken(
@@ -90,7 +73,7 @@ def encode_taken(
     """The value of an OPEN, INPUT or REFERENCE entry on Kafka, its MAC still zero; `marks` by stream."""
     names = sorted(marks or {})
     parts = [
-        _PREFIX, _number(_place(kind)), _number(_place(head.source)), _text(head.account), _number(head.epoch),
+        _PREFIX, _KINDS[kind], _SOURCES[head.source], _text(head.account), _number(head.epoch),
         head.nonce, _number(head.seq), _number(taken_us), _text(stream), _number(stream_seq), _number(len(value)),
         value, bytes(9),
     ]  # fmt: skip
@@ -123,5 +106,5 @@ def _text(value: str) -> bytes:
     return _number(len(data)) + data
 
 
-def _place(member: Any) -> int:
-    return list(type(member)).index(member)
+_KINDS: Final = {kind: _number(place) for place, kind in enumerate(EntryKind)}
+_SOURCES: Final = {source: _number(place) for place, source in enumerate(JournalSource)}

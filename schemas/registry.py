@@ -14,6 +14,7 @@ from enum import Enum
 from functools import cache
 from importlib import resources
 from io import BytesIO
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import fastavro
@@ -91,9 +92,13 @@ def schema_id(value: bytes) -> int:
 def encode(record: Record) -> bytes:
     """The value of `record` on Kafka, canonical: one content has one encoding."""
     codec = _codecs()[type(record)]
+    return _written(codec, codec.to_avro(record))
+
+
+def _written(codec: _Codec, row: dict[str, Any]) -> bytes:
     out = BytesIO()
     out.write(codec.prefix)
-    fastavro.schemaless_writer(out, codec.parsed, codec.to_avro(record))
+    fastavro.schemaless_writer(out, codec.parsed, row)
     return out.getvalue()
 
 
@@ -121,16 +126,30 @@ def decode(value: bytes) -> Record:
 
 def decision_bytes(record: Record) -> bytes:
     """The encoding of a derived record with activations, ref_no, key and MAC zeroed: what was decided, nothing else."""
-    return encode(dataclasses.replace(record, **_blank(record)))
+    codec = _codecs()[type(record)]
+    row = codec.to_avro(record)
+    row["operator"], row["ref_no"] = _unnumbered(row["operator"]), 0
+    if "mac" in row:
+        row["key_id"], row["mac"] = "", ZERO_MAC
+    if row.get("signal_operator"):
+        row["signal_operator"] = _unnumbered(row["signal_operator"])
+    return _written(codec, row)
 
 
-def _blank(record: Any) -> dict[str, Any]:
-    blank: dict[str, Any] = {"operator": _unnumbered(record.operator), "ref_no": 0}
-    if hasattr(record, "mac"):
-        blank |= {"key_id": "", "mac": ZERO_MAC}
-    if getattr(record, "signal_operator", ""):
-        blank["signal_operator"] = _unnumbered(record.signal_operator)
-    return blank
+def decided_part(value: bytes, record: Any) -> bytes:
+    """`decision_bytes` of a derived record without a signal of its own, unsealed, from its encoding `value`."""
+    operator = record.operator.encode()
+    key = (record.listing if hasattr(record, "listing") else record.account).encode()
+    start = PREFIX_BYTES + _size(len(operator)) + len(operator)
+    middle = start + _size(len(key)) + len(key) + _size(record.out_seq)
+    blank = _unnumbered(record.operator).encode()
+    head = value[:PREFIX_BYTES] + bytes((2 * len(blank),)) + blank + value[start:middle] + b"\x00"
+    return head + value[middle + _size(record.ref_no) :]
+
+
+def _size(value: int) -> int:
+    """Bytes of an Avro long at or above 0."""
+    return max(((value << 1).bit_length() + 6) // 7, 1)
 
 
 def _unnumbered(operator: str) -> str:
@@ -148,14 +167,16 @@ class _Codec(NamedTuple):
 def _codec_of(schema: Schema, record: type[Record]) -> _Codec:
     hints = typing.get_type_hints(record)
     names = tuple(f.name for f in dataclasses.fields(record))
-    enums = {n: t for n, t in hints.items() if isinstance(t, type) and issubclass(t, Enum)}
+    kinds = {n: t for n, t in hints.items() if isinstance(t, type) and issubclass(t, Enum)}
+    enums = {n: {member: member.name for member in kind} for n, kind in kinds.items()}
+    fields = attrgetter(*names)
     arrays = [n for n, t in hints.items() if typing.get_origin(t) is tuple]
     ints = [field["name"] for field in schema.avro["fields"] if field["type"] == "int"]
 
     def to_avro(value: Any) -> dict[str, Any]:
-        row = {n: getattr(value, n) for n in names}
-        for n in enums:
-            row[n] = row[n].name
+        row = dict(zip(names, fields(value), strict=True))
+        for n, symbols in enums.items():
+            row[n] = symbols[row[n]]
         for n in ints:
             # fastavro writes any number as an int, and reads it back.
             if not -(2**31) <= row[n] < 2**31:
@@ -163,7 +184,7 @@ def _codec_of(schema: Schema, record: type[Record]) -> _Codec:
         return row
 
     def from_avro(row: dict[str, Any]) -> Record:
-        for n, kind in enums.items():
+        for n, kind in kinds.items():
             row[n] = kind[row[n]]
         for n in arrays:
             row[n] = tuple(row[n])

@@ -81,7 +81,7 @@ def run_backtest(request: Request, progress: Progress = lambda _: None) -> Run:
     ledger.start(account.balance)
     journal = Journal(ACCOUNT, request.keep)
     try:
-        fold, parts = folds(setup, chosen, names, bars_of=trade if request.keep else ())
+        fold, parts = folds(setup, chosen, names, bars_of=(names if chosen.listings else trade) if request.keep else ())
     except NotRunnable as error:
         raise SettingsError(str(error)) from error
     watch = _Watch(quotes, ledger)
@@ -93,6 +93,7 @@ def run_backtest(request: Request, progress: Progress = lambda _: None) -> Run:
         venue,
         journal,
         outputs=ledger.output,
+        signals=ledger.signalled,
         decided=ledger.decide,
         moved=watch.moved,
         progress=progress,
@@ -183,7 +184,7 @@ def _finished(
             "size": strategy_config.size,
         },
         assumptions=_once([*(w for t in data for w in t.spec.assumptions), *(w for t in data for w in t.words)]),
-        warnings=_once([w for t in data for w in t.warnings]),
+        warnings=_once([*_made_ticks(chosen, facts), *ledger.failures(), *(w for t in data for w in t.warnings)]),
         data=facts,
         from_ms=from_ms,
         to_ms=to_ms,
@@ -203,6 +204,19 @@ def _finished(
         complete=complete,
         manifest=_manifest(request, digests),
     )
+
+
+def _made_ticks(chosen: Chosen, facts: Sequence[Mapping[str, Any]]) -> list[str]:
+    on_ticks = chosen.built_in is not None or (
+        chosen.class_program is not None and not chosen.class_program.strategy.on_bars
+    )
+    made = [one for one in facts if not one.get("real_share", 1.0)]
+    if not on_ticks or not made:
+        return []
+    return [
+        f"{chosen.name} decides on ticks, and {made[0]['listing']} has only ticks that were made from bars, which it "
+        "leaves out: give it real ticks"
+    ]
 
 
 def _once(words: Sequence[str]) -> list[str]:

@@ -197,7 +197,8 @@ def in_range(chosen: Chosen, traded: Sequence[Traded], options: LabOptions) -> t
             raise SettingsError(
                 f"{one.source.name} has no data in that range: it has {iso_ms(starts)} to {iso_ms(ends)}"
             )
-    bars = chosen.graph.graph.memory if chosen.graph is not None else 0
+    program = chosen.graph or chosen.class_program
+    bars = 0 if program is None else program.memory
     early = from_ms if from_ms == -FOREVER_MS else from_ms - bars * chosen.timeframe.ms * 7 // 5 - 3 * 86_400_000
     return [replace(one, source=Ranged(one.source, early, to_ms)) for one in traded], from_ms
 

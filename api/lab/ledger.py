@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -12,16 +12,16 @@ from typing import Any, Final
 import numpy as np
 
 from agents.money import Rates, exact, profit
-from agents.signals import KINDS
+from agents.signals import FAILED, KINDS
 from api.lab.run import TRADE_DTYPE, Doubles, Longs
-from schemas.events import ListingSpec, Side
+from schemas.events import Derived, ListingSpec, Side
 from schemas.executions import DealEntry, OrderState
-from schemas.registry import decision_bytes, schemas
+from schemas.identity import split_operator
+from schemas.registry import decided_part, decision_bytes, encode, schemas
 from schemas.trading import Decided, Denied, EquityMarked, ExitReason, Fill, OrderChanged, PnlAttributed, Submitted
 from streams.backtest.quotes import Quotes, extremes
 from streams.fold import Output
 from streams.operators.marks import MARK_DTYPE, Marks
-from streams.replay import Digests
 
 UNIT: Final = 10**8
 """Marks count money in parts of this."""
@@ -56,8 +56,9 @@ class Ledger:
         self._held: dict[str, dict[int, Held]] = {listing: {} for listing in specs}
         self._orders: dict[int, Submitted] = {}
         self._marks: list[Marks] = []
+        self._failures: list[str] = []
         self._fills: list[tuple[int, float, float]] = []
-        self._digests = Digests()
+        self._streams: dict[tuple[str, str], hashlib._Hash] = {}
         self._sums: dict[str, hashlib._Hash] = {}
         self._exit_n: dict[int, int] = {}
         self._balance = 0.0
@@ -70,9 +71,32 @@ class Ledger:
         kinds, counts = np.unique(output.columns["kind"], return_counts=True)
         for kind, count in zip(kinds.tolist(), counts.tolist(), strict=True):
             self.signals[str(KINDS[kind])] += count
+            if kind == FAILED:
+                for row in output.columns[output.columns["kind"] == FAILED]:
+                    instance, said = split_operator(output.operator)[0], row["message"].decode(errors="replace")
+                    self._failures.append(
+                        f"{instance} failed on {output.listing} at tick {int(row['n']):,} and said nothing after it: {said}"
+                    )
         if self._keep:
             self.signal_rows.setdefault(output.listing, []).append(output.columns)
-            self._digests.add(output)
+
+    def signalled(self, records: Sequence[Derived]) -> list[bytes | None]:
+        """Takes the signals as records, and gives their encodings where they were needed."""
+        if not self._keep:
+            return [None] * len(records)
+        values = list(map(encode, records))
+        for record, value in zip(records, values, strict=True):
+            stream = split_operator(record.operator)[0], record.listing
+            digest = self._streams.get(stream)
+            if digest is None:
+                digest = self._streams[stream] = hashlib.sha256()
+            data = decided_part(value, record)
+            digest.update(len(data).to_bytes(4, "big") + data)
+        return list(values)
+
+    def failures(self) -> list[str]:
+        """What strategies raised, in words: each said nothing more of its listing from there on."""
+        return list(self._failures)
 
     def decide(self, one: Decided | Marks) -> None:
         """Takes what the desk decided."""
@@ -141,9 +165,8 @@ class Ledger:
         """SHA-256 of the decision bytes by topic; `equity` of the marks' columns."""
         found = {topic: self._sums[topic].hexdigest() for topic in sorted(self._sums)}
         signals = hashlib.sha256()
-        for stream, digest in self._digests.hex().items():
-            if stream.topic == "signals":
-                signals.update(f"{stream.instance} {stream.listing} {digest}\n".encode())
+        for instance, listing in sorted(self._streams):
+            signals.update(f"{instance} {listing} {self._streams[instance, listing].hexdigest()}\n".encode())
         marks = hashlib.sha256()
         for rows in self._marks:
             marks.update(rows.tobytes())

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from schemas.events import Signal, SignalKind
+from schemas.events import Derived, Signal, SignalKind
 from schemas.executions import Execution
 from schemas.ticks import BlockKind, TickBlock
 from schemas.trading import CancelRequested, Decided, ModifyRequested, Submitted
@@ -45,6 +45,8 @@ class Arrival(NamedTuple):
     instance: str
     number: int
     record: Any
+    value: bytes | None = None
+    """Its encoding, where it was made already."""
 
 
 class Request(NamedTuple):
@@ -56,7 +58,8 @@ class Request(NamedTuple):
 
 
 class Backtest:
-    """One run. `outputs` gets what the operators make, `decided` what the desk decides, in order."""
+    """One run. `outputs` gets what the operators make in columns, `signals` those of `signals` as records, and may give
+    their encodings, `decided` what the desk decides, in order."""
 
     def __init__(
         self,
@@ -68,6 +71,7 @@ class Backtest:
         journal: Journal,
         *,
         outputs: Callable[[Output], None] = lambda _: None,
+        signals: Callable[[Sequence[Derived]], Sequence[bytes | None]] = lambda records: [None] * len(records),
         decided: Callable[[Decided | Marks], None] = lambda _: None,
         moved: Callable[[Quotes, int], None] = lambda _quotes, _end: None,
         progress: Callable[[int], None] = lambda _: None,
@@ -80,12 +84,14 @@ class Backtest:
         self.quotes = {listing: Quotes(listing) for listing in feeds}
         self._feeds = dict(feeds)
         self._fold, self._desk, self._state, self._venue, self._journal = fold, desk, state, venue, journal
-        self._outputs, self._decided, self._moved, self._progress = outputs, decided, moved, progress
+        self._outputs, self._signals, self._decided = outputs, signals, decided
+        self._moved, self._progress = moved, progress
         self._signals_from_ms = signals_from_ms
         self._first: list[Input] = []
         self._arrivals: list[Arrival] = []
         self._requests: list[Request] = []
         self._numbered = 0
+        self._watched: list[str] = []
         self._names = tuple(feeds)
         self._end_us = NEVER_US
         """When the data ends, once that is known: no clock is made of what lies behind it."""
@@ -144,14 +150,17 @@ class Backtest:
         return True
 
     def _await(self, output: Output) -> None:
+        """The signals of an output are on their way; `signals` has them first."""
         proofs = output.columns["proof_ms"].tolist()
-        for proof_ms, record in zip(proofs, output.records(), strict=True):
+        records = output.records()
+        values = self._signals(records)
+        for proof_ms, record, value in zip(proofs, records, values, strict=True):
             assert isinstance(record, Signal)
             if record.time_ms < self._signals_from_ms:
                 continue
             at_us = max(proof_ms * 1000, self.now_us)
             heapq.heappush(
-                self._arrivals, Arrival(at_us, _SIGNAL, record.listing, record.operator, record.out_seq, record)
+                self._arrivals, Arrival(at_us, _SIGNAL, record.listing, record.operator, record.out_seq, record, value)
             )
 
     def _advance(self, until_us: int) -> None:
@@ -169,7 +178,7 @@ class Backtest:
             elif self._arrivals and self._arrivals[0].at_us <= at_us:
                 arrival = heapq.heappop(self._arrivals)
                 self._clock_before(arrival)
-                self._take(arrival.at_us, arrival.record)
+                self._take(arrival.at_us, arrival.record, arrival.value)
             else:
                 return
 
@@ -193,7 +202,7 @@ class Backtest:
             if found < end:
                 trigger, index = own, found
                 stop_us = int(window.passes_ms[found]) * 1000
-        if self._desk.watching(self._state):
+        if self._watched:
             acted_us = self._clocks(min(stop_us, self._end_us + 1_000_000) if self._end_us < NEVER_US else stop_us)
             if acted_us >= 0:
                 self._pass(acted_us)
@@ -242,12 +251,13 @@ class Backtest:
         for record in executions:
             heapq.heappush(self._arrivals, Arrival(at_us, _EXECUTION, "", "", record.seq, record))
 
-    def _take(self, at_us: int, record: Input) -> None:
+    def _take(self, at_us: int, record: Input, value: bytes | None = None) -> None:
         self.taken_us = max(at_us, self.taken_us + 1)
-        self._journal.input(self.taken_us, record)
+        self._journal.input(self.taken_us, record, value)
         self._act(self._desk.take(self._state, self.taken_us, record))
 
     def _act(self, decided: Iterable[Decided | Marks]) -> None:
+        self._watched = [name for name in self._desk.watching(self._state) if name in self.quotes]
         for one in decided:
             self._decided(one)
             if isinstance(one, Submitted | ModifyRequested | CancelRequested):
@@ -258,7 +268,7 @@ class Backtest:
     def _clock_before(self, arrival: Arrival) -> None:
         """The clock at the last whole second before an input that may need it: none for what changes nothing."""
         record = arrival.record
-        if isinstance(record, Signal) and record.kind is not SignalKind.ENTER and not self._watched():
+        if isinstance(record, Signal) and record.kind is not SignalKind.ENTER and not self._watched:
             return
         rows = self._rows(self._names, arrival.at_us)
         if rows is not None:
@@ -268,7 +278,7 @@ class Backtest:
         """Hands the desk its clocks up to `until_us`; the time at which it acted, -1 if it didn't."""
         while True:
             timer_us = self._desk.next_timer_us(self._state)
-            rows = self._rows(self._watched(), min(until_us, _next_second(timer_us)))
+            rows = self._rows(self._watched, min(until_us, _next_second(timer_us)))
             if rows is None:
                 if timer_us > until_us or _next_second(timer_us) > until_us:
                     return -1
@@ -291,9 +301,6 @@ class Backtest:
         self._act(decided)
         acts = any(isinstance(one, Submitted | ModifyRequested | CancelRequested) for one in decided)
         return self.taken_us if acts else -1
-
-    def _watched(self) -> Sequence[str]:
-        return [name for name in self._desk.watching(self._state) if name in self.quotes]
 
     def _rows(self, names: Sequence[str], until_us: int) -> ClockRows | None:
         """The rows of these listings that are due up to `until_us`, in the order of time."""

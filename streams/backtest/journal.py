@@ -61,8 +61,8 @@ class Journal:
     def __len__(self) -> int:
         return self._seq
 
-    def input(self, taken_us: int, record: Record) -> None:
-        """A record that reached the account."""
+    def input(self, taken_us: int, record: Record, value: bytes | None = None) -> None:
+        """A record that reached the account; `value`: its encoding, if it is there already."""
         if not self.keep:
             return
         self._clocks()
@@ -71,10 +71,9 @@ class Journal:
         self._marks[stream] = number
         kind = EntryKind.REFERENCE if stream == "reference" else EntryKind.INPUT
         head = self._head()
+        data = encode(record) if value is None else value
         marks = self._marks if self._seq % _MARKS_EVERY == 0 else None
-        self._put(
-            kind, taken_us, stream, number, encode_taken(kind, head, taken_us, stream, number, encode(record), marks)
-        )
+        self._put(kind, taken_us, stream, number, encode_taken(kind, head, taken_us, stream, number, data, marks))
 
     def clock(self, rows: ClockRows) -> None:
         """Clocks; those between two inputs are one run, whatever pieces they come in."""

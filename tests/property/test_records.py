@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from schemas.catalogue import TOPICS
 from schemas.events import Bar, Event, OperatorActivation, ReferenceOpen, Signal
 from schemas.integrity import ZERO_MAC
-from schemas.registry import UnreadableRecord, decision_bytes, decode, encode, schemas, seal
+from schemas.registry import UnreadableRecord, decided_part, decision_bytes, decode, encode, schemas, seal
 from tests.records import KEYS, longs, records
 
 KINDS = [s.record for s in schemas().values() if s.record is not None]
@@ -178,3 +178,12 @@ def test_a_sealed_record_ends_in_its_mac_and_its_own_key_makes_it(record: Refere
     assert KEYS.holds("reference", "k1", value)
     assert decode(value) == dataclasses.replace(record, mac=value[-16:])
     assert all(not KEYS.holds(topic, "k1", value) for topic in TOPICS if topic != "reference")
+
+
+@settings(deadline=None, max_examples=60)
+@given(records(Signal), st.integers(0, 2**40), st.integers(0, 2**40))
+def test_what_was_decided_is_cut_out_of_the_encoding(record: Signal, out_seq: int, ref_no: int) -> None:
+    own = dataclasses.replace(
+        record, operator=f"some@{ref_no}", out_seq=out_seq, ref_no=ref_no, key_id="", mac=ZERO_MAC
+    )
+    assert decided_part(encode(own), own) == decision_bytes(own)
