@@ -77,7 +77,7 @@ class Engine:
             checks.check_session(self.sessions.get(request.listing), at_us // 1000, server_offset_s)
             moment = Moment(at_us, quote, checks.server_day(at_us // 1000, server_offset_s))
             if request.type is OrderType.MARKET:
-                return self._send_market(request, spec, moment)
+                return [*self._send_market(request, spec, moment), *self.drop_orphans()]
             return self._send_pending(request, spec, moment)
         except Refusal as refusal:
             return [Refused(request.order_no, OrderRequest.PLACE, refusal.retcode, refusal.why)]
@@ -243,6 +243,17 @@ class Engine:
         del self.orders[order.ticket]
         self._watches.clear()
         return Removed(order.order_no, order.ticket, float(order.volume), why)
+
+    def is_orphan(self, order: Order) -> bool:
+        """Whether the position that the order's deals belong to is closed, or on a netting account has been reversed."""
+        if not order.position:
+            return False
+        position = self.ledger.positions.get(order.position)
+        return position is None or (self.is_netting and position.side is order.side)
+
+    def drop_orphans(self) -> list[Event]:
+        """Takes back the rests of orders whose position is closed."""
+        return [self.drop(o, "its position is closed") for o in list(self.orders.values()) if self.is_orphan(o)]
 
     def lapse(self, order: Order) -> Lapsed:
         """An order's time has run out."""
@@ -415,8 +426,8 @@ class Engine:
         if volume == position.volume:
             del ledger.positions[position.number]
             return profit, position.swap
-        share = volume / position.volume
-        swap, margin = ledger.booked(position.swap * share), ledger.booked(position.margin * share)
+        whole = position.volume
+        swap, margin = ledger.booked(position.swap * volume / whole), ledger.booked(position.margin * volume / whole)
         position.swap -= swap
         position.margin -= margin
         position.volume -= volume

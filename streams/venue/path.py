@@ -65,7 +65,10 @@ def take_tick(engine: Engine, tick: Tick) -> list[Event]:
     events += _Path(engine, tick, moment).walk()
     for order in at_work:
         events += _work(engine, order, moment)
+    if at_work:  # The levels of what they have opened, where we are now.
+        events += _Path(engine, tick._replace(continuous=False), moment).walk()
     events += _stop_out(engine, moment)
+    events += engine.drop_orphans()
     engine.changed()
     return events
 
@@ -155,13 +158,17 @@ class _Path:
     def _stop_out_before(self, reached: Reached | None) -> Decimal | None:
         """Where on the path, before what is reached next, the margin level falls below the stop-out level; to a point.
 
-        Along a straight path equity changes in one direction: halving finds the first point.
+        Between two events equity changes in one direction: halving finds the first point.
         """
         if self.here is None or not self.slope or not self.engine.ledger.positions:
             return None
         point = Decimal(1).scaleb(-self.engine.ledger.specs[self.tick.listing].digits)
         here, last = self.here, ZERO if reached is None else reached.distance + point
-        if last > here or not self._is_out(last):
+        if last > here:
+            return None
+        if self._is_out(here):
+            return here
+        if not self._is_out(last):
             return None
         good, bad = -1, int(((here - last) / point).to_integral_value(ROUND_FLOOR))
         if not self._is_out(here - bad * point):
@@ -194,12 +201,11 @@ def _work(engine: Engine, order: Order, moment: Moment) -> list[Event]:
     """The next deal of an order that is being filled."""
     if order.ticket not in engine.orders:
         return []
-    if order.position:
-        position = engine.ledger.positions.get(order.position)
-        if position is None or (engine.is_netting and position.side is order.side):
-            return [engine.drop(order, "its position is closed")]
-        if position.side is not order.side:
-            order.volume = min(order.volume, position.volume)
+    if engine.is_orphan(order):
+        return [engine.drop(order, "its position is closed")]
+    position = engine.ledger.positions.get(order.position)
+    if position is not None and position.side is not order.side:
+        order.volume = min(order.volume, position.volume)
     if order.type is OrderType.LIMIT and _beyond(order.price, moment.quote, kind_of_order(order)) < 0:
         return []
     price = moment.quote.ask if order.side is Side.LONG else moment.quote.bid
