@@ -9,9 +9,16 @@ A file, every key optional; what it leaves out stays as the listing has it, else
     volume_step = 0.01              # step of an order's size, lots
     stops_level = 0                 # least distance of stops from the price, points
     freeze_level = 0                # distance within which an order can't be changed, points
-    commission_per_lot_side = 3.0   # of one side of one lot, in currency_profit
+    commission_per_lot_side = 3.0   # of one side of one lot
+    commission_currency = "USD"     # of the commission; left out: the account's
     currency_base = "EUR"           # bought
     currency_profit = "USD"         # of the price
+    margin_mode = "FOREX"           # or CFD, CFD_LEVERAGE: docs/specs.md
+    margin_rate = 1.0               # share of the full margin that is asked
+    swap_mode = "POINTS"            # what swaps are in: POINTS, PERCENT a year, MONEY; or NONE
+    swap_long = -7.2                # a long's, of a night and a lot
+    swap_short = 3.1                # a short's
+    swap_triple_day = 3             # the day whose night counts thrice: 0 = Sunday
     description = "Euro vs US Dollar"
 """
 
@@ -29,6 +36,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from infra.errors import BadFile
+from producers.specs.keys import COSTS
+from schemas.configuration import MarginMode, SwapMode
 from schemas.events import ListingSpec
 from schemas.integrity import ZERO_MAC, ZERO_NONCE
 
@@ -36,10 +45,14 @@ MAX_DIGITS: Final = 8
 """Most digits of a price, as at MT5; what has more is compared in points of 10^-8."""
 DEFAULT_SERVER_CLOCK: Final = "ny7"
 
-_INTEGERS: Final = {"digits": MAX_DIGITS, "stops_level": 10**9, "freeze_level": 10**9}
-_NUMBERS: Final = ("contract_size", "volume_min", "volume_max", "volume_step", "commission_per_lot_side")
-_TEXTS: Final = ("currency_base", "currency_profit", "description")
-_KEYS: Final = (*_INTEGERS, *_NUMBERS, *_TEXTS)
+_INTEGERS: Final = {"digits": MAX_DIGITS, "stops_level": 10**9, "freeze_level": 10**9, "swap_triple_day": 6}
+_SIGNED: Final = ("swap_long", "swap_short")
+_NUMBERS: Final = (
+    "contract_size", "volume_min", "volume_max", "volume_step", "commission_per_lot_side", "margin_rate", *_SIGNED,
+)  # fmt: skip
+_TEXTS: Final = ("currency_base", "currency_profit", "commission_currency", "description")
+_MODES: Final[dict[str, type[MarginMode] | type[SwapMode]]] = {"margin_mode": MarginMode, "swap_mode": SwapMode}
+_KEYS: Final = (*_INTEGERS, *_NUMBERS, *_TEXTS, *_MODES)
 
 
 def read_spec(path: Path) -> dict[str, Any]:
@@ -55,7 +68,9 @@ def read_spec(path: Path) -> dict[str, Any]:
     smallest, largest = told.get("volume_min", 0), told.get("volume_max", 0)
     if largest and smallest > largest:
         raise BadFile(f"{path}: volume_min {smallest} is above volume_max {largest}: correct one of them")
-    return {key: float(value) if key in _NUMBERS else value for key, value in told.items()}
+    if told.get("swap_mode", "NONE") == "NONE" and (told.get("swap_long") or told.get("swap_short")):
+        raise BadFile(f"{path}: swap_long and swap_short need swap_mode beside them: POINTS, PERCENT or MONEY")
+    return {key: _typed(key, value) for key, value in told.items()}
 
 
 def wanted_spec(
@@ -132,13 +147,24 @@ def _unknown(listing: str) -> ListingSpec:
     )
 
 
+def _typed(key: str, value: Any) -> Any:
+    return float(value) if key in _NUMBERS else _MODES[key][value] if key in _MODES else value
+
+
 def _check(path: Path, key: str, value: object) -> None:
     if key not in _KEYS:
         near = get_close_matches(key, _KEYS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"it can have {', '.join(_KEYS)}"
         if key == "server_clock":
             hint = "--server-clock tells it"
+        elif key in COSTS or isinstance(value, dict):
+            hint = "it is for the --spec of a backtest; a log keeps what a listing is, not an account or a venue"
         raise BadFile(f"{path}: unknown key {key!r}: {hint}")
+    if key in _MODES:
+        modes = [mode.name for mode in _MODES[key] if mode.name != "UNKNOWN"]
+        if value not in modes:
+            raise BadFile(f"{path}: {key} = {value!r}: it must be one of {', '.join(modes)}")
+        return
     if key in _TEXTS:
         if not isinstance(value, str) or not value.isprintable() or len(value) > 200:
             raise BadFile(f"{path}: {key} = {value!r}: it must be a text of at most 200 printable characters")
@@ -146,6 +172,10 @@ def _check(path: Path, key: str, value: object) -> None:
     if key in _INTEGERS:
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _INTEGERS[key]:
             raise BadFile(f"{path}: {key} = {value!r}: it must be a whole number from 0 to {_INTEGERS[key]}")
+        return
+    if key in _SIGNED:
+        if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+            raise BadFile(f"{path}: {key} = {value!r}: it must be a number")
         return
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < math.inf:
         raise BadFile(f"{path}: {key} = {value!r}: it must be a number, zero or above")

@@ -77,6 +77,8 @@ KEYS: Final[dict[str, Key]] = {
     "seed": Key("model", "whole", 0, 2**63 - 1),
 }
 ALIASES: Final = {"contract": "contract_size"}
+COSTS: Final = frozenset(name for name, key in KEYS.items() if key.group != "listing")
+"""What isn't told of a listing: keys of the account, the venue, and of data without an ask."""
 
 
 def key_of(name: str) -> str:

@@ -26,7 +26,7 @@ def for_digits(spec: LabSpec, digits_found: int) -> LabSpec:
     preset gives are converted; what a user told is in points of the prices as they are. Digits that were told stay.
     """
     digits = spec.listing["digits"]
-    if digits_found <= digits:
+    if digits_found <= digits and (digits or "digits" in spec.told):
         return spec
     if "digits" in spec.told:
         many = (
@@ -35,13 +35,14 @@ def for_digits(spec: LabSpec, digits_found: int) -> LabSpec:
         return replace(spec, assumptions=(*spec.assumptions, many))
     listing = {**spec.listing, "digits": digits_found}
     if not digits:
-        return replace(spec, listing=listing)
+        return replace(spec, listing=listing, digits_found=True)
     points = {**listing, **asdict(spec.model), "spread_points": spec.spread_points}
     new = rescaled(points, digits_found - digits, spec.told)
     each = 10 ** (digits_found - digits)
     said = f"The prices have {digits_found} digits where the spec has {digits}: each of its points counts {each}."
     return replace(
         spec,
+        digits_found=True,
         listing={key: new.get(key, value) for key, value in listing.items()},
         model=VenueModel(**{key: new.get(key, value) for key, value in asdict(spec.model).items()}),
         spread_points=new.get("spread_points", spec.spread_points),
@@ -51,9 +52,8 @@ def for_digits(spec: LabSpec, digits_found: int) -> LabSpec:
 
 def listing_spec(spec: LabSpec, listing: str, digits_found: int) -> ListingSpec:
     """`listing` (feed/SYMBOL) by the spec, for prices of so many digits: see `for_digits`."""
-    values = for_digits(spec, digits_found).listing
-    inferred = values["digits"] != spec.listing["digits"] or not spec.listing["digits"]
-    return ListingSpec(listing=listing, digits_inferred=inferred and "digits" not in spec.told, **values, **_CHAIN)
+    spec = for_digits(spec, digits_found)
+    return ListingSpec(listing=listing, digits_inferred=spec.digits_found, **spec.listing, **_CHAIN)
 
 
 def account_config(spec: LabSpec, account: str, listings: Sequence[str]) -> AccountConfig:

@@ -31,5 +31,7 @@ class LabSpec:
     """Where the numbers are from, with dates."""
     assumptions: tuple[str, ...]
     """A sentence each, for the report; the first says which spec it is."""
+    digits_found: bool = False
+    """The digits are those of the prices: nobody told them, and the preset has fewer or none."""
     told: frozenset[str]
     """Keys that the user's own file or --set told: they are in points of the prices as they are, never rescaled."""

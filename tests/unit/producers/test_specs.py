@@ -347,8 +347,10 @@ def test_prices_with_more_digits_make_the_presets_points_smaller() -> None:
     assert isinstance(spec.spread_points, tuple)
     assert spec.spread_points[12] == 360.0
     assert spec.assumptions[-1] == "The prices have 3 digits where the spec has 2: each of its points counts 10."
-    record = listing_spec(load_spec("generic", "XAUUSD", []), "sim/XAUUSD", 3)
-    assert (record.digits, record.digits_inferred) == (3, True)
+    for given_spec in (spec, load_spec("generic", "XAUUSD", [])):
+        record = listing_spec(given_spec, "sim/XAUUSD", 3)
+        assert (record.digits, record.digits_inferred) == (3, True)
+    assert listing_spec(load_spec("generic", "XAUUSD", []), "sim/XAUUSD", 2).digits_inferred is False
 
 
 def test_what_a_user_told_in_points_stays() -> None:
@@ -377,6 +379,8 @@ def test_an_unknown_symbols_digits_are_those_of_its_prices() -> None:
     record = listing_spec(load_spec(None, "ACME", ["spread_points=3"]), "sim/ACME", 2)
     assert (record.digits, record.digits_inferred, record.contract_size) == (2, True, 1.0)
     assert for_digits(load_spec(None, "ACME", ["spread_points=3"]), 2).spread_points == 3.0
+    assert listing_spec(load_spec(None, "ACME", []), "sim/ACME", 0).digits_inferred is True
+    assert listing_spec(load_spec(None, "ACME", ["digits=0"]), "sim/ACME", 0).digits_inferred is False
 
 
 @pytest.mark.parametrize("symbol", ["EURUSD", "XAUUSD", "GER40", "BTCUSD", "ACME"])
