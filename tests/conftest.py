@@ -14,6 +14,8 @@ import pytest
 
 from infra.settings import Settings, load_settings
 
+ROOT = Path(__file__).parents[1]
+
 # Settings of the person who runs the tests are not the tests' settings; a cache that set-up has filled is shared.
 for _name in [name for name in os.environ if name.startswith("TICKLEDGER_") and name != "TICKLEDGER_CACHE"]:
     del os.environ[_name]
@@ -35,7 +37,13 @@ StartStack = Callable[..., AbstractContextManager[TestStack]]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The embedded stack runs on Linux: elsewhere its tests are deselected, and the summary counts them."""
+    """The embedded stack runs on Linux: elsewhere its tests are deselected, and the summary counts them.
+
+    Where tests run side by side (`-n`), those that start services run one after the other, in one process.
+    """
+    for item in items:
+        if Path(item.path).relative_to(ROOT / "tests").parts[0] in ("integration", "e2e"):
+            item.add_marker(pytest.mark.xdist_group("services"))
     here = platform.system() == "Linux"
     needing = [item for item in items if not here and any(map(item.get_closest_marker, ("stack", "kill")))]
     if needing:

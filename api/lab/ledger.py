@@ -74,9 +74,8 @@ class Ledger:
             if kind == FAILED:
                 for row in output.columns[output.columns["kind"] == FAILED]:
                     instance, said = split_operator(output.operator)[0], row["message"].decode(errors="replace")
-                    self._failures.append(
-                        f"{instance} failed on {output.listing} at tick {int(row['n']):,} and said nothing after it: {said}"
-                    )
+                    place = f"{output.listing} at tick {int(row['n']):,}"
+                    self._failures.append(f"{instance} failed on {place} and said nothing after it: {said}")
         if self._keep:
             self.signal_rows.setdefault(output.listing, []).append(output.columns)
 
