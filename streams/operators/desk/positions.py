@@ -1,0 +1,303 @@
+"""Deals into positions and cash: late, repeated, out of order or in parts, each counts once.
+
+Hedging accounts give each opening deal's order a position of its own; in netting ones deals of one symbol share it, and
+a deal may turn it round (INOUT). A deal that closes more than is known to be open waits for the deals that opened it.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from agents.money import ZERO, exact
+from agents.risk import Streak, after_trade
+from schemas.events import Side
+from schemas.executions import Adopted, DealEntry, DealReason, Filled
+from schemas.trading import ExitReason, Fill, OrderPurpose, OrderType, PnlAttributed, PositionChanged
+from streams.operators.desk.accounting import (
+    Costs,
+    bound_margin,
+    costs_of,
+    money_digits,
+    share_of,
+    taken_before,
+)
+from streams.operators.desk.exits import exit_ended, leave, manage, tighten
+from streams.operators.desk.orders import OrderEvent, found, move
+from streams.operators.desk.state import KEPT_EARLY, Cause, Closed, Deal, Order, Position, place
+from streams.operators.desk.turn import Turn, caused
+
+_OPENS = (DealEntry.IN, DealEntry.INOUT)
+_BY_VENUE = {
+    DealReason.SL: ExitReason.STOP,
+    DealReason.TP: ExitReason.TARGET,
+    DealReason.SO: ExitReason.STOP_OUT,
+}
+
+
+def on_deal(turn: Turn, deal: Deal) -> None:
+    """Takes a deal: cash, order, position, and what the plan does next."""
+    state = turn.state
+    if taken_before(state.deals, deal.deal):
+        return
+    state.balance += deal.profit + deal.commission + deal.swap
+    order = _order_of(turn, deal)
+    if order is not None:
+        order.filled += exact(deal.volume)
+        whole = isinstance(deal, Filled) or order.filled >= order.volume
+        move(turn, order, OrderEvent.FILL if whole else OrderEvent.PARTIAL, "filled" if whole else "filled in part")
+    if deal.entry in _OPENS:
+        _on_opening(turn, deal, order)
+    else:
+        _on_closing(turn, deal, order)
+    if order is not None and order.purpose is OrderPurpose.EXIT:
+        exit_ended(turn, order)
+
+
+def on_adopted(turn: Turn, adopted: Adopted) -> None:
+    """Takes the venue's word on a position that isn't ours; one of ours that it tells of is left to its deals."""
+    state = turn.state
+    position = state.positions.get(adopted.position)
+    if position is not None and not position.adopted:
+        return
+    volume = exact(adopted.volume)
+    if position is None:
+        if not volume:
+            return
+        position = Position(
+            position=adopted.position, order_no=adopted.order_no, instance="", listing=adopted.listing,
+            side=adopted.side, digits=_digits(turn, adopted.listing), cause=Cause(), plan=None, opened_us=turn.us,
+            adopted=True,
+        )  # fmt: skip
+        state.positions[adopted.position] = position
+    position.volume = position.entered = volume
+    position.price, position.sl, position.tp = adopted.price, adopted.sl, adopted.tp
+    position.margin = bound_margin(state, adopted.listing, volume, adopted.price)
+    if not volume:
+        del state.positions[adopted.position]
+    say_changed(turn, position, "adopted")
+
+
+def say_changed(turn: Turn, position: Position, cause: str) -> None:
+    """PositionChanged, with the position as it is."""
+    turn.say(
+        "portfolio", PositionChanged, position=position.position, order_no=position.order_no,
+        instance=position.instance, listing=position.listing, side=position.side, volume=float(position.volume),
+        price=position.price, sl=position.sl, tp=position.tp, realized=position.realized,
+        opened_us=position.opened_us, cause=cause,
+    )  # fmt: skip
+
+
+def _order_of(turn: Turn, deal: Deal) -> Order | None:
+    """The order of ours that made the deal. What closes a position may name the order that opened it: that is none."""
+    if not deal.order_no or deal.reason in _BY_VENUE:
+        return None
+    position = turn.state.positions.get(deal.position)
+    if deal.entry not in _OPENS and position is not None and position.order_no == deal.order_no:
+        return None
+    return found(turn, deal.order_no)
+
+
+def _on_opening(turn: Turn, deal: Deal, order: Order | None) -> None:
+    state = turn.state
+    position = state.positions.get(deal.position)
+    volume = exact(deal.volume)
+    commission = deal.commission
+    if deal.entry is DealEntry.INOUT and position is not None:
+        closing = min(position.volume, volume)
+        part = share_of(commission, closing, volume, money_digits(state))
+        _close(turn, position, deal, closing, part, order)
+        commission, volume = commission - part, volume - closing
+        position = None
+        if not volume:
+            return
+    decision = _decision_price(deal, order)
+    costs = costs_of(state, deal, volume, decision)
+    if position is None:
+        position = _opened(turn, deal, order)
+        state.positions[deal.position] = position
+    if not position.adopted:
+        before, position.volume = position.volume, position.volume + volume
+        position.price = float((exact(position.price) * before + exact(deal.price) * volume) / position.volume)
+        position.entered += volume
+        position.margin += bound_margin(state, deal.listing, volume, deal.price)
+    position.commission += commission
+    position.spread += costs.spread
+    position.slippage += costs.slippage
+    position.realized += commission
+    _say_fill(turn, deal, position, order, DealEntry.IN, volume, commission, ZERO, ZERO, costs, decision)
+    say_changed(turn, position, "opened" if position.volume == volume else "added to")
+    _let_early_close(turn, deal.position)
+    if deal.position not in state.positions:
+        return
+    if order is not None and order.leave is not ExitReason.NONE:
+        leave(turn, position, order.leave)
+    manage(turn, position, quoted=False)
+
+
+def _on_closing(turn: Turn, deal: Deal, order: Order | None) -> None:
+    state = turn.state
+    position = state.positions.get(deal.position)
+    if position is not None and position.adopted:
+        _say_unmatched(turn, deal)
+    elif position is None or position.volume < exact(deal.volume):
+        state.early.append(deal)
+        if len(state.early) > KEPT_EARLY:
+            _say_unmatched(turn, state.early.pop(0))
+    else:
+        _close(turn, position, deal, exact(deal.volume), deal.commission, order)
+
+
+def _let_early_close(turn: Turn, number: int) -> None:
+    """Deals that came before those that opened what they close."""
+    state = turn.state
+    for deal in [early for early in state.early if early.position == number]:
+        position = state.positions.get(number)
+        if position is not None and position.volume >= exact(deal.volume):
+            state.early.remove(deal)
+            _close(turn, position, deal, exact(deal.volume), deal.commission, _order_of(turn, deal))
+
+
+def _opened(turn: Turn, deal: Deal, order: Order | None) -> Position:
+    """The position of an order's first deal; of an order that isn't ours, without a plan."""
+    entry = order if order is not None and order.purpose is OrderPurpose.ENTRY else None
+    position = Position(
+        position=deal.position,
+        order_no=deal.order_no if entry else 0,
+        instance=entry.instance if entry else "",
+        listing=deal.listing,
+        side=deal.side,
+        digits=_digits(turn, deal.listing),
+        cause=entry.cause if entry else Cause(),
+        plan=entry.plan if entry else None,
+        opened_us=turn.us,
+    )
+    if entry is not None:
+        position.sl, position.tp = entry.sl, entry.tp
+        if entry.trail is not None:
+            tighten(position, entry.trail, ExitReason.TRAIL)
+        if entry.plan is not None and entry.plan.max_hold_ms > 0:
+            position.time_exit_us = turn.us + entry.plan.max_hold_ms * 1_000
+    return position
+
+
+def _close(
+    turn: Turn, position: Position, deal: Deal, volume: Decimal, commission: Decimal, order: Order | None
+) -> None:
+    """Takes `volume` off the position and says what that part earned."""
+    state, digits = turn.state, money_digits(turn.state)
+    reason = _exit_reason(position, deal, order)
+    decision = _decision_price(deal, order, position)
+    costs = costs_of(state, deal, volume, decision)
+    whole = position.volume
+    entry_commission = share_of(position.commission, volume, whole, digits)
+    spread = share_of(position.spread, volume, whole, digits)
+    slippage = share_of(position.slippage, volume, whole, digits)
+    position.margin -= share_of(position.margin, volume, whole, digits)
+    position.commission -= entry_commission
+    position.spread -= spread
+    position.slippage -= slippage
+    position.realized += deal.profit + commission + deal.swap
+    position.volume -= volume
+    paid_spread, paid_slippage = -(spread + costs.spread), -(slippage + costs.slippage)
+    paid_commission = entry_commission + commission
+    _say_fill(turn, deal, position, order, DealEntry.OUT, volume, commission, deal.swap, deal.profit, costs, decision)
+    turn.say(
+        "portfolio", PnlAttributed, order_no=position.order_no, instance=position.instance,
+        listing=position.listing, position=position.position, side=position.side, volume=float(volume),
+        opened_us=position.opened_us, closed_us=turn.us, entry_price=position.price, exit_price=deal.price,
+        reason=reason, gross=deal.profit - paid_spread - paid_slippage, spread=paid_spread, slippage=paid_slippage,
+        commission=paid_commission, swap=deal.swap, net=deal.profit + paid_commission + deal.swap,
+    )  # fmt: skip
+    if not position.volume:
+        del state.positions[position.position]
+    say_changed(turn, position, reason.lower())
+    if not position.volume:
+        _gone(turn, position)
+    elif position.exit_order == 0:
+        manage(turn, position, quoted=False)
+
+
+def _gone(turn: Turn, position: Position) -> None:
+    """What a closed position leaves behind: cool-down, streak, the instance's record."""
+    state, instance, result = turn.state, position.instance, position.realized
+    if not instance:
+        return
+    if position.plan is not None and position.plan.cooldown_ms > 0:
+        state.cooldowns[place(instance, position.listing)] = turn.us + position.plan.cooldown_ms * 1_000
+    if state.limits is not None:
+        state.streaks[instance] = after_trade(
+            state.streaks.get(instance, Streak()), float(result), turn.us, state.limits
+        )
+    known = state.closed.get(instance, Closed())
+    state.closed[instance] = Closed(
+        known.trades + 1,
+        known.wins + (result > ZERO),
+        known.won + max(result, ZERO),
+        known.lost - min(result, ZERO),
+    )
+
+
+def _exit_reason(position: Position, deal: Deal, order: Order | None) -> ExitReason:
+    if deal.reason is DealReason.SL:
+        return position.sl_kind
+    if deal.reason in _BY_VENUE:
+        return _BY_VENUE[deal.reason]
+    if order is not None and order.purpose is OrderPurpose.EXIT:
+        return order.reason
+    return ExitReason.OPPOSITE if order is not None else ExitReason.UNKNOWN
+
+
+def _decision_price(deal: Deal, order: Order | None, position: Position | None = None) -> float:
+    """What the price is measured against: the level that triggered it, or the quote that it was decided on."""
+    if position is not None and deal.reason is DealReason.SL and position.sl is not None:
+        return position.sl
+    if position is not None and deal.reason is DealReason.TP and position.tp is not None:
+        return position.tp
+    if order is None:
+        return deal.price
+    if order.type is not OrderType.MARKET and order.price is not None:
+        return order.price
+    quote = order.decision_ask if deal.side is Side.LONG else order.decision_bid
+    return quote if quote > 0 else deal.price
+
+
+def _say_fill(
+    turn: Turn,
+    deal: Deal,
+    position: Position | None,
+    order: Order | None,
+    entry: DealEntry,
+    volume: Decimal,
+    commission: Decimal,
+    swap: Decimal,
+    profit: Decimal,
+    costs: Costs,
+    decision_price: float,
+) -> None:
+    """A Fill; its signal is that of the order, or of the position that a stop or target closed."""
+    instance = order.instance if order else position.instance if position else ""
+    cause = order.cause if order else position.cause if position else Cause()
+    reason = ExitReason.NONE
+    if entry is DealEntry.OUT:
+        reason = _exit_reason(position, deal, order) if position else ExitReason.UNKNOWN
+    turn.say(
+        "fills", Fill, order_no=deal.order_no, instance=instance, listing=deal.listing, **caused(cause),
+        deal=deal.deal, position=deal.position, side=deal.side, entry=entry, reason=reason, volume=float(volume),
+        price=deal.price, time_ms=deal.time_ms, n=deal.n, bid=deal.bid, ask=deal.ask, decision_price=decision_price,
+        slippage_points=costs.slippage_points, spread_points=costs.spread_points, commission=commission, swap=swap,
+        profit=profit, spread_cost=costs.spread, slippage_cost=costs.slippage,
+    )  # fmt: skip
+
+
+def _say_unmatched(turn: Turn, deal: Deal) -> None:
+    """A closing deal whose position isn't ours to follow."""
+    volume = exact(deal.volume)
+    order = found(turn, deal.order_no) if deal.order_no else None
+    decision = _decision_price(deal, order)
+    costs = costs_of(turn.state, deal, volume, decision)
+    _say_fill(turn, deal, None, order, DealEntry.OUT, volume, deal.commission, deal.swap, deal.profit, costs, decision)
+
+
+def _digits(turn: Turn, listing: str) -> int:
+    spec = turn.state.specs.get(listing)
+    return spec.digits if spec is not None else 5
