@@ -14,7 +14,9 @@ MINUTE_MS: Final = 60_000
 _FRAMES: Final = {f"M{n}": n for n in (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30)} | {"H1": 60}
 _TOO_LONG: Final = ("H2", "H3", "H4", "H6", "H8", "H12", "D1", "DAILY", "W1", "WEEKLY", "MN", "MN1", "MONTHLY")
 _HOUR: Final = re.compile(r"([^/\\]+)[/\\](\d{4})[/\\](\d{2})[/\\](\d{2})[/\\](\d{2})h_ticks\.bi5$", re.IGNORECASE)
-_HISTDATA: Final = re.compile(r"DAT_(ASCII|MT|NT|XLSX|MS)_([A-Z0-9]+)_(T|M1|TICK)_(\d{4,8})", re.IGNORECASE)
+_HISTDATA: Final = re.compile(
+    r"(?:DAT|HISTDATA_COM)_(ASCII|MT|NT|XLSX|MS)_([A-Z0-9]+)_(T|M1|TICK)_?(\d{4,8})", re.IGNORECASE
+)
 _DAY: Final = re.compile(r"(\d{4})(\d{2})(\d{2})(?!\d)")
 _SYMBOL: Final = re.compile(r"[#.!]?[A-Za-z][A-Za-z0-9&]*(?:[.#+!-][A-Za-z0-9]{1,8})?[+#!]?")
 _NOT_SYMBOLS: Final = frozenset({
@@ -57,7 +59,7 @@ def hint_of(path: Path) -> Hint:
         return Hint(_checked(symbol.upper()), MINUTE_MS if frame.upper() == "M1" else 0, histdata=kind.upper())
     if (day := _DAY.match(stem)) is not None:
         return Hint(lean_day=day[0])
-    words = re.split(r"[_ ,]+", stem)
+    words = re.split(r"[_,]+", re.sub(r" (?=[MH]\d+\b)", "_", stem))
     frames = [_FRAMES[w.upper()] for w in words[1:] if w.upper() in _FRAMES]
     too_long = [w.upper() for w in words[1:] if w.upper() in _TOO_LONG]
     sides = [w.lower() for w in words[1:] if w.lower() in ("bid", "ask")]

@@ -113,6 +113,8 @@ class Batch(NamedTuple):
     is_utc: bool
     digits: int
     first_line: int
+    skipped: int = 0
+    """Rows left out before these: bid or ask wasn't known yet."""
 
 
 class _MoreDigits(Exception):
@@ -220,7 +222,7 @@ def _text_batches(path: Path, layout: Layout, first: bytes, rest: Iterator[bytes
         first = first.partition(b"\n")[2]
     lines = layout.header_lines
     piece: bytes | None = first
-    digits = 0
+    digits = skipped = 0
     while piece is not None:
         text = np.frombuffer(piece, np.uint8)
         room = piece.count(b"\n") + 1
@@ -245,11 +247,13 @@ def _text_batches(path: Path, layout: Layout, first: bytes, rest: Iterator[bytes
         else:
             digits = max(digits, digits_of(*values[: 4 if layout.bars else 2, :count]))
         told = int(at[rows.OFFSETS])
+        skipped += int(at[rows.SKIPPED])
         if told not in (0, count + int(at[rows.SKIPPED])):
             raise BadFile(f"{path}: some of its times tell their offset from UTC and some don't: tell one zone by --tz")
         if count:
             found = {name: values[names.index(name), :count] for name in present}
-            yield Batch(time_ms[:count], found, told > 0, digits, lines + 1)
+            yield Batch(time_ms[:count], found, told > 0, digits, lines + 1, skipped)
+            skipped = 0
         if problem:
             said = noisy if isinstance(noisy, str) else _said(problem, piece, layout, at)
             raise Damage(f", line {lines + int(at[rows.LINES]) + 1}: {said}")
@@ -334,6 +338,7 @@ class _Building:
         clock = self._clock_of(batch)
         notes = self._notes
         notes.digits = max(notes.digits, batch.digits)
+        notes.skipped += batch.skipped
         wall, values = batch.wall_ms, batch.values
         if self._source.bars:
             self._measure(wall)
