@@ -245,7 +245,7 @@ class Engine:
         return Removed(order.order_no, order.ticket, float(order.volume), why)
 
     def is_orphan(self, order: Order) -> bool:
-        """Whether the position that the order's deals belong to is closed, or on a netting account has been reversed."""
+        """Whether the position that the order's deals belong to is closed, or (netting) has been reversed."""
         if not order.position:
             return False
         position = self.ledger.positions.get(order.position)

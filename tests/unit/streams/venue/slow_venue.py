@@ -226,7 +226,7 @@ class SlowVenue:
                 while self._one_event(us):
                     pass
             if len(way) > 1:
-                self._outs(us)
+                self._outs(us, at_end=False)
         for order in working:
             self._go_on(order, us)
         while working and self._one_event(us):
@@ -282,9 +282,10 @@ class SlowVenue:
         else:
             self._fill(order, self._market(order.buy), us - 1)
 
-    def _outs(self, us: int) -> None:
+    def _outs(self, us: int, at_end: bool = True) -> None:
+        """A margin call is looked for where a tick ends, and where a stop-out is."""
         while True:
-            if not self.called and self.below(self.rules.call):
+            if not self.called and (at_end or self.below(self.rules.out)) and self.below(self.rules.call):
                 self.called = True
                 self.calls.append(us)
             if not self.below(self.rules.out):
