@@ -19,6 +19,7 @@ from infra.stack.services import ALL
 from infra.stack.stack import Running
 from producers.progress import Progress, Stage
 from producers.sample import SAMPLE_DAY
+from tests.unit.producers import exports
 
 ROWS = "1000,1.30001,1.30012\n1001,1.30003,1.30001\n1002,1.30002,1.30013\n"
 
@@ -190,3 +191,29 @@ def test_progress_is_told_now_and_then_elsewhere(
         "comparing: 5 ticks, 1 a second",
         "comparing: 6 ticks, 1 a second",
     ]
+
+
+def test_a_dry_run_shows_what_was_found_and_starts_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home, bars = tmp_path / "home", exports.minutes(90, exports.at(2024, 1, 8))
+    path = exports.write(tmp_path / "EURUSD_M1_202401080000_202401080130.csv", exports.mt5_bars(bars[:40] + bars[50:]))
+    assert run(str(path), "--dry-run", "--home", str(home)) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[0].split() == exports.mt5_bars(bars)[1].split()
+    for text in (
+        "M1 bars), 80 rows, 320 ticks", "the server's clock (ny7) (assumed)", "bar stamp: open (by the format)",
+        "digits: 5 (found)", "spread column", "gaps: 10 bars", "0% real ticks", "judge: 0 ticks refused",
+    ):  # fmt: skip
+        assert text in said.out
+    assert run(str(path), "--dry-run", "--json", "--tz", "UTC", "--home", str(home)) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["clock"], facts["clock_from"], facts["bar_ms"], facts["missing"]) == ("UTC", "told", 60_000, 10)
+    assert not home.exists()
+
+
+def test_a_dry_run_of_a_damaged_file_says_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = quotes(tmp_path, ROWS + "2000,1.3\n")
+    assert run(path, "--symbol", "EURUSD", "--dry-run", "--home", str(tmp_path / "home")) == 1
+    said = capsys.readouterr()
+    assert "3 rows, 3 ticks" in said.out
+    assert "line 4: 2 columns instead of 3" in said.err
+    assert "warning: " not in said.out
