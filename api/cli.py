@@ -27,6 +27,8 @@ COMMANDS = {
     "verify": ("api.commands.verify:verify", "Derive everything again from the roots and compare it with the log."),
     "rebuild": ("api.commands.rebuild:rebuild", "Make the database anew from the log."),
     "backtest": ("api.commands.backtest:backtest", "Run a strategy over recorded ticks, to a written report."),
+    "chart": ("api.commands.chart:chart", "Draw a strategy's bars, its own lines and its signals."),
+    "compare": ("api.commands.compare:compare", "Show where two runs differ."),
     "strategies": ("api.commands.strategies:strategies", "List the strategies that ship, and those in a file."),
     "new": ("api.commands.new:new", "Write a working strategy with its test."),
     "bench": ("api.commands.bench:bench", "Measure, after checking that results are equal."),
