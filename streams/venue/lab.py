@@ -54,6 +54,8 @@ class Venue:
     ) -> None:
         self.engine = Engine(specs, account, model, sessions)
         self._seq = 0
+        # The quotes before the newest told: the newest may be the very tick that is applied next.
+        self._former: dict[str, Quote] = {}
 
     # -- requests ------------------------------------------------------------------------------------------------------
 
@@ -104,7 +106,10 @@ class Venue:
     # -- ticks ---------------------------------------------------------------------------------------------------------
 
     def quote(self, listing: str, quote: Quote) -> None:
-        """The prevailing quote of a listing that is open here, converts money, or begins a new window."""
+        """The newest quote of a listing that is open here, converts money, or begins a new window."""
+        newest = self.engine.ledger.quotes.get(listing)
+        if newest is not None and newest.n != quote.n:
+            self._former[listing] = newest
         self.engine.quote(listing, quote)
 
     def find(self, listing: str, columns: Columns, start: int, end: int) -> int:
@@ -121,7 +126,11 @@ class Venue:
         """What the tick does. All ticks of the listing before it have been looked at or can't matter."""
         time_ms = int(columns.time_ms[index])
         quote = _quote(columns, index)
-        before = _last_good(columns, index) or self.engine.ledger.quotes.get(listing)
+        before = _last_good(columns, index)
+        if before is None:
+            before = self.engine.ledger.quotes.get(listing)
+            if before is not None and before.n == quote.n:
+                before = self._former.get(listing)
         continuous = int(columns.quality[index]) & (_PATH | _NO_PATH) == _PATH
         tick = Tick(listing, quote, columns.server_offset_s, continuous, before)
         return self._said(time_ms * 1000, take_tick(self.engine, tick))

@@ -205,6 +205,8 @@ def _run(scene: Scene, cuts: list[int], restart_at: int = -1) -> tuple[Venue, li
             if last is not None:
                 at.quote(EURUSD, last)
             while at.open and (index := at.find(EURUSD, window, index, stop)) < stop:
+                if index % 2:  # A driver may tell the tick itself first.
+                    at.quote(EURUSD, _newest(window, index + 1) or Quote(0, 0))
                 said += at.apply(EURUSD, window, index)
                 index += 1
             index = stop

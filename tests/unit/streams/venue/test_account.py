@@ -233,3 +233,12 @@ def test_nothing_open_means_nothing_to_look_for() -> None:
     assert (at.open, at.open_listings) == (False, ())
     at.place(START_US, order(1, BUY, 1.0, LIMIT, 1.0), HERE)
     assert (at.open, at.open_listings) == (True, (EURUSD,))
+
+
+def test_a_path_from_the_window_before_is_known_by_the_quote_that_was_told() -> None:
+    at = venue(balance=Decimal("2000.00"))
+    at.place(START_US, order(1, BUY, 1.0), HERE)
+    at.quote(EURUSD, quote(1.10000, 1.10010, n=7, time_ms=START_MS + 500))
+    window = ticks((1.00000, 1.00010, PATH), first_n=8)
+    at.quote(EURUSD, quote(1.00000, 1.00010, n=8, time_ms=START_MS + 1000))
+    assert [(d.reason, d.price, d.n) for d in run(at, window)] == [(DealReason.SO, 1.08560, 8)]
