@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import tomllib
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.risk import CHECK_NAMES, limits_from_toml
 from infra.errors import BadFile, SettingsError
 from producers.specs import account_config, for_digits, listing_spec, load_spec, preset_names, read_limits
+from producers.specs.keys import KEYS
 from producers.specs.symbols import instrument_of
 from schemas.configuration import MarginMode, PositionMode, SwapMode
 from schemas.registry import decode, encode
@@ -399,3 +403,44 @@ def test_a_file_of_limits_is_read(tmp_path: Path) -> None:
     path.write_text("max_lots", encoding="utf-8")
     with pytest.raises(BadFile, match="is not TOML"):
         read_limits(path)
+
+
+DOCS = Path(__file__).parents[3] / "docs"
+
+
+def toml_of(page: str) -> str:
+    found = re.search(r"```toml\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def test_the_template_in_the_docs_is_a_whole_file_with_every_key(tmp_path: Path) -> None:
+    text = toml_of("specs.md")
+    path = own(tmp_path, text)
+    assert load_spec(path, "EURUSD", []).spread_points == tuple(
+        float(math.floor(h + 0.5)) for h in tomllib.loads(text)["spread_hours"]
+    )
+    assert load_spec(path, "XAUUSD", []).spread_points != load_spec("vantage-raw", "XAUUSD", []).spread_points
+    assert [key for key in KEYS if key not in text] == []
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_docs_tell_each_presets_numbers(name: str) -> None:
+    account = load_spec(name, "EURUSD", []).account
+    row = next(
+        line for line in (DOCS / "specs.md").read_text(encoding="utf-8").splitlines() if line.startswith(f"| `{name}`")
+    )
+    levels = f"{account['margin_call_level']:g} %, {account['stop_out_level']:g} %"
+    assert f"| {levels} | 1:{account['leverage']:g} |" in row
+
+
+def test_the_limits_in_the_docs_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "limits.toml"
+    path.write_text(toml_of("risk.md"), encoding="utf-8")
+    assert limits_from_toml(read_limits(path), "lab").max_daily_loss == 0.05
+
+
+def test_the_docs_name_every_check_in_order() -> None:
+    table = (DOCS / "risk.md").read_text(encoding="utf-8").partition("## Checks")[2].partition("*Cut*")[0]
+    first = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    assert tuple(name for cell in first for name in re.findall(r"`(\w+)`", cell)) == CHECK_NAMES
