@@ -26,7 +26,7 @@ from producers.clocks import ServerClock
 from producers.file_writer import FileWriter
 from producers.formats.data import expand, facts_of, judged_facts, listing_data, symbol_of
 from producers.formats.facts import DataFacts
-from producers.formats.reading import ReadOptions
+from producers.formats.source import ReadOptions
 from producers.listing_spec import DEFAULT_SERVER_CLOCK, spec_of, wanted_spec
 from producers.log_scan import LogScan, Place, rows_of
 from producers.pieces import columns_of

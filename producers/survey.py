@@ -14,7 +14,7 @@ from infra.errors import BadFile
 from producers.cache import TickCache
 from producers.clocks import clock_of
 from producers.formats.data import ReadFile, ordered, read_file
-from producers.formats.reading import FileNotes, ReadOptions
+from producers.formats.source import FileNotes, ReadOptions
 from producers.lean import QuoteFile
 
 PART_TICKS: Final = 256 * 4_096

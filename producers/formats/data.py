@@ -20,11 +20,12 @@ import numpy as np
 from infra.clock import SystemClock
 from infra.errors import BadFile, Refused, SettingsError
 from producers.cache import Entry, TickCache
-from producers.clocks import FileClock, ServerClock, clock_of
+from producers.clocks import ServerClock, clock_of
 from producers.formats.facts import FILL_RULE_BARS, FILL_RULE_TICKS, DataFacts, Gap
 from producers.formats.gaps import KEPT, GapCount
 from producers.formats.names import hint_of
-from producers.formats.reading import FORMATS, FileNotes, ReadOptions, read_into
+from producers.formats.reading import read_into
+from producers.formats.source import FORMATS, FileNotes, ReadOptions, file_clock
 from producers.formats.weeks import week_warnings
 from producers.judge import Judge
 from producers.lean import QuoteFile
@@ -190,7 +191,7 @@ def read_file(path: Path, options: ReadOptions, store: TickCache) -> ReadFile:
     entry: Entry = store.get(path, options.form(hint_of(path)), read)
     notes = _named(FileNotes.of_json(entry.meta), _FILE, str(path))
     columns = entry.columns
-    clock = _file_clock(notes, options)
+    clock = file_clock(notes, options)
     starts_ms = int(columns.time_ms[0]) if len(columns.time_ms) else notes.starts_ms
     quotes = QuoteFile(
         path=path,
@@ -214,19 +215,6 @@ def _named(notes: FileNotes, before: str, after: str) -> FileNotes:
     """The notes with another name for the file: what is kept by its content may lie elsewhere the next time."""
     damage = None if notes.damage is None else notes.damage.replace(before, after)
     return replace(notes, damage=damage, warnings=[warning.replace(before, after) for warning in notes.warnings])
-
-
-def _file_clock(notes: FileNotes, options: ReadOptions) -> FileClock:
-    from datetime import UTC
-
-    from producers.formats.reading import EST
-
-    how = notes.clock[1]
-    if how == "told" and options.clock is not None:
-        return options.clock
-    if notes.clock[0].startswith("the server's"):
-        return ServerClock(options.server_clock or DEFAULT_SERVER_CLOCK).wall
-    return FileClock(notes.clock[0], EST if notes.clock[0].startswith("UTC-05") else UTC)
 
 
 def symbol_of(file: ReadFile, told: str | None) -> str:

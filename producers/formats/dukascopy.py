@@ -13,16 +13,14 @@ import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
 from infra.errors import BadFile
 from producers.formats.names import Hint
+from producers.formats.source import Batch, ReadOptions, Source
 from producers.formats.text import read_all
-
-if TYPE_CHECKING:
-    from producers.formats.reading import Batch, ReadOptions, Source
 
 HOUR_MS: Final = 3_600_000
 MAX_BYTES: Final = 64 * 2**20
@@ -56,8 +54,6 @@ def factor_of(symbol: str) -> float | None:
 
 def source(path: Path, hint: Hint, options: ReadOptions) -> Source:
     """The ticks of an hour. Raises BadFile."""
-    from producers.formats.reading import Source
-
     if hint.hour_ms is None:
         raise BadFile(
             f"{path}: its hour isn't known: Dukascopy's files lie in folders by symbol, year, month (from 00) and "
@@ -98,8 +94,6 @@ def _read(path: Path) -> np.ndarray[tuple[int], np.dtype[np.void]]:
 def _batches(
     path: Path, ticks: np.ndarray[tuple[int], np.dtype[np.void]], hour_ms: int, factor: float
 ) -> Iterator[Batch]:
-    from producers.formats.reading import Batch
-
     if not len(ticks):
         return
     ms = ticks["ms"].astype(np.int64)

@@ -6,15 +6,13 @@ import re
 from collections.abc import Iterator
 from datetime import UTC
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from producers.clocks import clock_of
 from producers.formats.names import Hint
+from producers.formats.source import Batch, Damage, ReadOptions, Source
 from producers.lean import read_quotes
 from producers.listing_spec import digits_of
-
-if TYPE_CHECKING:
-    from producers.formats.reading import Batch, ReadOptions, Source
 
 _ROW: Final = re.compile(rb"\s*\d{1,8}(\.\d+)?,[^,]+,[^,]+(,[^,]+,[^,]+)?\s*")
 
@@ -29,8 +27,6 @@ def looks_like(first: bytes, hint: Hint) -> bool:
 
 def source(path: Path, first: bytes, hint: Hint, options: ReadOptions) -> Source:
     """The rows of a day. Raises BadFile for one that can't be placed in time."""
-    from producers.formats.reading import Batch, Damage, Source
-
     clock = options.clock or clock_of(UTC)
     quotes = read_quotes(path, clock.zone, options.now_us)
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
 from infra.errors import BadFile
 from producers.formats.layouts import BAR_VALUES, TICK_VALUES, role_of
+from producers.formats.source import Batch, ReadOptions, Source
 from producers.listing_spec import digits_of
-
-if TYPE_CHECKING:
-    from producers.formats.reading import Batch, ReadOptions, Source
 
 BATCH: Final = 2**20
 """Rows that are read at once."""
@@ -24,8 +22,6 @@ _NEEDED: Final = ("bid", "ask", "open", "high", "low", "close", "spread")
 def source(path: Path, options: ReadOptions) -> Source:
     """The rows of a Parquet file. Raises BadFile."""
     import polars as pl
-
-    from producers.formats.reading import Source
 
     try:
         if not path.is_file():
@@ -89,8 +85,6 @@ def _symbol(path: Path, frame: Any, column: str | None) -> str | None:
 
 def _batches(path: Path, frame: Any, count: int, names: dict[str, str], is_utc: bool) -> Iterator[Batch]:
     import polars as pl
-
-    from producers.formats.reading import Batch
 
     time, wanted = names["datetime"], {role: name for role, name in names.items() if role not in ("datetime", "symbol")}
     per_ms: float | None = None

@@ -7,15 +7,13 @@ later but closes in time (metals, indices) isn't meant.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
 from producers.clocks import FileClock, ServerClock
 from producers.formats.gaps import GapCount
-
-if TYPE_CHECKING:
-    from producers.formats.reading import FileNotes, ReadOptions
+from producers.formats.source import FileNotes, ReadOptions, file_clock
 
 _QUARTER_MS: Final = 900_000
 _DAY_MS: Final = 86_400_000
@@ -50,9 +48,7 @@ def week_warnings(gaps: GapCount, notes: FileNotes, options: ReadOptions) -> lis
 
 
 def _clock(notes: FileNotes, options: ReadOptions) -> FileClock | None:
-    from producers.formats.data import _file_clock
-
-    return None if notes.clock[1] == "by the rows" else _file_clock(notes, options)
+    return None if notes.clock[1] == "by the rows" else file_clock(notes, options)
 
 
 def _shifts(gaps: GapCount, clock: FileClock, other: FileClock | None = None) -> list[int]:

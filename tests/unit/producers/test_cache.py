@@ -13,7 +13,7 @@ from infra.errors import CannotWrite
 from producers.cache import TickCache
 from producers.formats import data as opening
 from producers.formats.data import open_data
-from producers.formats.reading import FileNotes
+from producers.formats.source import FileNotes
 from tests.unit.producers import exports
 
 MONDAY = exports.at(2024, 1, 8)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from producers.formats.data import open_data
 from producers.formats.layouts import find_layout
 from producers.formats.names import Hint
-from producers.formats.reading import _text_batches
+from producers.formats.text_rows import text_batches
 
 EPOCH = datetime(1970, 1, 1)
 DECIMALS = st.decimals("0.00001", "99999999", allow_nan=False, places=None).map(lambda d: f"{d:f}")
@@ -26,7 +26,7 @@ TEXTS = st.one_of(
 
 def read(text: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:  # type: ignore[type-arg]
     layout = find_layout(Path("x.csv"), text.encode(), Hint(), None, "time,bid,ask")
-    (batch,) = _text_batches(Path("x.csv"), layout, text.encode(), iter([]))
+    (batch,) = text_batches(Path("x.csv"), layout, text.encode(), iter([]))
     return batch.wall_ms, dict(batch.values)
 
 
