@@ -1,0 +1,77 @@
+"""The desk's laws, on days made at random: any further clock, any cut and any restart change no output."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.trading import EquityMarked, ModifyRequested, PnlAttributed, Submitted
+from streams.operators.desk import Desk
+from tests.property.desk_days import DAY_END, entries, join_clocks, make_day, say
+
+SEEDS = st.integers(0, 10**6)
+
+
+@given(SEEDS, st.data())
+@settings(max_examples=40, deadline=None)
+def test_further_clocks_change_no_output(seed: int, data: st.DataObject) -> None:
+    day = make_day(seed)
+    all_seconds = range(1, len(day.quotes))
+    extra = data.draw(st.one_of(st.just(set(all_seconds)), st.sets(st.sampled_from(all_seconds))))
+    desk = Desk()
+    state = desk.initial("test")
+    said = [record for entry in entries(day, extra) for record in say(desk, state, entry)]
+    assert said == day.said
+
+
+@given(SEEDS, st.integers(1, 9))
+@settings(max_examples=30, deadline=None)
+def test_clocks_may_be_cut_anywhere(seed: int, step: int) -> None:
+    day = make_day(seed)
+    desk = Desk()
+    for cut in (step, 10**9):
+        state = desk.initial("test")
+        said = [record for entry in join_clocks(entries(day)) for record in say(desk, state, entry, cut)]
+        assert said == day.said
+        assert desk.digest(state) == day.digest
+
+
+@given(SEEDS)
+@settings(max_examples=10, deadline=None)
+def test_a_desk_that_is_loaded_again_after_every_entry_says_the_same(seed: int) -> None:
+    day = make_day(seed, seconds=60)
+    desk = Desk()
+    state = desk.initial("test")
+    said = []
+    for entry in entries(day):
+        said += say(desk, state, entry)
+        data = desk.dump(state)
+        state = desk.load(data)
+        assert desk.dump(state) == data
+    assert said == day.said
+
+
+@given(SEEDS)
+@settings(max_examples=30, deadline=None)
+def test_what_is_attributed_sums_to_the_cash(seed: int) -> None:
+    day = make_day(seed)
+    desk = Desk()
+    state = desk.initial("test")
+    said = [record for entry in entries(day) for record in say(desk, state, entry)]
+    parts = [record for record in said if isinstance(record, PnlAttributed)]
+    for part in parts:
+        assert part.net == part.gross + part.spread + part.slippage + part.commission + part.swap
+    unspent = sum((position.commission for position in state.positions.values()), sum((p.net for p in parts), 0))
+    waiting = sum((deal.profit + deal.commission for deal in state.early), 0)
+    assert state.config is not None
+    assert state.balance == state.config.balance + unspent + waiting
+
+
+def test_the_days_are_eventful() -> None:
+    said = [record for seed in range(20) for record in make_day(seed).said]
+    for kind in (Submitted, ModifyRequested, PnlAttributed, EquityMarked):
+        assert sum(isinstance(record, kind) for record in said) > 30
+    assert {record.reason for record in said if isinstance(record, PnlAttributed)} >= {
+        "STOP", "TARGET", "TIME", "PARTIAL", "OPPOSITE", "FLAT",
+    }  # fmt: skip
+    assert any(record.taken_us == DAY_END for record in said)

@@ -1,0 +1,171 @@
+"""Orders, positions and cash against a slow model, by reports that come late, again, out of order or contradict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.executions import (
+    Accepted,
+    Canceled,
+    DealEntry,
+    DealReason,
+    Execution,
+    Expired,
+    Filled,
+    OrderRequest,
+    OrderState,
+    PartiallyFilled,
+    Reconciled,
+    Rejected,
+    Sending,
+)
+from schemas.trading import Submitted
+from streams.operators.desk.accounting import taken_before
+from tests.unit.streams.desk.account import CONFIG, FACT, LONG, SHORT, SPEC, Account, one, strategy
+
+ORDERS = 3
+D = Decimal
+
+
+def _reports(order_no: int) -> st.SearchStrategy[Execution]:
+    """Anything that a venue may say of an order but its deals."""
+    ids: dict[str, Any] = {**FACT, "order_no": order_no}
+    place, end = {"request": OrderRequest.PLACE, **ids}, {"ticket": 1, "remaining": 0.0, "time_ms": 0, **ids}
+    return st.sampled_from(
+        [
+            Sending(**place),
+            Accepted(**place, ticket=1, position=0, time_ms=0),
+            Rejected(**place, retcode=10006, reason="", time_ms=0),
+            Rejected(**{**place, "request": OrderRequest.CANCEL}, retcode=10006, reason="", time_ms=0),
+            Canceled(**end, reason=""),
+            Expired(**end),
+            *(
+                Reconciled(**ids, state=state, ticket=1, position=0, filled=0.0, time_ms=0)
+                for state in (OrderState.ACCEPTED, OrderState.CANCELED, OrderState.UNKNOWN)
+            ),
+        ]
+    )
+
+
+@st.composite
+def _lives(draw: st.DrawFn) -> list[Execution]:
+    """Deals of a few orders and of what closes their positions, shuffled, some twice, with other reports between."""
+    found: list[Execution] = []
+    deals = iter(range(1, 10**6))
+    for order_no in range(101, 101 + ORDERS):
+        side = draw(st.sampled_from([LONG, SHORT]))
+        parts = draw(st.lists(st.integers(1, 5), min_size=1, max_size=3))
+        closing = draw(st.lists(st.integers(1, 5), max_size=3))
+        left = sum(parts)
+        for k, lots in enumerate(parts):
+            found.append(_deal(next(deals), order_no, side, lots, out=False, last=k == len(parts) - 1))
+        for lots in closing:
+            if lots <= left:
+                left -= lots
+                found.append(_deal(next(deals), order_no, side, lots, out=True, last=True))
+    found += [draw(st.sampled_from(found)) for _ in range(draw(st.integers(0, 4)))]
+    for _ in range(draw(st.integers(0, 6))):
+        found.append(draw(_reports(100 + draw(st.integers(0, ORDERS)))))
+    return draw(st.permutations(found))
+
+
+def _deal(number: int, order_no: int, side: Any, lots: int, *, out: bool, last: bool) -> Execution:
+    return (Filled if last else PartiallyFilled)(
+        **FACT, order_no=order_no, ticket=1, deal=number, position=order_no, listing="test/EURUSD",
+        side=side if not out else (SHORT if side is LONG else LONG), entry=DealEntry.OUT if out else DealEntry.IN,
+        reason=DealReason.SL if out else DealReason.EXPERT, volume=lots / 100, remaining=0.0,
+        price=1.1 + number / 10_000, time_ms=0, n=number, bid=1.1, ask=1.10002, commission=D(-number) / 100,
+        swap=D(0), profit=D(number * 7 if out else 0) / 100,
+    )  # fmt: skip
+
+
+@given(_lives())
+@settings(max_examples=150, deadline=None)
+def test_positions_and_cash_are_never_wrong(life: list[Execution]) -> None:
+    account = Account(CONFIG, SPEC, *(strategy(f"i{k}", size=0.15) for k in range(ORDERS)))
+    for k in range(ORDERS):
+        one(account.enter(LONG, f"i{k}"), Submitted)
+    seen: dict[int, Any] = {}
+    for report in life:
+        account.take(report)
+        if isinstance(report, Filled | PartiallyFilled):
+            seen[report.deal] = report
+        cash = sum((d.profit + d.commission + d.swap for d in seen.values()), CONFIG.balance)
+        assert account.state.balance == cash
+        waiting = {deal.deal for deal in account.state.early}
+        for number in range(101, 101 + ORDERS):
+            expected = sum(
+                D(repr(d.volume)) * (1 if d.entry is DealEntry.IN else -1)
+                for d in seen.values()
+                if d.position == number and d.deal not in waiting
+            )
+            position = account.state.positions.get(number)
+            assert (position.volume if position else 0) == expected
+    # Once all has come, nothing waits.
+    assert account.state.early == []
+
+
+@given(st.lists(_reports(101) | st.sampled_from(["part", "fill"]), max_size=8))
+@settings(max_examples=150, deadline=None)
+def test_an_order_is_where_a_slow_model_says(life: list[Any]) -> None:
+    account = Account(CONFIG, SPEC, strategy(size=1.0))
+    order = one(account.enter(LONG), Submitted)
+    for state, report in _model(life):
+        if report == "part":
+            account.take(account.deal_of(order, 1.1, 0.01, part=True))
+        elif report == "fill":
+            account.take(account.deal_of(order, 1.1, 0.01))
+        else:
+            account.take(report)
+        known = account.state.orders.get(101) or account.state.finished[101]
+        assert known.state == state
+        assert (101 in account.state.orders) != (101 in account.state.finished)
+
+
+def _model(life: list[Any]) -> Iterator[tuple[str, Any]]:
+    """The state after each report: how far it has come, and what ended it, without any table."""
+    ends = {"Rejected": "REJECTED", "Canceled": "CANCELED", "Expired": "EXPIRED", "fill": "FILLED"}
+    rank = {"SUBMITTED": 0, "UNKNOWN": 0, "SENDING": 1, "ACCEPTED": 2, "PARTIALLY_FILLED": 3}
+    state, locked = "SUBMITTED", False
+    for report in life:
+        name = report if isinstance(report, str) else type(report).__name__
+        refused_cancel = name == "Rejected" and report.request is OrderRequest.CANCEL
+        if name == "Reconciled":
+            locked = locked and report.state == "UNKNOWN"
+            state = str(report.state)
+        elif locked:
+            pass
+        elif refused_cancel:
+            # Nobody asked for a cancel: it tells nothing of an order that may be at the venue, and else contradicts.
+            locked = state in ("SUBMITTED", "SENDING")
+            state = "UNKNOWN" if locked else state
+        elif state in ends.values():
+            late = ("Sending",) if state == "REJECTED" else ("Sending", "Accepted", "part")
+            if ends.get(name) != state and name not in late:
+                state, locked = "UNKNOWN", True
+        elif name in ends:
+            locked = name == "Rejected" and state == "PARTIALLY_FILLED"
+            state = "UNKNOWN" if locked else ends[name]
+        else:
+            told = {"Sending": "SENDING", "Accepted": "ACCEPTED", "part": "PARTIALLY_FILLED"}[name]
+            unsaid = state == "UNKNOWN" and told == "SENDING"
+            state = told if rank[told] > rank[state] and not unsaid else state
+        yield state, report
+
+
+@given(st.lists(st.integers(0, 30), max_size=60))
+def test_runs_of_deal_numbers_are_a_set(numbers: list[int]) -> None:
+    runs: list[int] = []
+    known: set[int] = set()
+    for number in numbers:
+        assert taken_before(runs, number) == (number in known)
+        known.add(number)
+    assert [n for first, last in zip(runs[::2], runs[1::2], strict=True) for n in range(first, last + 1)] == sorted(
+        known
+    )
+    assert len(runs) == 2 * sum(n - 1 not in known for n in known)
