@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Final
@@ -93,7 +94,6 @@ class Ledger:
         return sorted(names)
 
     def _measured(self, level: float) -> dict[str, tuple[float, float]]:
-        names = self.watched()
         terms = [self._term(position) for position in self.positions.values()]
         size = float(abs(self.balance) + self.margin) + sum(abs(term(0.0)) for term in terms)
         slack = (len(terms) + 1) * 10.0**-self.digits + 1e-9 * size
@@ -105,8 +105,19 @@ class Ledger:
             for _ in range(_HALVINGS):
                 middle = (low + high) / 2
                 low, high = (middle, high) if room + sum(term(middle) for term in terms) >= 0.0 else (low, middle)
-        quotes = self.quotes
-        return {name: (quotes[name].bid * (1 - low), quotes[name].ask * (1 + low)) for name in names}
+        return {name: self._bounds(name, low) for name in self.watched()}
+
+    def _bounds(self, listing: str, share: float) -> tuple[float, float]:
+        """The bid and the ask of a listing moved by a share; where one of them moves no equity, none is in reach."""
+        own = [p.side for p in self.positions.values() if p.listing == listing]
+        converts = any(
+            self.rates.listing_of(self.specs[p.listing].currency_profit) == listing for p in self.positions.values()
+        )
+        quote = self.quotes[listing]
+        return (
+            quote.bid * (1 - share) if converts or Side.LONG in own else -math.inf,
+            quote.ask * (1 + share) if converts or Side.SHORT in own else math.inf,
+        )
 
     def _term(self, position: Position) -> Callable[[float], float]:
         """What the position adds to equity when all bids fall and all asks rise by a share."""
