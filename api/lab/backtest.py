@@ -67,7 +67,7 @@ def run_backtest(request: Request, progress: Progress = lambda _: None) -> Run:
     started = time.perf_counter()
     chosen, data = request.chosen, request.data
     names = [traded.source.name for traded in data]
-    trade = list(request.trade) or (names[:1] if chosen.listings else names)
+    trade = list(request.trade) or traded_names(chosen, data)
     account = account_config(data[0].spec, ACCOUNT, names)
     setup = configured(
         [traded.listing for traded in data], account, request.limits or no_limits(ACCOUNT), chosen, request.sized, trade
@@ -77,11 +77,20 @@ def run_backtest(request: Request, progress: Progress = lambda _: None) -> Run:
     state = desk.initial(ACCOUNT)
     venue = Venue(specs, account, data[0].spec.model)
     quotes: dict[str, Quote] = {}
-    ledger = Ledger(specs, rates_of(account, specs, quotes), request.keep)
+    rates = rates_of(account, specs, quotes)
+    check_rates(account, rates, [specs[name] for name in trade])
+    ledger = Ledger(specs, rates, request.keep)
     ledger.start(account.balance)
     journal = Journal(ACCOUNT, request.keep)
+    spent: list[float] = []
     try:
-        fold, parts = folds(setup, chosen, names, bars_of=(names if chosen.listings else trade) if request.keep else ())
+        fold, parts = folds(
+            setup,
+            chosen,
+            names,
+            bars_of=(names if chosen.listings else trade) if request.keep else (),
+            spent=spent.append,
+        )
     except NotRunnable as error:
         raise SettingsError(str(error)) from error
     watch = _Watch(quotes, ledger)
@@ -115,8 +124,31 @@ def run_backtest(request: Request, progress: Progress = lambda _: None) -> Run:
                 raise SettingsError(f"{chosen.name}: {unrunnable.reason}")
     return _finished(
         request, setup, account, ledger, journal, driver, open_positions, complete, trade,
-        {"prepare": prepared - started, "run": ran - prepared},
+        {"prepare": prepared - started, "run": ran - prepared}, sum(spent),
     )  # fmt: skip
+
+
+def traded_names(chosen: Chosen, data: Sequence[Traded]) -> list[str]:
+    """The listings that a strategy trades: all, or of several that it reads together the first that it doesn't name."""
+    names = [one.source.name for one in data if not one.converts]
+    if not chosen.listings:
+        return names
+    own = [name for name in names if name not in chosen.listings and name.rpartition("/")[2] not in chosen.listings]
+    return own[:1] or names[:1]
+
+
+def check_rates(account: AccountConfig, rates: Rates, specs: Sequence[ListingSpec]) -> None:
+    """All that is traded can be converted. Raises SettingsError with the ways out."""
+    for spec in specs:
+        for currency in (spec.currency_profit, spec.commission_currency):
+            if currency in ("", account.currency) or currency in account.rate_currencies:
+                continue
+            if rates.listing_of(currency) is None:
+                raise SettingsError(
+                    f"{spec.listing} earns and costs {currency}, and the account is in {account.currency}: give a file "
+                    f"of {account.currency}{currency} or {currency}{account.currency} by --convert, a fixed rate by "
+                    f"--set rate_{currency}=…, or another account by --set account_currency={currency}"
+                )
 
 
 def rates_of(account: AccountConfig, specs: Mapping[str, ListingSpec], quotes: Mapping[str, Quote]) -> Rates:
@@ -153,6 +185,7 @@ def _finished(
     complete: bool,
     trade: Sequence[str],
     seconds: dict[str, float],
+    own_code_s: float,
 ) -> Run:
     chosen, data = request.chosen, request.data
     facts = [dict(traded.source.facts) for traded in data]
@@ -200,6 +233,7 @@ def _finished(
         decided=ledger.decided,
         journal=journal,
         digests=digests,
+        python_us_per_tick=1e6 * own_code_s / max(driver.ticks, 1),
         seconds=seconds,
         complete=complete,
         manifest=_manifest(request, digests),

@@ -162,23 +162,26 @@ def traded_of(
     if options.symbol is not None and len(options.symbol) > 1:
         raise SettingsError("with files there is one --symbol: give the files of each symbol names that tell it")
     cache = options.cache or load_settings(home, config).cache_dir / "ticks"
-    return from_files(
-        asked.data,
-        DataOptions(
-            symbol=options.symbol[0] if options.symbol else None,
-            feed=options.feed,
-            format=options.format_,
-            zone=None if options.tz is None else parse_zone(options.tz),
-            server_clock=options.server_clock,
-            columns=options.columns,
-            point_factor=options.point_factor,
-            stamp=options.stamp,
-        ),
-        options.spec,
-        options.set_ or [],
-        cache,
-        lambda path, ticks: line.show(f"reading: {path}, {ticks:,} ticks"),
+    told = DataOptions(
+        symbol=options.symbol[0] if options.symbol else None,
+        feed=options.feed,
+        format=options.format_,
+        zone=None if options.tz is None else parse_zone(options.tz),
+        server_clock=options.server_clock,
+        columns=options.columns,
+        point_factor=options.point_factor,
+        stamp=options.stamp,
     )
+
+    def show(path: str, ticks: int) -> None:
+        line.show(f"reading: {path}, {ticks:,} ticks")
+
+    found = from_files(asked.data, told, options.spec, options.set_ or [], cache, show)
+    if options.convert:
+        pairs = from_files(options.convert, replace(told, symbol=None), options.spec, [], cache, show)
+        there = {one.source.name for one in found}
+        found += [replace(one, converts=True) for one in pairs if one.source.name not in there]
+    return found
 
 
 def in_range(chosen: Chosen, traded: Sequence[Traded], options: LabOptions) -> tuple[list[Traded], int]:
@@ -231,6 +234,8 @@ def from_manifest(path: Path) -> tuple[Asked, dict[str, Any]]:
 
 
 def _restored(name: str, value: Any) -> Any:
+    if name == "convert":
+        return [Path(one) for one in value]
     return Path(value) if name == "limits" else value
 
 

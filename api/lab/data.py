@@ -60,6 +60,8 @@ class Traded:
     words: tuple[str, ...]
     """What was found in the files, a sentence each."""
     warnings: tuple[str, ...]
+    converts: bool = False
+    """It is there to convert money, and is not traded."""
 
 
 class FileSource:
@@ -114,9 +116,9 @@ def from_files(
     if not groups:
         raise SettingsError("no file of data is there: name one, such as EURUSD_M1.csv, or a folder of them")
     found: list[Traded] = []
-    for symbol, files in groups.items():
-        spec = load_spec(spec_name, symbol or _UNKNOWN, overrides)
-        for data in open_data(
+
+    def opened(files: Sequence[Path], symbol: str, spec: LabSpec, digits: int | None) -> list[Any]:
+        return open_data(
             files,
             symbol=symbol or None,
             feed=options.feed,
@@ -126,12 +128,24 @@ def from_files(
             columns=options.columns,
             point_factor=options.point_factor,
             spread_points=spec.spread_points,
+            digits=digits,
             stamp=options.stamp,
             cache=cache,
             progress=progress,
-        ):
+        )
+
+    for symbol, files in groups.items():
+        spec = load_spec(spec_name, symbol or _UNKNOWN, overrides)
+        for data in opened(files, symbol, spec, None):
             own = spec if data.listing.symbol == symbol else load_spec(spec_name, data.listing.symbol, overrides)
             own = for_digits(own, data.digits)
+            if data.facts.spread_from == "told" and (own.spread_points, own.listing["digits"]) != (
+                spec.spread_points,
+                data.digits,
+            ):
+                # The spread is in points of a digit that only the prices have told.
+                files_of = [Path(name) for name in data.facts.files]
+                (data,) = opened(files_of, data.listing.symbol, own, own.listing["digits"])
             found.append(
                 Traded(
                     FileSource(data),

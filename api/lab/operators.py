@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from agents.money import Quote
 from agents.risk import no_limits
-from api.lab.backtest import rates_of
+from api.lab.backtest import rates_of, traded_names
 from api.lab.choice import Chosen
 from api.lab.data import Traded
 from api.lab.ledger import Ledger
@@ -22,7 +22,7 @@ def operated(
 ) -> tuple[Ledger, list[str]]:
     """What was made, and the listings that the strategy trades. Raises SettingsError."""
     names = [traded.source.name for traded in data]
-    trade = names[:1] if chosen.listings else names
+    trade = traded_names(chosen, data)
     account = account_config(data[0].spec, ACCOUNT, names)
     specs = {traded.source.name: traded.listing for traded in data}
     setup = configured(list(specs.values()), account, no_limits(ACCOUNT), chosen, SizedBy(Sizing.LOTS, 0.1), trade)

@@ -33,6 +33,9 @@ class LabOptions:
     volatility: Annotated[str | None, Parameter(help="Size by the yearly volatility aimed at, 10%.")] = None
     kelly: Annotated[str | None, Parameter(help="Size by a share of Kelly, 25%; capped.")] = None
     limits: Annotated[Path | None, Parameter(help="TOML of risk limits; default the broker's own only.")] = None
+    convert: Annotated[
+        list[Path] | None, Parameter(help="Files of pairs that only convert money into the account's currency.")
+    ] = None
     from_: Annotated[
         str | None, Parameter(name="--from", help="Trade from this time on, 2024-01-01 or 2024-01-01T12:00.")
     ] = None
@@ -75,7 +78,7 @@ class LabOptions:
         """What was told, for a manifest."""
         found = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return {
-            name: str(value) if isinstance(value, Path) else value
+            name: [str(one) for one in value] if name == "convert" else str(value) if isinstance(value, Path) else value
             for name, value in found.items()
             if value is not None and name != "cache"
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -17,7 +18,7 @@ from streams.class_programs import class_activation, class_operator
 from streams.fold import ListingFold, Output
 from streams.graph_programs import graph_activation, graph_or_built_in
 from streams.merged_fold import MergedFold, missing_listings
-from streams.operators.base import Operator
+from streams.operators.base import Operator, Outputs, Segment
 from streams.programs import PROGRAMS, NotRunnable
 from streams.reference import ReferenceView
 
@@ -92,13 +93,19 @@ def configured(
 
 
 def folds(
-    configured: Configured, chosen: Chosen, listings: Sequence[str], *, bars_of: Iterable[str] = ()
+    configured: Configured,
+    chosen: Chosen,
+    listings: Sequence[str],
+    *,
+    bars_of: Iterable[str] = (),
+    spent: Callable[[float], None] = lambda _: None,
 ) -> tuple[Fold, Mapping[str, ListingFold]]:
-    """What folds a block of any listing, and its parts. Bars are made for `bars_of` only. Raises NotRunnable."""
+    """What folds a block of any listing, and its parts. Bars are made for `bars_of` only; `spent` gets the
+    seconds of a class's own code. Raises NotRunnable."""
     wanted = frozenset(bars_of)
     own: dict[str, ListingFold] = {}
     for listing in listings:
-        own[listing] = ListingFold(listing, configured.view, _programs(chosen, listing in wanted))
+        own[listing] = ListingFold(listing, configured.view, _programs(chosen, listing in wanted, spent))
     merged: list[MergedFold] = []
     if chosen.graph is not None and chosen.graph.listings:
         acts = configured.of(OperatorActivation)[-1]
@@ -135,10 +142,30 @@ def operator_of(chosen: Chosen) -> Operator:
     return graph_or_built_in(_activated(chosen, ()))
 
 
-def _programs(chosen: Chosen, bars: bool) -> Callable[[OperatorActivation], Operator]:
+class Timed:
+    """An operator whose folds are timed, to tell what a strategy's own Python costs."""
+
+    def __init__(self, operator: Operator, spent: Callable[[float], None]) -> None:
+        self._operator, self._spent = operator, spent
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._operator, name)
+
+    def fold(self, state: Any, segment: Segment, spec: ListingSpec | None) -> Outputs:
+        started = time.perf_counter()
+        found = self._operator.fold(state, segment, spec)
+        self._spent(time.perf_counter() - started)
+        return found
+
+
+def _programs(chosen: Chosen, bars: bool, spent: Callable[[float], None]) -> Callable[[OperatorActivation], Operator]:
     def program(one: OperatorActivation) -> Operator:
         if one.instance != BARS:
-            return class_operator(chosen.class_program) if chosen.class_program is not None else graph_or_built_in(one)
+            if chosen.class_program is None:
+                return graph_or_built_in(one)
+            timed: Any = Timed(class_operator(chosen.class_program), spent)
+            found: Operator = timed
+            return found
         if not bars:
             raise NotRunnable("bars are not asked for")
         return graph_or_built_in(one)

@@ -104,7 +104,7 @@ class Quotes:
 
     def end(self, until_us: int) -> int:
         """Index in the front window behind its last tick that passes at or before `until_us`."""
-        return int(np.searchsorted(self._windows[0].passes_ms, until_us // 1000, "right"))
+        return int(self._windows[0].passes_ms.searchsorted(until_us // 1000, "right"))
 
     def pass_to(self, end: int) -> None:
         """Moves the cursor to `end` in the front window; the newest good tick before it is the quote then."""
