@@ -15,12 +15,14 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from infra.clock import SystemClock
 from infra.errors import CannotWrite
 from producers.formats.text import content_hash
 
@@ -33,6 +35,10 @@ _DTYPES: Final[dict[str, np.dtype[Any]]] = {
     "volume": np.dtype("<f8"), "flags": np.dtype("<i4"),
 }  # fmt: skip
 _SUM_PIECE: Final = 2**20
+_SMALL_BYTES: Final = 2**20
+"""Columns up to this size are read: a map costs more than they do."""
+_LEFT_US: Final = 86_400_000_000
+"""How old a half-made entry must be to be one that a killed run has left."""
 
 
 class Columns(NamedTuple):
@@ -126,6 +132,10 @@ class TickCache:
         except OSError as error:
             raise _unwritable(root or Path(tempfile.gettempdir()), error) from error
         self.root: Final = made
+        for half in made.glob("half-*"):
+            with suppress(FileNotFoundError):  # another run has just finished it
+                if SystemClock().now_us() - half.stat().st_mtime_ns // 1000 > _LEFT_US:
+                    shutil.rmtree(half, ignore_errors=True)
 
     def get(self, path: Path, form: str, read: Callable[[ColumnWriter], dict[str, Any]]) -> Entry:
         """The entry of `path` as `form` (everything that its reading depends on) reads it.
@@ -171,7 +181,7 @@ class TickCache:
             stat = path.stat()
         except OSError:
             return content_hash(path)
-        place = str(path.resolve())
+        place = os.path.abspath(path)
         now = [place, stat.st_size, stat.st_mtime_ns, stat.st_ino]
         memo = self.root / "seen" / hashlib.sha256(place.encode(errors="surrogateescape")).hexdigest()[:32]
         try:
@@ -231,10 +241,13 @@ def _load(folder: Path) -> tuple[Columns, dict[str, Any]] | None:
 
 
 def _mapped(path: Path, dtype: np.dtype[Any], ticks: int) -> NDArray[Any]:
+    if ticks * dtype.itemsize <= _SMALL_BYTES:
+        column = np.fromfile(path, dtype)
+        if len(column) != ticks or path.stat().st_size != column.nbytes:
+            raise ValueError(path)
+        return column
     if path.stat().st_size != ticks * dtype.itemsize:
         raise ValueError(path)
-    if not ticks:
-        return np.empty(0, dtype)
     # Copy on write: a kernel takes it as an array of its own, and the file can't change by it.
     return np.asarray(np.memmap(path, dtype, "c", shape=(ticks,)))
 

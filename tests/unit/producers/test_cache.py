@@ -130,3 +130,19 @@ def test_the_same_ticks_come_in_blocks_of_any_length(tmp_path: Path) -> None:
         assert [block.seq for block in blocks] == list(range(1, len(blocks) + 1))
         assert [block.first_n for block in blocks] == list(range(0, 500, most))
         assert {block.ref_no for block in blocks} == {5}
+
+
+def test_what_a_killed_run_left_long_ago_is_cleared_away(tmp_path: Path) -> None:
+    old, new = tmp_path / "cache" / "half-a", tmp_path / "cache" / "half-b"
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+    os.utime(old, (1, 1))
+    TickCache(tmp_path / "cache")
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_long_columns_are_mapped_and_read_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = file(tmp_path)
+    read = bids(path, tmp_path / "cache")
+    monkeypatch.setattr("producers.cache._SMALL_BYTES", 0)
+    assert bids(path, tmp_path / "cache") == read
