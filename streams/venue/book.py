@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
+from agents.money import Quote
 from schemas.events import Side
 from schemas.executions import DealEntry, DealReason, OrderRequest
 from schemas.trading import OrderType
@@ -155,3 +156,8 @@ class MarginCall(NamedTuple):
 def opposite(side: Side) -> Side:
     """The other side."""
     return Side.SHORT if side is Side.LONG else Side.LONG
+
+
+def closing_price(side: Side, quote: Quote) -> float:
+    """Where a position closes: a long at the bid, a short at the ask."""
+    return quote.bid if side is Side.LONG else quote.ask

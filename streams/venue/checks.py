@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
 from agents.money import Quote, exact
@@ -82,6 +83,23 @@ def check_levels(spec: ListingSpec, side: Side, sl: float | None, tp: float | No
     else:
         return
     raise Refusal(Retcode.INVALID_STOPS, f"the {name} {level} of a {side.lower()} must be {where} {price}{_by(spec)}")
+
+
+def check_closing(
+    order: Order, position: Position | None, orders: Iterable[Order], spec: ListingSpec, quote: Quote
+) -> None:
+    """Raises Refusal unless the order can close lots of `position`, the one that it names, beside the open `orders`."""
+    if position is None or position.listing != order.listing:
+        raise Refusal(Retcode.POSITION_CLOSED, f"position {order.position} is not open")
+    if position.side is order.side:
+        raise Refusal(Retcode.INVALID, f"a {position.side.lower()} position is closed by the other side")
+    if any(other.position == order.position and other.side is order.side for other in orders):
+        raise Refusal(Retcode.CLOSE_ORDER_EXIST, f"position {order.position} is being closed already")
+    if order.volume > position.volume:
+        raise Refusal(Retcode.INVALID_CLOSE_VOLUME, f"only {position.volume} lots of {order.position} are open")
+    if order.volume != position.volume:  # Closing all of it is possible whatever is left.
+        check_volume(spec, float(order.volume))
+    check_frozen(spec, position, quote)
 
 
 def check_frozen(spec: ListingSpec, thing: Order | Position, quote: Quote) -> None:

@@ -1,11 +1,24 @@
-"""Chance without a random source: a number from the seed, the order's number and what is drawn."""
+"""What a model assumes of single orders: slippage, refusals, deals; chance without a random source.
+
+A drawn number comes from the seed, the order's number and what is drawn.
+"""
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import IntEnum
 from typing import Final
 
+from agents.money import exact
+from schemas.events import ListingSpec, Side
+from schemas.trading import OrderType
+from streams.venue.book import Order
+from streams.venue.checks import floor_lots
+from streams.venue.model import VenueModel
+from streams.venue.retcodes import Refusal, Retcode
+
 _MASK: Final = 2**64 - 1
+_TENTH: Final = Decimal("0.1")
 
 
 class Draw(IntEnum):
@@ -17,6 +30,44 @@ class Draw(IntEnum):
     PARTIAL = 4
     SLIPPAGE = 5
     STOP_SLIPPAGE = 6
+
+
+def slipped(
+    model: VenueModel, spec: ListingSpec, side: Side, price: float, order_no: int, what: Draw, count: int = 0
+) -> float:
+    """A price with the slippage against who buys (LONG) or sells; `count`: deals of the order before."""
+    points = exact(model.slippage_points)
+    if model.slippage_jitter_points:
+        jitter = model.slippage_jitter_points * draw(model.seed, order_no, what, count)
+        points += exact(jitter).quantize(_TENTH)
+    if not points:
+        return price
+    move = points.scaleb(-spec.digits)
+    return float(exact(price) + (move if side is Side.LONG else -move))
+
+
+def refuse_by_chance(model: VenueModel, order_no: int) -> None:
+    """Raises Refusal for the shares of market orders that are rejected and requoted."""
+    for share, what, retcode, words in (
+        (model.reject_share, Draw.REJECT, Retcode.REJECT, "rejected"),
+        (model.requote_share, Draw.REQUOTE, Retcode.REQUOTE, "requoted"),
+    ):
+        if share and draw(model.seed, order_no, what) < share:
+            raise Refusal(retcode, f"{words} by the model's share of {share:g}")
+
+
+def deal_size(model: VenueModel, spec: ListingSpec, order: Order) -> Decimal:
+    """Lots of the order's next deal: what is left of it, its first half, or the largest deal."""
+    volume = order.volume
+    if order.type is OrderType.MARKET and not order.deals and model.partial_share:
+        half = floor_lots(spec, volume / 2)
+        drawn = draw(model.seed, order.order_no, Draw.PARTIAL) < model.partial_share
+        if drawn and half and half >= exact(spec.volume_min):
+            volume = half
+    if model.max_deal_lots:
+        most = floor_lots(spec, exact(model.max_deal_lots))
+        volume = min(volume, most or exact(spec.volume_step))
+    return volume
 
 
 def draw(seed: int, order_no: int, what: Draw, count: int = 0) -> float:

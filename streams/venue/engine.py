@@ -25,15 +25,14 @@ from streams.venue.book import (
     Refused,
     Removed,
     Request,
+    closing_price,
     opposite,
 )
-from streams.venue.draws import Draw, draw
+from streams.venue.draws import Draw, deal_size, refuse_by_chance, slipped
 from streams.venue.ledger import Ledger
 from streams.venue.model import VenueModel
 from streams.venue.retcodes import Refusal, Retcode
 from streams.venue.watch import NEVER_MS, Watch, watch
-
-_TENTH = Decimal("0.1")
 
 
 class Moment(NamedTuple):
@@ -107,7 +106,7 @@ class Engine:
             if isinstance(thing, Order):
                 checks.check_levels(spec, thing.side, sl, tp, thing.price)
             else:
-                checks.check_levels(spec, thing.side, sl, tp, _closing(thing.side, quote))
+                checks.check_levels(spec, thing.side, sl, tp, closing_price(thing.side, quote))
         except Refusal as refusal:
             return [Refused(order_no, OrderRequest.MODIFY, refusal.retcode, refusal.why)]
         thing.sl, thing.tp = sl, tp
@@ -176,12 +175,16 @@ class Engine:
         """One position a listing."""
         return self.account.position_mode is PositionMode.NETTING
 
+    def net(self, listing: str) -> Position | None:
+        """The listing's one position on a netting account."""
+        return next(iter(self.positions_of(listing)), None) if self.is_netting else None
+
     # -- deals ---------------------------------------------------------------------------------------------------------
 
     def fill(self, order: Order, price: float, moment: Moment, reason: DealReason = DealReason.EXPERT) -> Deal:
         """The order's next deal, at a price: as much as one deal takes. What is left works on in the ticks after it."""
         spec = self._spec(order.listing)
-        volume = self._deal_size(spec, order)
+        volume = deal_size(self.model, spec, order)
         order.volume -= volume
         order.deals += 1
         deal = self._deal(order, volume, price, moment, reason)
@@ -206,24 +209,16 @@ class Engine:
         self.changed()
         return deal
 
-    def worse(self, listing: str, side: Side, price: float, order_no: int, what: Draw, count: int) -> float:
-        """A price with the slippage that the model assumes against who buys (LONG) or sells."""
-        model = self.model
-        points = exact(model.slippage_points)
-        if model.slippage_jitter_points:
-            jitter = model.slippage_jitter_points * draw(model.seed, order_no, what, count)
-            points += exact(jitter).quantize(_TENTH)
-        if not points:
-            return price
-        move = points.scaleb(-self._spec(listing).digits)
-        return float(exact(price) + (move if side is Side.LONG else -move))
+    def slipped(self, listing: str, side: Side, price: float, order_no: int, what: Draw, count: int = 0) -> float:
+        """A price with the slippage that the model assumes."""
+        return slipped(self.model, self._spec(listing), side, price, order_no, what, count)
 
     def affordable(self, order: Order, price: float) -> None:
         """Raises Refusal (no money) if what the order adds binds more margin than is free."""
         added = order.volume
         if order.position:
             return
-        net = self._net(order.listing)
+        net = self.net(order.listing)
         if net is not None and net.side is not order.side:
             if added <= net.volume:
                 return
@@ -265,15 +260,8 @@ class Engine:
         """Charges the nights up to a server day to the listing's positions."""
         if not self._has_swap(listing):
             return
-        spec, ledger = self._spec(listing), self.ledger
         for position in self.positions_of(listing):
-            nights = sum(money.nights(spec, night) for night in range(position.day, day))
-            position.day = max(position.day, day)
-            if nights:
-                price = _closing(position.side, ledger.quotes[listing])
-                position.swap += ledger.booked(
-                    money.swap(spec, position.side, float(position.volume), price, nights, ledger.rates)
-                )
+            self.ledger.roll(position, day)
         self.changed()
 
     def note_margin_call(self, at_us: int) -> None:
@@ -289,18 +277,14 @@ class Engine:
     def _send_market(self, request: Request, spec: ListingSpec, moment: Moment) -> list[Event]:
         order, quote, model = self._order(request, spec), moment.quote, self.model
         if order.position:
-            self._check_closing(order, spec, quote)
+            position = self.ledger.positions.get(order.position)
+            checks.check_closing(order, position, self.orders.values(), spec, quote)
         else:
             checks.check_volume(spec, request.volume)
-            checks.check_levels(spec, order.side, order.sl, order.tp, _closing(order.side, quote))
-        for share, what, retcode, words in (
-            (model.reject_share, Draw.REJECT, Retcode.REJECT, "rejected"),
-            (model.requote_share, Draw.REQUOTE, Retcode.REQUOTE, "requoted"),
-        ):
-            if share and draw(model.seed, order.order_no, what) < share:
-                raise Refusal(retcode, f"{words} by the model's share of {share:g}")
+            checks.check_levels(spec, order.side, order.sl, order.tp, closing_price(order.side, quote))
+        refuse_by_chance(model, order.order_no)
         price = quote.ask if order.side is Side.LONG else quote.bid
-        price = self.worse(order.listing, order.side, price, order.order_no, Draw.SLIPPAGE, 0)
+        price = slipped(model, spec, order.side, price, order.order_no, Draw.SLIPPAGE)
         self.affordable(order, price)
         self.tickets += 1
         order.ticket = self.tickets
@@ -331,20 +315,6 @@ class Engine:
             tp=checks.on_grid(spec, request.tp), position=request.position, expires_ms=request.expires_ms,
         )  # fmt: skip
 
-    def _check_closing(self, order: Order, spec: ListingSpec, quote: Quote) -> None:
-        position = self.ledger.positions.get(order.position)
-        if position is None or position.listing != order.listing:
-            raise Refusal(Retcode.POSITION_CLOSED, f"position {order.position} is not open")
-        if position.side is order.side:
-            raise Refusal(Retcode.INVALID, f"a {position.side.lower()} position is closed by the other side")
-        if any(other.position == order.position for other in self.orders.values()):
-            raise Refusal(Retcode.CLOSE_ORDER_EXIST, f"position {order.position} is being closed already")
-        if order.volume > position.volume:
-            raise Refusal(Retcode.INVALID_CLOSE_VOLUME, f"only {position.volume} lots of {order.position} are open")
-        if order.volume != position.volume:  # Closing all of it is possible whatever is left.
-            checks.check_volume(spec, float(order.volume))
-        checks.check_frozen(spec, position, quote)
-
     def _target(self, order_no: int, position: int) -> Order | Position:
         held = self.ledger.positions
         if position:
@@ -357,41 +327,25 @@ class Engine:
                     return thing
         raise Refusal(Retcode.POSITION_CLOSED, f"position {position or f'of order {order_no}'} is not open")
 
-    def _deal_size(self, spec: ListingSpec, order: Order) -> Decimal:
-        """Lots of the order's next deal."""
-        model, volume = self.model, order.volume
-        if order.type is OrderType.MARKET and not order.deals and model.partial_share:
-            half = checks.floor_lots(spec, volume / 2)
-            drawn = draw(model.seed, order.order_no, Draw.PARTIAL) < model.partial_share
-            if drawn and half and half >= exact(spec.volume_min):
-                volume = half
-        if model.max_deal_lots:
-            most = checks.floor_lots(spec, exact(model.max_deal_lots))
-            volume = min(volume, most or exact(spec.volume_step))
-        return volume
-
     def _deal(self, order: Order, volume: Decimal, price: float, moment: Moment, reason: DealReason) -> Deal:
         """Books `volume` lots of an order, whose `volume` is what is left of it."""
         ledger, spec = self.ledger, self._spec(order.listing)
-        position = ledger.positions.get(order.position) if order.position else self._net(order.listing)
+        position = ledger.positions.get(order.position) if order.position else self.net(order.listing)
         commission = ledger.booked(money.commission(spec, float(volume), ledger.rates))
         profit = swap = ledger.booked(ZERO)
         if position is None:
             entry = DealEntry.IN
-            position = self._open(order, volume, price, moment)
+            position = ledger.open(order.ticket, order, volume, price, moment.at_us, moment.day)
         elif position.side is order.side:
             entry = DealEntry.IN
-            self._add(position, order, volume, price)
+            ledger.add(position, order, volume, price)
         else:
-            closed = min(volume, position.volume)
-            profit, swap = self._reduce(position, closed, price)
             entry = DealEntry.OUT
+            closed = min(volume, position.volume)
+            profit, swap = ledger.reduce(position, closed, price)
             if volume > closed:
                 entry = DealEntry.INOUT
-                reversed_ = self._open(order, volume - closed, price, moment)
-                del ledger.positions[reversed_.number]
-                reversed_.number = position.number
-                ledger.positions[position.number] = position = reversed_
+                position = ledger.open(position.number, order, volume - closed, price, moment.at_us, moment.day)
         ledger.balance += profit + swap + commission
         if not ledger.positions:
             self.called = False
@@ -402,43 +356,6 @@ class Engine:
             swap, profit,
         )  # fmt: skip
 
-    def _open(self, order: Order, volume: Decimal, price: float, moment: Moment) -> Position:
-        position = Position(
-            number=order.ticket, order_no=order.order_no, listing=order.listing, side=order.side, volume=volume,
-            price=price, sl=order.sl, tp=order.tp, after_us=moment.at_us, day=moment.day,
-            margin=self.ledger.margin_of(order.listing, volume, price), swap=self.ledger.booked(ZERO),
-        )  # fmt: skip
-        self.ledger.positions[position.number] = position
-        return position
-
-    def _add(self, position: Position, order: Order, volume: Decimal, price: float) -> None:
-        total = position.volume + volume
-        position.price = float((exact(position.price) * position.volume + exact(price) * volume) / total)
-        position.volume = total
-        position.margin += self.ledger.margin_of(order.listing, volume, price)
-        if not order.working:  # A later order's levels take the place of the earlier one's.
-            position.sl = position.sl if order.sl is None else order.sl
-            position.tp = position.tp if order.tp is None else order.tp
-
-    def _reduce(self, position: Position, volume: Decimal, price: float) -> tuple[Decimal, Decimal]:
-        ledger = self.ledger
-        profit = ledger.profit(position, volume, price)
-        if volume == position.volume:
-            del ledger.positions[position.number]
-            return profit, position.swap
-        whole = position.volume
-        swap, margin = ledger.booked(position.swap * volume / whole), ledger.booked(position.margin * volume / whole)
-        position.swap -= swap
-        position.margin -= margin
-        position.volume -= volume
-        return profit, swap
-
-    def _net(self, listing: str) -> Position | None:
-        """The listing's one position on a netting account."""
-        if not self.is_netting:
-            return None
-        return next(iter(self.positions_of(listing)), None)
-
     def _has_swap(self, listing: str) -> bool:
         spec = self._spec(listing)
         return bool(spec.swap_long or spec.swap_short) and spec.swap_mode not in (SwapMode.UNKNOWN, SwapMode.NONE)
@@ -448,7 +365,3 @@ class Engine:
         if spec is None:
             raise Refusal(Retcode.INVALID, f"no listing {listing} is known here")
         return spec
-
-
-def _closing(side: Side, quote: Quote) -> float:
-    return quote.bid if side is Side.LONG else quote.ask

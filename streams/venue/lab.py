@@ -8,7 +8,7 @@ from typing import Any
 
 from agents.money import Quote
 from schemas.configuration import AccountConfig, SessionTable
-from schemas.events import ListingSpec, Side
+from schemas.events import ListingSpec
 from schemas.executions import (
     Accepted,
     Canceled,
@@ -24,7 +24,19 @@ from schemas.integrity import NONCE_BYTES, ZERO_MAC
 from schemas.quality import BROKEN, Quality
 from schemas.trading import CancelRequested, ModifyRequested, Submitted
 from streams.venue import state
-from streams.venue.book import Changed, Deal, Event, Lapsed, MarginCall, Placed, Position, Refused, Removed, Request
+from streams.venue.book import (
+    Changed,
+    Deal,
+    Event,
+    Lapsed,
+    MarginCall,
+    Placed,
+    Position,
+    Refused,
+    Removed,
+    Request,
+    closing_price,
+)
 from streams.venue.checks import server_day
 from streams.venue.draws import Draw, draw
 from streams.venue.engine import Engine, Moment
@@ -98,7 +110,7 @@ class Venue:
         events: list[Event] = [engine.drop(order, why) for order in list(engine.orders.values())]
         for position in list(engine.ledger.positions.values()):
             quote = engine.ledger.quotes[position.listing]
-            price = quote.bid if position.side is Side.LONG else quote.ask
+            price = closing_price(position.side, quote)
             moment = Moment(at_us, quote, server_day(at_us // 1000, server_offset_s))
             events.append(engine.close(position, price, moment, DealReason.CLIENT))
         return self._said(at_us, events)

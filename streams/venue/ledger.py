@@ -11,7 +11,7 @@ from agents import money
 from agents.money import ZERO, Quote, Rates, exact, rounded
 from schemas.configuration import AccountConfig
 from schemas.events import ListingSpec, Side
-from streams.venue.book import Position
+from streams.venue.book import Order, Position, closing_price
 
 _WIDEST: Final = 0.99
 _HALVINGS: Final = 40
@@ -38,8 +38,7 @@ class Ledger:
 
     def floating(self, position: Position) -> Decimal:
         """What closing it now would book before commission: profit and swap."""
-        quote = self.quotes[position.listing]
-        price = quote.bid if position.side is Side.LONG else quote.ask
+        price = closing_price(position.side, self.quotes[position.listing])
         return self.profit(position, position.volume, price) + position.swap
 
     def profit(self, position: Position, volume: Decimal, price: float) -> Decimal:
@@ -50,6 +49,48 @@ class Ledger:
     def margin_of(self, listing: str, volume: Decimal, price: float) -> Decimal:
         """What so many lots bind, as booked."""
         return self.booked(money.margin(self.specs[listing], float(volume), price, self.account.leverage, self.rates))
+
+    def open(self, number: int, order: Order, volume: Decimal, price: float, after_us: int, day: int) -> Position:
+        """A new position with the order's levels."""
+        position = self.positions[number] = Position(
+            number=number, order_no=order.order_no, listing=order.listing, side=order.side, volume=volume,
+            price=price, sl=order.sl, tp=order.tp, after_us=after_us, day=day,
+            margin=self.margin_of(order.listing, volume, price), swap=self.booked(ZERO),
+        )  # fmt: skip
+        return position
+
+    def add(self, position: Position, order: Order, volume: Decimal, price: float) -> None:
+        """More of a position, at the weighted price, which is a double again."""
+        total = position.volume + volume
+        position.price = float((exact(position.price) * position.volume + exact(price) * volume) / total)
+        position.volume = total
+        position.margin += self.margin_of(order.listing, volume, price)
+        if not order.working:  # A later order's levels take the place of the earlier one's.
+            position.sl = position.sl if order.sl is None else order.sl
+            position.tp = position.tp if order.tp is None else order.tp
+
+    def reduce(self, position: Position, volume: Decimal, price: float) -> tuple[Decimal, Decimal]:
+        """Less of a position, or none; returns the profit and the swap to book."""
+        profit, whole = self.profit(position, volume, price), position.volume
+        if volume == whole:
+            del self.positions[position.number]
+            return profit, position.swap
+        swap, margin = self.booked(position.swap * volume / whole), self.booked(position.margin * volume / whole)
+        position.swap -= swap
+        position.margin -= margin
+        position.volume -= volume
+        return profit, swap
+
+    def roll(self, position: Position, day: int) -> None:
+        """Charges the nights up to a server day."""
+        spec = self.specs[position.listing]
+        nights = sum(money.nights(spec, night) for night in range(position.day, day))
+        position.day = max(position.day, day)
+        if nights:
+            price = closing_price(position.side, self.quotes[position.listing])
+            position.swap += self.booked(
+                money.swap(spec, position.side, float(position.volume), price, nights, self.rates)
+            )
 
     def booked(self, amount: Decimal) -> Decimal:
         return rounded(amount, self.digits)

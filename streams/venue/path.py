@@ -15,7 +15,7 @@ from schemas.events import Side
 from schemas.executions import DealReason
 from schemas.trading import OrderType
 from streams.venue import checks
-from streams.venue.book import Event, Order, Position, opposite
+from streams.venue.book import Event, Order, Position, closing_price, opposite
 from streams.venue.draws import Draw
 from streams.venue.engine import Engine, Moment
 from streams.venue.retcodes import Refusal
@@ -143,10 +143,10 @@ class _Path:
         if isinstance(thing, Position):
             is_stop = reached.rank == 0
             if is_stop:
-                price = engine.worse(thing.listing, opposite(thing.side), price, thing.order_no, Draw.STOP_SLIPPAGE, 0)
+                price = engine.slipped(thing.listing, opposite(thing.side), price, thing.order_no, Draw.STOP_SLIPPAGE)
             return [engine.close(thing, price, self.moment, DealReason.SL if is_stop else DealReason.TP)]
         if thing.type is OrderType.STOP:
-            price = engine.worse(thing.listing, thing.side, price, thing.order_no, Draw.SLIPPAGE, 0)
+            price = engine.slipped(thing.listing, thing.side, price, thing.order_no, Draw.SLIPPAGE)
         try:
             engine.affordable(thing, price)
         except Refusal as refusal:
@@ -210,7 +210,7 @@ def _work(engine: Engine, order: Order, moment: Moment) -> list[Event]:
         return []
     price = moment.quote.ask if order.side is Side.LONG else moment.quote.bid
     if order.type is not OrderType.LIMIT:
-        price = engine.worse(order.listing, order.side, price, order.order_no, Draw.SLIPPAGE, order.deals)
+        price = engine.slipped(order.listing, order.side, price, order.order_no, Draw.SLIPPAGE, order.deals)
     return [engine.fill(order, price, moment)]
 
 
@@ -228,8 +228,8 @@ def _close_worst(engine: Engine, moment: Moment) -> list[Event]:
     ledger = engine.ledger
     worst = min(ledger.positions.values(), key=lambda p: (ledger.floating(p), p.number))
     quote = ledger.quotes[worst.listing]
-    price = quote.bid if worst.side is Side.LONG else quote.ask
-    price = engine.worse(worst.listing, opposite(worst.side), price, worst.order_no, Draw.STOP_SLIPPAGE, 0)
+    price = closing_price(worst.side, quote)
+    price = engine.slipped(worst.listing, opposite(worst.side), price, worst.order_no, Draw.STOP_SLIPPAGE)
     if quote.n != moment.quote.n:  # Another listing's: its own newest tick.
         moment = moment._replace(quote=quote)
     return [engine.close(worst, price, moment, DealReason.SO)]

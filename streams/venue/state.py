@@ -45,12 +45,12 @@ def load(engine: Engine, data: bytes) -> int:
         positions = [_thing(Position, each) for each in found["positions"]]
         quotes = {listing: Quote(*values) for listing, values in found["quotes"].items()}
         calls = [MarginCall(at, Decimal(equity), Decimal(margin)) for at, equity, margin in found["margin_calls"]]
-        engine.tickets, engine.deals, engine.called = found["tickets"], found["deals"], found["called"]
-        engine.ledger.balance = Decimal(found["balance"])
-        seq = int(found["seq"])
+        balance, seq = Decimal(found["balance"]), int(found["seq"])
+        tickets, deals, called = int(found["tickets"]), int(found["deals"]), bool(found["called"])
     except (ValueError, KeyError, TypeError, ArithmeticError) as error:
         raise BadState(f"the state of a venue can't be read: {error}") from error
-    engine.margin_calls = calls
+    engine.tickets, engine.deals, engine.called, engine.margin_calls = tickets, deals, called, calls
+    engine.ledger.balance = balance
     engine.orders = {order.ticket: order for order in orders}
     engine.ledger.positions = {position.number: position for position in positions}
     engine.ledger.quotes.clear()

@@ -131,7 +131,7 @@ class SlowVenue:
                 return 10036
             if found[0].buy == buy:
                 return 10013
-            if any(o.position == position for o in self.waiting):
+            if any(o.position == position and o.buy == buy for o in self.waiting):
                 return 10039
             if volume > found[0].volume:
                 return 10038

@@ -10,6 +10,7 @@ from agents.money import MissingRate
 from schemas.configuration import PositionMode
 from schemas.executions import DealEntry, DealReason
 from schemas.quality import Quality
+from streams.operators.base import BadState
 from streams.venue.model import VenueModel
 from tests.unit.streams.venue.venues import (
     BAR_OPEN,
@@ -242,3 +243,31 @@ def test_a_path_from_the_window_before_is_known_by_the_quote_that_was_told() -> 
     window = ticks((1.00000, 1.00010, PATH), first_n=8)
     at.quote(EURUSD, quote(1.00000, 1.00010, n=8, time_ms=START_MS + 1000))
     assert [(d.reason, d.price, d.n) for d in run(at, window)] == [(DealReason.SO, 1.08560, 8)]
+
+
+def test_profit_and_margin_are_what_another_simulator_computes_for_dollar_pairs() -> None:
+    # strategytester5 2.2.7: 0.1 lot from 1.1001 to 1.1005 earns 4.0 and binds 110.01 at 1:100.
+    at = venue()
+    at.place(START_US, order(1, BUY, 0.1), HERE)
+    assert at.margin == Decimal("110.01")
+    (closed,) = at.place(START_US, order(2, SELL, 0.1, position=1), quote(1.1005, 1.1006))
+    assert closed.profit == Decimal("4.00")
+
+
+@pytest.mark.parametrize(
+    ("model", "changed", "hours"),
+    [(VenueModel(), {}, None), (VenueModel(max_deal_lots=0.5), {"position_mode": NETTING}, None)],
+)
+def test_a_state_is_loaded_again_and_another_refused(model, changed, hours) -> None:
+    at = venue(model, hours=hours, balance=Decimal("2000.00"), **changed)
+    at.place(START_US, order(1, BUY, 1.0, sl=1.0), HERE)
+    at.place(START_US, order(2, SELL, 0.2, LIMIT, 1.2, expires_ms=START_MS + 1), HERE)
+    run(at, ticks((1.09100, 1.09110)))
+    other = venue(model, **changed)
+    other.load(at.dump())
+    assert (other.dump(), other.digest()) == (at.dump(), at.digest())
+    assert (other.equity, other.margin_calls, other.positions) == (at.equity, at.margin_calls, at.positions)
+    for bad in (b"", b"\x02{}", b"\x01{", b"\x01{}", b'\x01{"seq":1}'):
+        with pytest.raises(BadState):
+            other.load(bad)
+    assert other.digest() == at.digest()

@@ -276,3 +276,11 @@ def test_all_is_closed_at_the_last_quotes() -> None:
         Decimal("-3.50"),
     )
     assert (at.open, at.open_listings) == (False, ())
+
+
+def test_an_exit_goes_before_the_rest_of_its_entry() -> None:
+    at = venue(VenueModel(max_deal_lots=0.5))
+    at.place(START_US, order(1, BUY, 1.0), HERE)
+    filled, canceled = at.place(START_US, order(2, SELL, 0.5, position=1), HERE)
+    assert (type(filled), type(canceled)) == (Filled, Canceled)
+    assert (canceled.order_no, canceled.remaining, at.open) == (1, 0.5, False)
