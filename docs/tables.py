@@ -33,7 +33,7 @@ def write_all(folder: Path) -> None:
 
 def topics() -> str:
     """The catalogue as a table. It stands in topics.md itself, held equal by a test, so it is readable unbuilt."""
-    from schemas.catalogue import TOPICS
+    from schemas.catalogue import ACCOUNT_TOPICS, TOPICS
 
     return table(
         ("topic", "key", "partitions", "kind", "records", "kept", "written by", "what it holds"),
@@ -48,7 +48,7 @@ def topics() -> str:
                 topic.writer,
                 topic.doc,
             )
-            for topic in TOPICS.values()
+            for topic in (*TOPICS.values(), *ACCOUNT_TOPICS.values())
         ),
     )
 

@@ -7,7 +7,6 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 from importlib.metadata import version
 from typing import Any, Final
@@ -189,14 +188,14 @@ def _finished(
 ) -> Run:
     chosen, data = request.chosen, request.data
     facts = [dict(traded.source.facts) for traded in data]
-    from_ms = min((int(one["starts_ms"]) for one in facts), default=0)
+    from_ms = max(request.from_ms, min((int(one["starts_ms"]) for one in facts), default=0))
     to_ms = max((own.last_us for own in driver.quotes.values()), default=0) // 1000
     equity_ms, balance, equity, margin = ledger.equity(from_ms, float(account.balance))
     strategy_config = setup.of(StrategyConfig)[0]
     digests = ledger.digests() if request.keep else {}
     return Run(
         name=chosen.name,
-        started=datetime.now().strftime("%Y-%m-%d %H:%M:%S"),
+        started=time.strftime("%Y-%m-%d %H:%M:%S"),
         strategy={
             "name": chosen.name,
             "version": chosen.version,
