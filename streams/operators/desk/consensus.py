@@ -54,9 +54,9 @@ def consent(state: DeskState, instance: str, signal: Signal, us: int) -> Consent
     if own not in (TRADE, AGREE):
         return Consent(0.0, own, f"{instance} has the role {own}: it doesn't trade itself")
     scale, allowed = 1.0, None
-    for name in sorted(state.strategies):
+    for name in _others(state):
         other = state.strategies[name]
-        if name == instance or not other.active or other.role in ("", TRADE):
+        if name == instance:
             continue
         opinion = state.opinions.get(place(name, signal.listing))
         side = opinion.side if opinion is not None and us < opinion.until_us else Side.NONE
@@ -72,3 +72,13 @@ def consent(state: DeskState, instance: str, signal: Signal, us: int) -> Consent
     if allowed is False:
         return Consent(0.0, ALLOW, "no instance of role allow is for this side")
     return Consent(scale) if scale > 0 else Consent(0.0, WEIGH, "the instances that weigh are for the other side")
+
+
+def _others(state: DeskState) -> list[str]:
+    """Active instances that do anything but trade by themselves."""
+    names = state.cache.get("others")
+    if names is None:
+        names = [name for name, s in sorted(state.strategies.items()) if s.active and s.role not in ("", TRADE)]
+        state.cache["others"] = names
+    assert isinstance(names, list)
+    return names

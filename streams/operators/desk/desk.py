@@ -53,6 +53,8 @@ from streams.operators.marks import ClockRows, Marks, marks_to_records
 Input = Signal | Execution | Command | ReferenceRecord
 """What a journal takes in."""
 
+NO_CHANGES: Final = 10025
+"""MT5's return code of a modification to the levels that are there already."""
 _ORDER_EVENTS: Final = {Canceled: OrderEvent.CANCELED, Expired: OrderEvent.EXPIRED}
 
 
@@ -223,5 +225,7 @@ def _on_modification(turn: Turn, report: Execution) -> None:
                 modified(turn, position, report.sl, report.tp)
                 if (position.sl, position.tp) != before:
                     say_changed(turn, position, "stop and target moved")
+            elif isinstance(report, Rejected) and report.retcode == NO_CHANGES:
+                modified(turn, position, None, None)
             elif isinstance(report, Rejected):
                 modification_refused(turn, position)

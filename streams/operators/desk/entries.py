@@ -294,13 +294,12 @@ def _say_decision(
     used: Decimal,
 ) -> None:
     digits = money_digits(turn.state)
+    names, limits, measured, units, verdicts, _ = zip(*checks, strict=True) if checks else ((),) * 6
     turn.say(
         "risk", RiskDecision, instance=instance, listing=signal.listing, signal_operator=signal.operator,
         signal_listing=signal.listing, signal_seq=signal.out_seq, side=signal.side, asked=asked, allowed=allowed,
-        verdict=decided_verdict(asked, allowed).value, checks=tuple(c.name for c in checks),
-        limits=tuple(float(c.limit) for c in checks), measured=tuple(float(c.measured) for c in checks),
-        units=tuple(c.unit for c in checks), verdicts=tuple(c.verdict.value for c in checks),
-        equity=rounded(equity, digits), margin=rounded(used, digits),
+        verdict=str(decided_verdict(asked, allowed)), checks=names, limits=limits, measured=measured, units=units,
+        verdicts=tuple(map(str, verdicts)), equity=rounded(equity, digits), margin=rounded(used, digits),
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from schemas.jit import kernel
+from schemas.jit import inline_kernel, kernel
 from schemas.quality import BROKEN
 from schemas.ticks import Doubles, Ints, Longs
 
@@ -18,6 +18,31 @@ LIMIT: Final = 3
 """The equity at the row may have reached a limit."""
 MINUTE_US: Final = 60_000_000
 MARK_WORDS: Final = 7
+
+
+@inline_kernel
+def _equity(
+    quote_bid: Doubles, quote_ask: Doubles, held_place: Ints, held: Doubles, balance: int, unit: int, scale: float
+) -> int:
+    """Balance and what is open, units of 10^-8: as `accounting.equity_units`."""
+    total = 0
+    for p in range(held.shape[0]):
+        at, by = held_place[p, 0], held_place[p, 1]
+        if quote_bid[at] <= 0.0:
+            continue
+        sign = held[p, 0]
+        own = (sign * ((quote_bid[at] if sign > 0.0 else quote_ask[at]) - held[p, 1])) * held[p, 2]
+        if by < 0:
+            rate = held[p, 3]
+        elif quote_bid[by] <= 0.0:
+            rate = 0.0
+        elif held[p, 4] > 0.0:
+            rate = quote_bid[by] if own >= 0.0 else quote_ask[by]
+        else:
+            rate = 1.0 / (quote_ask[by] if own >= 0.0 else quote_bid[by])
+        value = own * rate * scale
+        total += math.floor(value + 0.5) if value >= 0.0 else -math.floor(-value + 0.5)
+    return balance + unit * total
 
 
 @kernel
@@ -55,21 +80,24 @@ def run_clock(
     """
     written = 0
     count = held.shape[0]
+    balance, unit, peak, floor, minute = money[0], money[1], money[3], money[4], money[5]
+    row, why = len(us), NOTHING
     for i in range(len(us)):
         now = us[i]
-        while money[5] <= now and money[5] <= timer_us:
-            equity = _equity(quote_bid, quote_ask, held_place, held, money[0], money[1], scale)
-            marks[written, 0] = money[5]
-            marks[written, 1] = money[5] // 1_000
-            marks[written, 2] = money[0]
+        while minute <= now and minute <= timer_us:
+            equity = _equity(quote_bid, quote_ask, held_place, held, balance, unit, scale)
+            marks[written, 0] = minute
+            marks[written, 1] = minute // 1_000
+            marks[written, 2] = balance
             marks[written, 3] = equity
             marks[written, 4] = money[2]
-            marks[written, 5] = money[3]
+            marks[written, 5] = peak
             marks[written, 6] = money[6]
             written += 1
-            money[5] += MINUTE_US
+            minute += MINUTE_US
         if timer_us <= now:
-            return i, TIMER, written
+            row, why = i, TIMER
+            break
         if listing[i] < 0:
             continue
         at = place[listing[i]]
@@ -78,11 +106,10 @@ def run_clock(
         quote_n[at], quote_bid[at], quote_ask[at], quote_row[at] = n[i], bid[i], ask[i], i
         if watched[at] == 0:
             continue
-        why = NOTHING
-        equity = _equity(quote_bid, quote_ask, held_place, held, money[0], money[1], scale)
-        if equity > money[3]:
-            money[3] = equity
-        elif equity <= money[4] or equity <= money[3] * kept:
+        equity = _equity(quote_bid, quote_ask, held_place, held, balance, unit, scale)
+        if equity > peak:
+            peak = equity
+        elif equity <= floor or equity <= peak * kept:
             why = LIMIT
         for p in range(count):
             if held_place[p, 0] == at:
@@ -90,30 +117,7 @@ def run_clock(
                 if value >= held[p, 5] or value <= held[p, 6]:
                     why = LEVEL
         if why != NOTHING:
-            return i, why, written
-    return len(us), NOTHING, written
-
-
-@kernel
-def _equity(
-    quote_bid: Doubles, quote_ask: Doubles, held_place: Ints, held: Doubles, balance: int, unit: int, scale: float
-) -> int:
-    """Balance and what is open, units of 10^-8: as `accounting.equity_units`."""
-    total = 0
-    for p in range(held.shape[0]):
-        at, by = held_place[p, 0], held_place[p, 1]
-        if quote_bid[at] <= 0.0:
-            continue
-        sign = held[p, 0]
-        own = (sign * ((quote_bid[at] if sign > 0.0 else quote_ask[at]) - held[p, 1])) * held[p, 2]
-        if by < 0:
-            rate = held[p, 3]
-        elif quote_bid[by] <= 0.0:
-            rate = 0.0
-        elif held[p, 4] > 0.0:
-            rate = quote_bid[by] if own >= 0.0 else quote_ask[by]
-        else:
-            rate = 1.0 / (quote_ask[by] if own >= 0.0 else quote_bid[by])
-        value = own * rate * scale
-        total += math.floor(value + 0.5) if value >= 0.0 else -math.floor(-value + 0.5)
-    return balance + unit * total
+            row = i
+            break
+    money[3], money[5] = peak, minute
+    return row, why, written

@@ -1,0 +1,106 @@
+"""The desk as an operator of the journal: entries in their encoding, states as bytes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from schemas.events import SignalKind
+from schemas.integrity import ZERO_MAC, ZERO_NONCE
+from schemas.journal import EntryKind, JournalEntry, JournalSource
+from schemas.registry import UnreadableRecord, decision_bytes, encode
+from schemas.trading import EquityMarked, Submitted
+from streams.operators.base import BadState
+from streams.operators.desk import Desk, bare_time, clock_entry, rows_of
+from tests.unit.streams.desk.account import CONFIG, LONG, SPEC, T0, Account, all_of, one, rows, signal, strategy
+
+BLANK = JournalEntry(
+    kind=EntryKind.OPEN, source=JournalSource.BACKTEST, account="test", epoch=1, nonce=ZERO_NONCE, seq=0, taken_us=T0,
+    stream="", stream_seq=-1, input=b"", clock_names=(), clock_us=(), clock_listing=(), clock_n=(), clock_time_ms=(),
+    clock_bid=(), clock_ask=(), clock_quality=(), clock_watermark_ms=(), mark_streams=(), mark_seqs=(), key_id="",
+    prev=ZERO_MAC, mac=ZERO_MAC,
+)  # fmt: skip
+
+
+def _entry(kind: EntryKind, us: int, record: Any) -> JournalEntry:
+    return replace(BLANK, kind=kind, taken_us=us, input=encode(record))
+
+
+def test_a_journal_is_folded_from_its_bytes() -> None:
+    desk, state = Desk(), Desk().initial("test")
+    assert desk.fold(state, BLANK) == []
+    for k, record in enumerate((SPEC, CONFIG, strategy())):
+        assert desk.fold(state, _entry(EntryKind.REFERENCE, T0 + k, record)) == []
+    assert desk.fold(state, clock_entry(BLANK, rows((T0 + 10**6, 5, 1.1, 1.10002)), T0 + 10**6)) == []
+    found = desk.fold(state, _entry(EntryKind.INPUT, T0 + 2 * 10**6, signal(SignalKind.ENTER, LONG, T0 + 2 * 10**6, 4)))
+    order = one(found, Submitted)
+    assert (order.decision_n, order.operator, order.ref_no) == (5, "desk@0", 1)
+    assert b"desk@0" in decision_bytes(order)
+
+
+def test_an_input_that_is_no_record_is_an_error() -> None:
+    with pytest.raises(UnreadableRecord):
+        Desk().fold(Desk().initial("test"), replace(BLANK, kind=EntryKind.INPUT, input=b"nonsense"))
+
+
+def test_a_clock_without_rows_still_tells_the_time() -> None:
+    account = Account()
+    account.opened(LONG, max_hold_ms=5_000)
+    due = account.us + 5_000_000
+    empty = rows(names=())
+    found = account.desk.fold(account.state, clock_entry(BLANK, empty, due))
+    assert one(found, Submitted).reason == "TIME"
+
+
+def test_marks_of_a_clock_entry_become_records() -> None:
+    account = Account()
+    account.opened(LONG)
+    minute = (T0 // 60_000_000 + 1) * 60_000_000
+    told = rows((minute, 900, 1.1, 1.10002), (minute + 60_000_000, 901, 1.1, 1.10002))
+    found = account.desk.fold(account.state, clock_entry(BLANK, told, minute + 60_000_000))
+    assert [mark.minute_ms for mark in all_of(found, EquityMarked)] == [minute // 1000, minute // 1000 + 60_000]
+
+
+def test_rows_and_entries_are_each_other() -> None:
+    told = rows((T0, 1, 1.1, 1.2), (T0 + 1, 2, 1.3, 1.4))
+    entry = clock_entry(BLANK, told, T0 + 1)
+    assert clock_entry(BLANK, rows_of(entry), T0 + 1) == entry
+    assert entry.clock_bid == (1.1, 1.3)
+    assert len(bare_time(T0).us) == 1
+
+
+def test_configuration_waits_for_its_time() -> None:
+    account = Account()
+    later = replace(strategy(size=0.3), effective_from_us=account.us + 10_000_000, ref_no=9)
+    assert account.take(later) == []
+    assert one(account.enter(LONG), Submitted).volume == 0.1
+    account.fill(one(account.exit(), Submitted) if account.state.positions else all_of(account.said, Submitted)[0], 1.1)
+    account.us += 10_000_000
+    account.fill(one(account.exit(), Submitted), 1.1)
+    order = one(account.enter(LONG), Submitted)
+    assert (order.volume, order.ref_no) == (0.3, 9)
+
+
+def test_another_accounts_records_are_passed_by() -> None:
+    account = Account()
+    account.take(replace(strategy(size=0.3), account="other"))
+    account.take(replace(CONFIG, account="other", active=False))
+    assert one(account.enter(LONG), Submitted).volume == 0.1
+
+
+def test_a_state_is_its_bytes() -> None:
+    account = Account(max_daily_loss=0.05)
+    account.opened(LONG, stop_distance=0.002, breakeven_at=1.0)
+    data = account.desk.dump(account.state)
+    assert data.startswith(b"desk\x001\x00{")
+    again = account.desk.load(data)
+    assert again == account.state
+    assert account.desk.digest(again) == account.desk.digest(account.state)
+
+
+@pytest.mark.parametrize("data", [b"", b"desk\x002\x00{}", b"desk\x001\x00{}", b"desk\x001\x00nonsense"])
+def test_other_bytes_are_no_state(data: bytes) -> None:
+    with pytest.raises(BadState):
+        Desk().load(data)
