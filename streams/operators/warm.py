@@ -16,6 +16,7 @@ from schemas.runs import RunReader
 from schemas.ticks import BlockKind, TickBlock, TickSource, decode_block, encode_block, open_block, seal_block
 from streams.operators.bars import Bars
 from streams.operators.base import Operator, Segment
+from streams.operators.desk.clock import warm_clock
 from streams.operators.signals import StrategyOperator
 from streams.run_segments import run_segments
 
@@ -47,6 +48,7 @@ def warm() -> None:
         for operator in operators:
             operator.fold(operator.initial(block.listing), segment, None)
     _warm_runs()
+    warm_clock()
 
 
 def _warm_runs() -> None:

@@ -265,3 +265,13 @@ def _columns(state: DeskState, names: tuple[str, ...]) -> _Columns:
         kept,
         10.0**digits,
     )
+
+
+def warm_clock() -> None:
+    """Compiles the kernel, at set-up."""
+    ints, longs, doubles = np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.float64)
+    run_clock(
+        longs, ints, longs, doubles, doubles, ints, ints, longs, doubles, doubles, longs, ints,
+        np.empty((0, 2), np.int32), np.empty((0, 7), np.float64), np.zeros(7, np.int64), -1.0, 100.0, NEVER_US,
+        np.empty((0, MARK_WORDS), np.int64),
+    )  # fmt: skip
