@@ -53,8 +53,9 @@ def make_run(
     close = table["close"]
     lines = {f"ema(close, {fast})": _ema(close, fast), f"ema(close, {slow})": _ema(close, slow)}
     maker = _Maker(table, minutes, lots)
-    _trade(maker, *lines.values(), warm=slow)
-    start = 10_000.0
+    quick, calm = lines.values()
+    _trade(maker, quick, calm, slow)
+    start, name = 10_000.0, "H1" if minutes == 60 else f"M{minutes}"
     at, balance, equity, margin = maker.curve(start)
     for name in lines:
         lines[name][:slow] = np.nan
@@ -67,7 +68,7 @@ def make_run(
             "name": "ema_cross",
             "version": 1,
             "file": "ema_cross.py",
-            "timeframe": f"M{minutes}",
+            "timeframe": name,
             "parameters": {"fast": fast, "slow": slow, "k": 2.0},
             "program_sha256": "3f" * 32,
             "doc": "EMA cross; stop k ATR, reverse on the opposite cross.",
@@ -117,7 +118,7 @@ def make_run(
         balance=balance,
         equity=equity,
         margin=margin,
-        charts=[Chart(listing=LISTING, timeframe=f"M{minutes}", digits=5, bars=table, lines=lines)],
+        charts=[Chart(listing=LISTING, timeframe=name, digits=5, bars=table, lines=lines)],
         signals={"ENTER": len(maker.rows) + 4, "EXIT": 0, "LEVELS": 0},
         refused={"spread above its limit": 3, "expired": 1},
         open_positions=1,
@@ -241,11 +242,9 @@ class _Maker:
             equity.append(np.concatenate((cash + floating.round(2), [cash + row[6]])))
             margin.append(np.concatenate((np.full(len(inside), worth * price / 100), [0.0])))
             cash += row[6]
-        empty = np.zeros(0)
-        return (
-            np.concatenate(at).astype(np.int64) if at else empty.astype(np.int64),
-            *(np.concatenate(x) if x else empty for x in (balance, equity, margin)),
-        )
+        if not at:
+            return np.zeros(0, np.int64), np.zeros(0), np.zeros(0), np.zeros(0)
+        return np.concatenate(at), np.concatenate(balance), np.concatenate(equity), np.concatenate(margin)
 
     def _records(self, k: int, i: int, row: tuple[Any, ...], stop: float) -> None:
         entry_ms, price_in, exit_ms, price_out, side = row[:5]

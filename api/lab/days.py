@@ -29,14 +29,17 @@ def trading_days(run: Run) -> Days:
 
     Returns are empty where the equity has ever been zero or below: there are none then.
     """
-    # What is known at midnight belongs to the day that ends.
-    moved = (server_ms(run, run.equity_ms) - 1) // DAY_MS
+    first = int(server_ms(run, np.array([run.from_ms]))[0]) // DAY_MS
+    # What is known at midnight belongs to the day that ends, but for the start.
+    moved = np.maximum((server_ms(run, run.equity_ms) - 1) // DAY_MS, first)
     if run.charts and len(run.charts[0].bars):
         bars = run.charts[0].bars
-        day = np.union1d((bars["time_ms"] + bars["server_offset_s"] * 1000) // DAY_MS, moved)
+        own = _distinct((bars["time_ms"] + bars["server_offset_s"] * 1000) // DAY_MS)
+        # Bars before the range are there to warm up.
+        day = np.union1d(own[own >= first], _distinct(moved))
     else:
         all_days = np.arange(run.from_ms // DAY_MS, max(run.to_ms - 1, run.from_ms) // DAY_MS + 1, dtype=np.int64)
-        day = np.union1d(all_days[weekday(all_days) < _SATURDAY], moved)
+        day = np.union1d(all_days[weekday(all_days) < _SATURDAY], _distinct(moved))
     start = float(run.start_balance)
     at = np.searchsorted(moved, day, side="right") - 1
     known = run.equity[at] if len(run.equity) else np.full(len(day), start)
@@ -51,10 +54,18 @@ def server_ms(run: Run, time_ms: Longs) -> Longs:
     """UTC milliseconds by the server's clock, as the first chart's bars know its offset; without bars, UTC."""
     if not run.charts or not len(run.charts[0].bars):
         return time_ms
-    bars = run.charts[0].bars
-    at = np.clip(np.searchsorted(bars["time_ms"], time_ms, side="right") - 1, 0, None)
-    shifted: Longs = time_ms + bars["server_offset_s"][at] * 1000
+    offset = run.charts[0].bars["server_offset_s"]
+    # A clock changes twice a year: looked up among the changes, not among the bars.
+    changes = np.flatnonzero(np.diff(offset)) + 1
+    at = np.searchsorted(run.charts[0].bars["time_ms"][changes], time_ms, side="right")
+    shifted: Longs = time_ms + offset[np.concatenate(([0], changes))][at] * 1000
     return shifted
+
+
+def _distinct(days: Longs) -> Longs:
+    """Each run of equal days once."""
+    found: Longs = days[np.concatenate(([True], days[1:] != days[:-1]))] if len(days) else days
+    return found
 
 
 def weekday(day: Longs) -> Longs:

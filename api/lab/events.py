@@ -99,6 +99,10 @@ def _column(values: list[Any], kind: Any) -> pl.Series:
         units = [int(value.scaleb(8)) for value in values]
         scaled = pl.Series(values=units, dtype=pl.Int64).cast(pl.Decimal(28, 0)) * pl.Series([Decimal("0.00000001")])
         return scaled.cast(pl.Decimal(28, 8))
+    elif typing.get_origin(kind) is tuple and values and len(values[0]) and len({len(value) for value in values}) == 1:
+        # Lists of one length are cut from one column: polars makes them a list at a time otherwise.
+        flat = pl.Series(values=[one for value in values for one in value], dtype=_dtype(typing.get_args(kind)[0]))
+        return flat.reshape((len(values), len(values[0]))).arr.to_list()
     return pl.Series(values=values, dtype=_dtype(kind))
 
 

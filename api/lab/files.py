@@ -74,7 +74,7 @@ def write_run(run: Run, folder: Path) -> Written:
         if before is not None:
             shutil.rmtree(before, ignore_errors=True)
     except OSError as error:
-        raise _cannot_write(folder, error) from error
+        raise cannot_write(folder, error) from error
     finally:
         if made is not None:
             shutil.rmtree(made, ignore_errors=True)
@@ -197,7 +197,8 @@ def _write_equity(run: Run, path: Path) -> None:
     ).write_parquet(path, compression="zstd", compression_level=1)
 
 
-def _cannot_write(folder: Path, error: OSError) -> CannotWrite:
+def cannot_write(folder: Path, error: OSError) -> CannotWrite:
+    """The reason behind `error` in words, with the way out."""
     reasons = {
         errno.ENOSPC: "the disk is full: free some space",
         errno.EDQUOT: "the disk quota is used up: free some space",

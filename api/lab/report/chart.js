@@ -39,7 +39,7 @@ function clock(seconds, withSeconds) {
 }
 
 class PriceChart {
-  // marks: {entryS, entryPrice, exitS, exitPrice, side, pnl, stops: [[s, price]]}[], or for signals {entryS, entryPrice, side, kind}.
+  // marks: {entryS, entryPrice, exitS, exitPrice, side, pnl, stops: [[s, price]]}[], or for signals {entryS, entryPrice, side, leaves}.
   constructor(holder, chart, marks) {
     Object.assign(this, { holder, chart, marks, chosen: -1, pointer: null, shown: new Set(chart.lines.map((_, i) => i)) });
     holder.replaceChildren();
@@ -164,7 +164,7 @@ class PriceChart {
     }
     if (!(high > low)) { high = low + 10; low -= 10; }
     const pad = (high - low) * 0.07;
-    low -= pad; high += pad;
+    low -= pad; high += pad * (w < 600 ? 2.4 : 1.4);
     const X = (i) => ((i - this.from) / (this.to - this.from)) * pw;
     const Y = (points) => ((high - points) / (high - low)) * ph;
     const P = (price) => Y(price * chart.unit);
@@ -289,6 +289,14 @@ class PriceChart {
         g.lineWidth = 1.5;
         g.beginPath(); g.arc(X2, Y2, size * 0.72 + (chosen ? 2 : 0), 0, 7); g.fill(); g.stroke();
       }
+      if (mark.leaves) {
+        g.fillStyle = ink;
+        g.strokeStyle = card;
+        g.lineWidth = 1.5;
+        g.fillRect(x - size * 0.7, y - size * 0.7, size * 1.4, size * 1.4);
+        g.strokeRect(x - size * 0.7, y - size * 0.7, size * 1.4, size * 1.4);
+        continue;
+      }
       const s = (chosen ? size + 3 : size) * (mark.side >= 0 ? 1 : -1);
       g.fillStyle = mark.side === 0 ? ink : mark.side > 0 ? gain : loss;
       g.strokeStyle = card;
@@ -303,7 +311,7 @@ class PriceChart {
     if (i < 0 || i >= chart.count) { this.read.textContent = ""; return; }
     const price = (points) => (points / chart.unit).toFixed(chart.digits);
     const said = [`${clock(chart.time[i])} UTC  O ${price(chart.open[i])} H ${price(chart.high[i])} L ${price(chart.low[i])} C ${price(chart.close[i])}`];
-    chart.lines.forEach((line, k) => { if (this.shown.has(k) && line.values[i] !== MISSING) said.push(`${line.name} ${(line.values[i] / 10 / chart.unit).toFixed(chart.digits)}`); });
+    if (w >= 600) chart.lines.forEach((line, k) => { if (this.shown.has(k) && line.values[i] !== MISSING) said.push(`${line.name} ${(line.values[i] / 10 / chart.unit).toFixed(chart.digits)}`); });
     this.read.textContent = said.join("  ");
     if (!pointer || pointer.x >= pw || pointer.y >= ph) return;
     g.strokeStyle = colour("soft");

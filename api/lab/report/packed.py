@@ -22,7 +22,7 @@ def packed(values: Longs) -> str:
     """int64[n] within 32 bits, to be read by `unpack` of chart.js."""
     whole = values.astype("<i4")
     steps = np.diff(whole, prepend=np.int32(0))
-    return deflated(np.ascontiguousarray(steps.view(np.uint8).reshape(-1, 4).T).tobytes())
+    return _runs_deflated(np.ascontiguousarray(steps.view(np.uint8).reshape(-1, 4).T).tobytes())
 
 
 def packed_json(value: Any) -> str:
@@ -32,6 +32,12 @@ def packed_json(value: Any) -> str:
 
 def deflated(data: bytes) -> str:
     return b64encode(zlib.compress(data, 1)).decode("ascii")
+
+
+def _runs_deflated(data: bytes) -> str:
+    """Deflated as runs and by frequency only: far quicker, and noise has no longer matches to be found."""
+    squeezed = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
+    return b64encode(squeezed.compress(data) + squeezed.flush()).decode("ascii")
 
 
 def points(prices: Doubles, digits: int, parts: int = 1) -> Longs:

@@ -10,7 +10,8 @@ from html import escape
 from importlib import resources
 from typing import Any, Final
 
-from api.lab.metrics import HEADLINES, METRICS, Value, duration, shown
+from api.lab.days import Days, trading_days
+from api.lab.metrics import HEADLINES, METRICS, Value, shown
 from api.lab.report.packed import packed_chart, packed_json
 from api.lab.report.series import distribution, equity_curve, hours, month_table, rolling_sharpe, trade_columns
 from api.lab.report.verdict import modelling, verdict
@@ -24,6 +25,7 @@ _NOTE: Final = '<p class="note">'
 
 def report_page(run: Run, metrics: Metrics) -> str:
     """One HTML file that needs nothing else: no network, no second file."""
+    days = trading_days(run)
     money = run.account["currency"]
     title = f"{run.name}{'' if run.complete else ' (incomplete)'}"
     data = {
@@ -31,19 +33,19 @@ def report_page(run: Run, metrics: Metrics) -> str:
         "digits": int(run.account.get("digits", 2)),
         "trades": trade_columns(run),
         "equity": equity_curve(run),
-        "rolling": rolling_sharpe(run),
+        "rolling": rolling_sharpe(days),
         "hours": hours(run),
         "distribution": distribution(run),
         "costs": _waterfall(metrics),
-        "name": run.name,
+        "price_digits": {str(found["listing"]): int(found["digits"]) for found in run.data if "digits" in found},
     }
     packs = {f"chart-{i}": json.dumps(packed_chart(chart)) for i, chart in enumerate(run.charts)}
     packs["walks"] = json.dumps(packed_json(audit_walks(run)))
     sections = [
         _verdict(run),
-        _section("chart", "Price and trades", _chart_frame(run)),
-        _section("equity", "Equity and drawdown", '<div id="equity-plot" class="plot"></div>'),
-        _section("months", "Months", month_table_html(run)),
+        section("chart", "Price and trades", _chart_frame(run)),
+        section("equity", "Equity and drawdown", '<div id="equity-plot" class="plot"></div>'),
+        section("months", "Months", month_table_html(days)),
         _pair(
             "hours",
             "Hours and weekdays",
@@ -51,7 +53,7 @@ def report_page(run: Run, metrics: Metrics) -> str:
             ("hours-plot", "By hour"),
             ("weekdays-plot", "By weekday"),
         ),
-        _section("costs", "Costs", _costs(run, metrics)),
+        section("costs", "Costs", _costs(run, metrics)),
         _pair(
             "excursion",
             "Excursion and distribution",
@@ -60,14 +62,14 @@ def report_page(run: Run, metrics: Metrics) -> str:
             ("mfe-plot", "MFE against result"),
             ("distribution-plot", "Results of trades"),
         ),
-        _section(
+        section(
             "rolling",
             "Rolling Sharpe ratio and exposure",
             '<div id="rolling-plot" class="plot"></div><h3>Margin used</h3><div id="exposure-plot" class="plot"></div>',
         ),
-        _section("metrics", f"All {len(METRICS)} metrics", metrics_html(run, metrics)),
-        _section("trades", "Trades", _trades_frame(run)),
-        _section("run", "This run", _run_facts(run)),
+        section("metrics", f"All {len(METRICS)} metrics", metrics_html(run, metrics)),
+        section("trades", "Trades", _trades_frame(run)),
+        section("run", "This run", _run_facts(run)),
     ]
     nav = [
         ("chart", "Chart"),
@@ -159,7 +161,8 @@ def _verdict(run: Run) -> str:
     )
 
 
-def _section(key: str, name: str, inside: str) -> str:
+def section(key: str, name: str, inside: str) -> str:
+    """A card of the page, that its navigation leads to."""
     return f'<section id="{key}" class="card"><h2>{escape(name)}</h2>{inside}</section>'
 
 
@@ -168,7 +171,7 @@ def _pair(key: str, name: str, said: str, *plots: tuple[str, str]) -> str:
         f'<figure><figcaption>{title}</figcaption><div id="{plot}" class="plot"></div></figure>'
         for plot, title in plots
     )
-    return _section(key, name, (f'<p class="note">{said}</p>' if said else "") + f'<div class="pair">{inside}</div>')
+    return section(key, name, (f'<p class="note">{said}</p>' if said else "") + f'<div class="pair">{inside}</div>')
 
 
 def _chart_frame(run: Run) -> str:
@@ -193,8 +196,8 @@ def chart_frame(names: Sequence[str]) -> str:
     )
 
 
-def month_table_html(run: Run) -> str:
-    rows = month_table(run)
+def month_table_html(days: Days) -> str:
+    rows = month_table(days)
     if not rows:
         return '<p class="note">No returns: the range has no trading day, or the equity was used up.</p>'
     widest = max((abs(v) for _, months, _ in rows for v in months if v is not None), default=0.0) or 1.0
@@ -218,16 +221,13 @@ def month_table_html(run: Run) -> str:
     )
 
 
-def _waterfall(metrics: Metrics) -> list[tuple[str, float]]:
-    steps = [("Before costs", metrics["before_costs"] or 0.0)]
-    for key, name in (
-        ("spread_cost", "Spread"),
-        ("slippage_cost", "Slippage"),
-        ("commission", "Commission"),
-        ("swap", "Swap"),
-    ):
-        steps.append((name, -(metrics[key] or 0.0)))
-    return [*steps, ("Net profit", metrics["net_profit"] or 0.0)]
+def _waterfall(metrics: Metrics) -> list[tuple[str, float, str]]:
+    """Name, money, and the name where there is little room."""
+    costs = (("spread_cost", "Spread", "Spr."), ("slippage_cost", "Slippage", "Slip."),
+             ("commission", "Commission", "Com."), ("swap", "Swap", "Swap"))  # fmt: skip
+    steps = [(name, -(metrics[key] or 0.0), brief) for key, name, brief in costs]
+    first, last = metrics["before_costs"] or 0.0, metrics["net_profit"] or 0.0
+    return [("Before costs", first, "Before"), *steps, ("Net profit", last, "Net")]
 
 
 def _costs(run: Run, metrics: Metrics) -> str:
@@ -326,6 +326,3 @@ def shown_of(run: Run, key: str, value: Value) -> str:
 
 def sign(value: Value) -> str:
     return "" if not value else "up" if value > 0 else "down"
-
-
-__all__ = ["chart_frame", "day", "duration", "page", "report_page"]

@@ -122,10 +122,10 @@ function waterfall(id, steps) {
   const f = frame(id, 250, `From the profit before costs to the net profit: ${steps.map(([n, v]) => `${n} ${short(v)}`).join(", ")}`);
   if (!f) return;
   let level = 0;
-  const bars = steps.map(([name, value], i) => {
+  const bars = steps.map(([name, value, brief], i) => {
     const total = i === 0 || i === steps.length - 1, from = total ? 0 : level, to = total ? value : level + value;
     level = to;
-    return { name, value, from, to, total };
+    return { name, brief, value, from, to, total };
   });
   const ends = bars.flatMap((b) => [b.from, b.to]), low = Math.min(...ends, 0), high = Math.max(...ends, 0), pad = (high - low || 1) * 0.09;
   const Y = yAxis(f, low < 0 ? low - pad : 0, high + pad, f.top, f.bottom), step = (f.right - f.left) / bars.length;
@@ -133,7 +133,7 @@ function waterfall(id, steps) {
     const x = f.left + i * step + step * 0.14, wide = step * 0.72, y = Math.min(Y(b.from), Y(b.to));
     f.root.append(svg("rect", { x, y, width: wide, height: Math.max(Math.abs(Y(b.from) - Y(b.to)), 1), rx: 2, fill: `var(--${b.total ? "accent" : b.value > 0 ? "gain" : "loss"})` }, svg("title", {}, `${b.name} ${b.value.toLocaleString("en")}`)));
     f.root.append(svg("text", { x: x + wide / 2, y: y - 4, "text-anchor": "middle" }, short(b.value)));
-    f.root.append(svg("text", { x: x + wide / 2, y: f.height - 6, "text-anchor": "middle" }, step < 62 ? b.name.slice(0, 6) : b.name));
+    f.root.append(svg("text", { x: x + wide / 2, y: f.height - 6, "text-anchor": "middle" }, step < 64 ? b.brief : b.name));
     if (i + 1 < bars.length) f.root.append(svg("line", { class: "axis", x1: x + wide, x2: x + wide + step * 0.28, y1: Y(b.to), y2: Y(b.to), "stroke-dasharray": "2 2" }));
   });
 }

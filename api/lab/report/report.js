@@ -25,15 +25,16 @@ function drawPlots() {
   barPlot("distribution-plot", edges.slice(0, -1).map(short), count, { label: "Trades by result", every: Math.max(1, Math.ceil(count.length / 7)), tint: (i) => (edges[i] >= 0 ? "gain" : "loss"), said: (i) => `${short(edges[i])} to ${short(edges[i + 1])}: ${counted(count[i])}` });
 }
 
+const quoted = (x, i) => { const digits = data.price_digits[trades.listing[i]]; return digits === undefined ? x : x.toFixed(digits); };
 const when = (ms) => clock(ms / 1000, true);
 const columns = [
   ["#", (i) => i, (i) => i + 1],
   ["Entry", (i) => trades.entry_ms[i], (i) => when(trades.entry_ms[i]), "text"],
   ["Side", (i) => trades.side[i], (i) => (trades.side[i] > 0 ? "▲ long" : "▼ short"), "text"],
   ["Lots", (i) => trades.lots[i], (i) => trades.lots[i]],
-  ["Price", (i) => trades.entry_price[i], (i) => trades.entry_price[i]],
+  ["Price", (i) => trades.entry_price[i], (i) => quoted(trades.entry_price[i], i)],
   ["Exit", (i) => trades.exit_ms[i], (i) => when(trades.exit_ms[i]), "text"],
-  ["Price", (i) => trades.exit_price[i], (i) => trades.exit_price[i]],
+  ["Price", (i) => trades.exit_price[i], (i) => quoted(trades.exit_price[i], i)],
   ["Why", (i) => trades.exit_reason[i], (i) => escaped(trades.exit_reason[i].toLowerCase().replace("_", " ")), "text"],
   ["Result", (i) => trades.pnl[i], (i) => `<span class="${trades.pnl[i] >= 0 ? "up" : "down"}">${money(trades.pnl[i])}</span>`],
   ["R", (i) => (trades.risk[i] ? trades.pnl[i] / trades.risk[i] : -Infinity), (i) => (trades.risk[i] ? (trades.pnl[i] / trades.risk[i]).toFixed(2).replace("-", "−") : "–")],
@@ -70,7 +71,11 @@ function choose(i) {
   chosen = i;
   document.querySelectorAll("#trade-table tr.chosen").forEach((row) => row.classList.remove("chosen"));
   const row = document.querySelector(`#trade-table tr[data-trade="${i}"]`);
-  if (row) row.classList.add("chosen");
+  if (row) {
+    row.classList.add("chosen");
+    const holder = row.closest(".tall");
+    if (row.offsetTop < holder.scrollTop + 40 || row.offsetTop > holder.scrollTop + holder.clientHeight - 40) holder.scrollTop = row.offsetTop - 120;
+  }
   if (view) view.show(charted.indexOf(i));
   drawWalk(i);
 }
@@ -82,7 +87,7 @@ const us = (t) => `${when(t / 1000)}.${String(Math.floor((t % 1e6) / 1e3)).padSt
 const ms = (t) => us(t * 1000);
 
 function fillText(f) {
-  const worse = f.slippage === 0 ? "no slippage" : `${Math.abs(f.slippage)} points ${f.slippage > 0 ? "worse" : "better"} than decided (${price(f.decided)})`;
+  const worse = f.slippage === 0 ? "no slippage" : `${Math.abs(f.slippage)} point${Math.abs(f.slippage) === 1 ? "" : "s"} ${f.slippage > 0 ? "worse" : "better"} than decided (${price(f.decided)})`;
   return `${f.side.toLowerCase()} ${f.lots} lots at ${price(f.price)}, ${ms(f.ms)}, ${tick(f.n)}; bid ${price(f.bid)}, ask ${price(f.ask)}, spread ${f.spread} points; ${worse}; commission ${money(f.commission)}, swap ${money(f.swap)}; deal ${f.deal} of order ${f.order}`;
 }
 

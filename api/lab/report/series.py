@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from api.lab.days import month, server_ms, trading_days, weekday
+from api.lab.days import Days, month, server_ms, weekday
 from api.lab.run import Doubles, Longs, Run
 
 CURVE_BUCKETS: Final = 1_000
@@ -52,18 +52,16 @@ def _kept(time: Longs, equity: Doubles, down: Doubles) -> Longs:
     if n <= 4 * CURVE_BUCKETS:
         return np.arange(n)
     edges = np.linspace(float(time[0]), float(time[-1]), CURVE_BUCKETS + 1)[1:-1]
-    first = np.unique(np.concatenate(([0], np.searchsorted(time, edges))))
-    first = first[first < n]
-    bucket = np.repeat(np.arange(len(first)), np.diff(np.append(first, n)))
-    by_value = np.lexsort((equity, bucket))
-    by_fall = np.lexsort((down, bucket))
-    ends = np.append(first[1:], n) - 1
-    return np.unique(np.concatenate((first, ends, by_value[first], by_value[ends], by_fall[first])))
+    first = np.unique(np.concatenate(([0], np.searchsorted(time, edges), [n])))
+    kept = {0, n - 1}
+    for start, end in zip(first[:-1].tolist(), first[1:].tolist(), strict=True):
+        part = equity[start:end]
+        kept |= {start, start + int(part.argmin()), start + int(part.argmax()), start + int(down[start:end].argmin())}
+    return np.array(sorted(kept))
 
 
-def month_table(run: Run) -> list[tuple[int, list[float | None], float]]:
+def month_table(days: Days) -> list[tuple[int, list[float | None], float]]:
     """A row a year: its number, the returns of its months (None: no trading day), the year's; shares."""
-    days = trading_days(run)
     if not len(days.returns):
         return []
     grown: dict[int, float] = {}
@@ -89,9 +87,8 @@ def hours(run: Run) -> dict[str, list[float]]:
     }
 
 
-def rolling_sharpe(run: Run) -> dict[str, Any]:
+def rolling_sharpe(days: Days) -> dict[str, Any]:
     """window (trading days), s (UTC seconds of days), value: Sharpe ratio a year of the window that ends there."""
-    days = trading_days(run)
     n = len(days.returns)
     window = ROLLING_DAYS if n >= 2 * ROLLING_DAYS else max(n // 5, 10)
     if n <= window:
