@@ -30,6 +30,7 @@ COMMANDS = {
     "chart": ("api.commands.chart:chart", "Draw a strategy's bars, its own lines and its signals."),
     "compare": ("api.commands.compare:compare", "Show where two runs differ."),
     "strategies": ("api.commands.strategies:strategies", "List the strategies that ship, and those in a file."),
+    "sweep": ("api.commands.sweep:sweep", "Run a strategy with many parameter sets over the same ticks, on all cores."),
     "new": ("api.commands.new:new", "Write a working strategy with its test."),
     "bench": ("api.commands.bench:bench", "Measure, after checking that results are equal."),
 }

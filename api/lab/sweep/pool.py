@@ -1,0 +1,161 @@
+"""The processes of a sweep. Where the system can copy a process, they share what it has read; else each reads it."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import signal
+import sys
+import warnings
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, NamedTuple
+
+from api.lab.command import Asked
+from api.lab.sweep.outcome import Row
+from api.lab.sweep.prepared import Prepared, Task, prepare
+from api.progress_line import ProgressLine
+from infra.errors import ServiceFailed, SettingsError
+
+_CHUNK: Final = 8
+"""Most sets that a process is handed at once: what is lost at worst when it is stopped."""
+
+Done = Callable[[Sequence[Row]], None]
+
+
+class Inputs(NamedTuple):
+    """From what a process of its own reads everything again."""
+
+    asked: Asked
+    home: Path | None
+    config: Path | None
+
+
+class Pool:
+    """Runs sets on `jobs` processes; with one job, in this process. A context manager.
+
+    `fork`: whether processes are copies of this one, None where the system's best way is taken.
+    """
+
+    def __init__(self, prepared: Prepared, inputs: Inputs, jobs: int, fork: bool | None = None) -> None:
+        self._prepared, self._inputs, self._jobs = prepared, inputs, jobs
+        # Copies of a process are not safe on macOS, and not there on Windows.
+        self._fork = sys.platform == "linux" if fork is None else fork
+        self._workers: dict[Connection, Any] = {}
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for connection, process in self._workers.items():
+            connection.close()
+            if kind is not None:
+                process.terminate()
+        for process in self._workers.values():
+            process.join()
+        self._workers.clear()
+
+    def run(self, tasks: Sequence[Task], done: Done) -> None:
+        """Runs them all; `done` gets the rows as they come. Raises ServiceFailed where a process ended."""
+        if self._jobs == 1 or len(tasks) == 1:
+            for task in tasks:
+                done([self._prepared.row(task)])
+            return
+        if not self._workers:
+            self._start(min(self._jobs, len(tasks)))
+        size = max(1, min(_CHUNK, len(tasks) // (4 * len(self._workers))))
+        chunks = deque(tasks[at : at + size] for at in range(0, len(tasks), size))
+        busy: list[Connection] = []
+        for connection in self._workers:
+            if chunks:
+                connection.send(chunks.popleft())
+                busy.append(connection)
+        while busy:
+            for connection in _ready(busy):
+                rows = self._receive(connection)
+                if chunks:
+                    connection.send(chunks.popleft())
+                else:
+                    busy.remove(connection)
+                done(rows)
+
+    def _receive(self, connection: Connection) -> list[Row]:
+        try:
+            found = connection.recv()
+        except (EOFError, OSError):
+            process = self._workers[connection]
+            process.join(1.0)
+            raise ServiceFailed(
+                "sweep",
+                f"a process of the sweep ended with code {process.exitcode}, perhaps for want of memory: what is "
+                "finished is kept, and --resume goes on, with fewer --jobs",
+            ) from None
+        rows: list[Row] = found
+        return rows
+
+    def _start(self, count: int) -> None:
+        how: Any = multiprocessing.get_context("fork" if self._fork else "spawn")
+        gc.freeze()
+        for _ in range(count):
+            ours, theirs = how.Pipe()
+            if self._fork:
+                process = how.Process(target=_copy, args=(theirs, [*self._workers, ours], self._prepared), daemon=True)
+            else:
+                process = how.Process(target=_reader, args=(theirs, self._inputs), daemon=True)
+            with warnings.catch_warnings():
+                # The copies use none of the threads that this process has.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                process.start()
+            theirs.close()
+            self._workers[ours] = process
+
+
+def _ready(busy: Sequence[Connection]) -> list[Connection]:
+    return [connection for connection in wait(busy) if isinstance(connection, Connection)]
+
+
+def cores() -> int:
+    """How many processes can run at once."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+
+def check_jobs(jobs: int | None) -> int:
+    """The number of processes. Raises SettingsError."""
+    if jobs is None:
+        return cores()
+    if not 1 <= jobs <= 1024:
+        raise SettingsError(f"--jobs {jobs}: from 1 to 1024 processes")
+    return jobs
+
+
+def _copy(connection: Connection, inherited: Sequence[Connection], prepared: Prepared) -> None:
+    for other in inherited:
+        other.close()
+    _work(connection, prepared)
+
+
+def _reader(connection: Connection, inputs: Inputs) -> None:
+    with ExitStack() as kept:
+        _work(connection, prepare(inputs.asked, _Silent(), inputs.home, inputs.config, kept))
+
+
+class _Silent(ProgressLine):
+    def show(self, text: str, *, last: bool = False) -> None:
+        """Nothing: the first process tells the progress."""
+
+
+def _work(connection: Connection, prepared: Prepared) -> None:
+    # Ctrl-C reaches all processes of a terminal; the first one ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while True:
+        try:
+            tasks = connection.recv()
+        except (EOFError, OSError):
+            return
+        connection.send([prepared.row(task) for task in tasks])
