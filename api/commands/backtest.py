@@ -15,6 +15,7 @@ from api.start import ConfigOption, HomeOption, JsonOption
 
 def backtest(
     strategy: Annotated[str | None, Parameter(help="FILE.py, FILE.py:NAME, or one that ships (`strategies`).")] = None,
+    /,
     *data: Annotated[Path, Parameter(help="Files, folders or globs; none: the log of the home, by --symbol.")],
     out: Annotated[Path | None, Parameter(help="Folder of the results; default runs/TIME-STRATEGY.")] = None,
     manifest: Annotated[Path | None, Parameter(help="Repeat the run of this manifest.json.")] = None,

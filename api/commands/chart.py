@@ -16,6 +16,7 @@ from api.start import ConfigOption, HomeOption, JsonOption
 
 def chart(
     strategy: Annotated[str, Parameter(help="FILE.py, FILE.py:NAME, or one that ships (`strategies`).")],
+    /,
     *data: Annotated[Path, Parameter(help="Files, folders or globs; none: the log of the home, by --symbol.")],
     out: Annotated[Path | None, Parameter(help="The page; default charts/TIME-STRATEGY.html.")] = None,
     options: LabOptions | None = None,

@@ -14,6 +14,8 @@ from api.start import JsonOption
 def compare(
     run: Annotated[Path, Parameter(help="Folder of a run.")],
     other: Annotated[Path, Parameter(help="Folder of another.")],
+    /,
+    *,
     as_json: JsonOption = False,
 ) -> int:
     """Show the first event in which two runs differ, and their metrics side by side.

@@ -53,7 +53,7 @@ def test_every_entry_has_a_stop():
 '''
 
 
-def new(name: Annotated[str, Parameter(help="Name of the strategy, as Python writes names: my_cross.")]) -> int:
+def new(name: Annotated[str, Parameter(help="Name of the strategy, as Python writes names: my_cross.")], /) -> int:
     """Write a working strategy, NAME.py, with its test beside it, into the working directory."""
     if not name.isidentifier() or keyword.iskeyword(name) or name != name.lower():
         raise SettingsError(f"{name!r} is no name for a strategy: lower-case letters, digits and _, such as my_cross")

@@ -32,6 +32,7 @@ from streams.backtest.journal import Journal
 from streams.operators.desk import Desk
 from streams.programs import NotRunnable
 from streams.venue.lab import Venue
+from streams.venue.model import VenueModel
 
 Progress = Callable[[int], None]
 _CLOSED_BY_HAND: Final = "end"
@@ -215,8 +216,22 @@ def _finished(
             "sizing": str(strategy_config.sizing),
             "size": strategy_config.size,
         },
-        assumptions=_once([*(w for t in data for w in t.spec.assumptions), *(w for t in data for w in t.words)]),
-        warnings=_once([*_made_ticks(chosen, facts), *ledger.failures(), *(w for t in data for w in t.warnings)]),
+        assumptions=_once(
+            [
+                *(w for t in data for w in t.spec.assumptions),
+                *_delay(data[0].spec.model, facts),
+                _sizing(request),
+                *(w for t in data for w in t.words),
+            ]
+        ),
+        warnings=_once(
+            [
+                *_made_ticks(chosen, facts),
+                *_silence(chosen, ledger, trade),
+                *ledger.failures(),
+                *(w for t in data for w in t.warnings),
+            ]
+        ),
         data=facts,
         from_ms=from_ms,
         to_ms=to_ms,
@@ -250,6 +265,43 @@ def _made_ticks(chosen: Chosen, facts: Sequence[Mapping[str, Any]]) -> list[str]
         f"{chosen.name} decides on ticks, and {made[0]['listing']} has only ticks that were made from bars, which it "
         "leaves out: give it real ticks"
     ]
+
+
+def _silence(chosen: Chosen, ledger: Ledger, trade: Sequence[str]) -> list[str]:
+    """Why there may be no trade, in words."""
+    if ledger.trades or ledger.signals.get("ENTER"):
+        return []
+    program = chosen.graph or chosen.class_program
+    warm_up = 0 if program is None else program.warm_up
+    bars = [
+        int((rows["timeframe"] == int(chosen.timeframe)).sum()) for name in trade for rows in ledger.bars.get(name, [])
+    ]
+    count, frame = sum(bars), chosen.timeframe.name
+    if warm_up and count:
+        return [
+            f"{chosen.name} said no ENTER: its warm-up takes {warm_up:,} of the {count:,} {frame} bars that there are"
+        ]
+    return [f"{chosen.name} said no ENTER on this data"]
+
+
+def _sizing(request: Request) -> str:
+    """How entries were sized."""
+    kind, size, _ = request.sized
+    if kind is Sizing.LOTS:
+        told = "" if {"lots"} & set(dict(request.options).get("options", {})) else ": size them by --lots or --risk"
+        return f"Entries are {size:g} lots each{told}."
+    what = {Sizing.RISK: "of the equity at the stop", Sizing.VOLATILITY: "yearly volatility", Sizing.KELLY: "of Kelly"}
+    return f"Entries are sized to {size:.4g} {what[kind]}, rounded down to the listing's step."
+
+
+def _delay(model: VenueModel, facts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a latency can't show on ticks made from bars."""
+    if model.latency_ms <= 0 or not facts or any(one.get("real_share", 1.0) for one in facts):
+        return []
+    apart = min(int(one.get("bar_ms", 0)) for one in facts) // 3
+    if model.latency_ms >= apart:
+        return []
+    return [f"A latency below {apart / 1000:g} s hardly shows on ticks made from bars, which lie so far apart."]
 
 
 def _once(words: Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -60,6 +61,7 @@ def run_command(
 ) -> Done:
     """Runs a backtest and writes its results. Raises TickledgerError."""
     from api.lab.backtest import Request, run_backtest
+    from api.lab.files import check_folder
 
     known: dict[str, Any] | None = None
     if manifest is not None or resume is not None:
@@ -75,6 +77,9 @@ def run_command(
             )
         asked = Asked(strategy, tuple(data), options)
     options = asked.options
+    folder = out if out is not None else _folder(asked.strategy)
+    if resume is None:
+        check_folder(folder)
     chosen = choose(asked.strategy, parsed_values(options.p or []))
     line = ProgressLine()
     with ExitStack() as kept:
@@ -99,9 +104,15 @@ def run_command(
         seconds = {"read": time.perf_counter() - read}
         since = time.perf_counter()
 
+        shown = 0
+
         def progress(ticks: int) -> None:
-            rate = ticks / max(time.perf_counter() - since, 1e-9)
-            line.show(f"running: {ticks:,} of {total:,} ticks, {rate:,.0f} a second", last=ticks >= total)
+            nonlocal shown
+            if ticks != shown:
+                shown = ticks
+                rate = ticks / max(time.perf_counter() - since, 1e-9)
+                of = f" of {total:,}" if total else ""
+                line.show(f"running: {ticks:,}{of} ticks, {rate:,.0f} a second", last=ticks == total)
 
         run = run_backtest(request, progress)
     from api.lab.files import write_run
@@ -109,7 +120,8 @@ def run_command(
 
     seconds |= run.seconds
     run = replace(run, seconds=seconds | {"until_report": time.perf_counter() - started})
-    folder = out if out is not None else _folder(chosen.name)
+    if resume is not None:
+        shutil.rmtree(folder)
     write_run(run, folder)
     took = time.perf_counter() - started
     answer = {
@@ -254,14 +266,15 @@ def _same_inputs(known: dict[str, Any], traded: Sequence[Traded]) -> None:
 
 
 def _lookahead(chosen: Chosen, traded: Sequence[Traded], asked: Asked) -> Done:
-    from api.lab.lookahead import looked_ahead
+    from api.lab.lookahead import POINTS, looked_ahead
 
     told = looked_ahead(chosen, traded)
     if told is None:
-        text = f"{chosen.name} didn't look ahead: at each cut it said before what it says with all data"
+        text = f"no look-ahead: with the future cut off and changed at {POINTS} moments {chosen.name} said the same"
         return Done(text, {"looks_ahead": False}, 0)
     return Done(f"{chosen.name} looks ahead: {told}", {"looks_ahead": True, "difference": told}, 1)
 
 
 def _folder(name: str) -> Path:
-    return Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
+    stem = Path(name.partition(":")[0]).stem
+    return Path("runs") / f"{time.strftime('%Y%m%d-%H%M%S')}-{stem}"

@@ -13,7 +13,7 @@ from infra.errors import SettingsError
 from schemas.configuration import Sizing
 
 
-@Parameter(name="*")
+@Parameter(name="*", negative="")
 @dataclass(kw_only=True)
 class LabOptions:
     """What a run is told."""
