@@ -491,7 +491,7 @@ def _trade(maker: _Maker, fast: Any, slow: Any, warm: int) -> None:
     above = fast > slow
     crossed = [i for i in (np.flatnonzero(above[1:] != above[:-1]) + 1).tolist() if i >= warm]
     wide = np.convolve(bars["high"] - bars["low"], np.full(14, 1 / 14))[: len(bars)]
-    for i, after in zip(crossed, [*crossed[1:], len(bars) - 1], strict=True):
+    for i, after in zip(crossed, [*crossed, len(bars) - 1][1:], strict=True):
         side = 1 if above[i] else -1
         stop = round(2.5 * float(wide[i]), 5)
         level = float(bars["close"][i]) - side * stop
