@@ -26,6 +26,7 @@ def write_all(folder: Path) -> None:
         "commands": commands(),
         "columns": columns(),
         "indicators": indicators(),
+        "metrics": metrics(),
     }
     for name, text in parts.items():
         (folder / f"{name}.md").write_text(text + "\n", encoding="utf-8")
@@ -172,6 +173,21 @@ def indicators() -> str:
             ((f"`{i.name}{i.shown}`", i.said, i.formula, i.mt5, str(warm_up(i)), i.differs, i.source) for i in found),
         )
         for family, found in INDICATORS.items()
+    )
+
+
+def metrics() -> str:
+    """Every metric of a report by group."""
+    from api.lab.metrics import METRICS
+
+    groups = dict.fromkeys(metric.group for metric in METRICS.values())
+    return "\n\n".join(
+        f"## {group}\n\n"
+        + table(
+            ("key", "name", "unit", "is"),
+            ((f"`{m.key}`", m.name, m.unit, m.definition) for m in METRICS.values() if m.group == group),
+        )
+        for group in groups
     )
 
 

@@ -20,7 +20,7 @@ from api.lab.metrics import METRICS, measure
 from api.lab.run import Run
 from infra.errors import CannotWrite
 from schemas.registry import decode
-from schemas.trading import Fill, RiskDecision, Submitted
+from schemas.trading import ExitReason, Fill, RiskDecision, Submitted
 from tests.lab_runs import make_run
 
 HEADER = (
@@ -59,6 +59,13 @@ def test_trades_are_told_in_the_agreed_columns(run: Run, folder: Path) -> None:
         assert float(row["pnl"]) == trade["pnl"]
         assert row["side"] == ("long" if trade["side"] > 0 else "short")
         assert row["listing"] == trade["listing"]
+
+
+def test_the_documentation_names_every_file_column_and_reason(folder: Path) -> None:
+    page = (Path(__file__).parents[4] / "docs" / "report.md").read_text(encoding="utf-8")
+    names = [path.name for path in folder.iterdir() if path.is_file()]
+    reasons = [reason.value for reason in ExitReason if reason not in (ExitReason.UNKNOWN, ExitReason.NONE)]
+    assert [name for name in [*names, *TRADE_COLUMNS, *reasons] if f"`{name}`" not in page] == []
 
 
 def test_numbers_are_in_their_shortest_form(run: Run) -> None:
