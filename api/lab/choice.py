@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
+from agents.expressions import StrategyError
 from agents.hatches import ClassProgram
 from agents.strategy_program import StrategyProgram
 from infra.errors import SettingsError
@@ -15,6 +17,7 @@ from schemas.timeframes import Timeframe
 from streams.programs import PROGRAMS, Program
 from streams.strategy_file import AnyStrategy, build, load, load_named, source_of
 
+_DATA: Final = (".csv", ".txt", ".tsv", ".zip", ".gz", ".bi5", ".parquet", ".pq")
 BUILT_IN: Final = {"berserker": PROGRAMS["berserker", 1]}
 
 
@@ -63,6 +66,8 @@ class Chosen:
 
 def choose(what: str, values: Mapping[str, Any]) -> Chosen:
     """The strategy in the file `what`, `FILE:NAME` of several in it, or one that ships. Raises BadStrategy."""
+    if Path(what).suffix.lower() in _DATA:
+        raise SettingsError(f"{what} is a file of data: the strategy comes first, tickledger backtest STRATEGY {what}")
     path, _, name = what.partition(":") if ".py:" in what else (what, "", "")
     if path.endswith(".py") or "/" in path or Path(path).is_file():
         return with_values(load(Path(path), name or None), path, values)
@@ -73,6 +78,7 @@ def choose(what: str, values: Mapping[str, Any]) -> Chosen:
 
 def with_values(strategy: AnyStrategy, path: str, values: Mapping[str, Any]) -> Chosen:
     """The strategy with these parameters, the others at their defaults. Raises BadStrategy."""
+    _check_values(strategy, values)
     program = build(strategy, values)
     filled = {name: values.get(name, p.default) for name, p in strategy.parameters.items()}
     return Chosen(
@@ -87,6 +93,21 @@ def with_values(strategy: AnyStrategy, path: str, values: Mapping[str, Any]) -> 
         graph=program if isinstance(program, StrategyProgram) else None,
         class_program=program if isinstance(program, ClassProgram) else None,
     )
+
+
+def _check_values(strategy: AnyStrategy, values: Mapping[str, Any]) -> None:
+    """Raises SettingsError for a parameter that isn't there or a value out of its bounds."""
+    for name, value in values.items():
+        parameter = strategy.parameters.get(name)
+        if parameter is None:
+            near = get_close_matches(name, strategy.parameters, n=1)
+            there = ", ".join(strategy.parameters) or "none"
+            hint = f"did you mean {near[0]}?" if near else f"it has {there}"
+            raise SettingsError(f"-p {name}={value}: {strategy.name} has no parameter {name!r}: {hint}")
+        try:
+            parameter.checked(name, value)
+        except StrategyError as error:
+            raise SettingsError(f"-p {name}={value}: {error}") from error
 
 
 def parsed_values(options: Sequence[str]) -> dict[str, Any]:

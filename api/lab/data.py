@@ -17,6 +17,7 @@ from schemas.quality import BROKEN
 from schemas.ticks import TickBlock
 
 CACHE: Final = "cache"
+_MANY_MISSING: Final = 0.01
 _UNKNOWN: Final = "EURUSD"
 """Whose class of spec stands in until a file has told its symbol."""
 
@@ -152,7 +153,7 @@ def from_files(
                     own,
                     listing_spec(own, str(data.listing), data.digits),
                     tuple(data.facts.lines()),
-                    tuple(data.facts.warnings),
+                    (*_unknown_symbol(own), *data.facts.warnings, *_holes(data)),
                 )
             )
     names = [traded.source.name for traded in found]
@@ -160,6 +161,24 @@ def from_files(
     if twice is not None:
         raise SettingsError(f"{twice} comes from files of two kinds: name them by --symbol, or give each its own run")
     return found
+
+
+def _unknown_symbol(spec: LabSpec) -> list[str]:
+    if spec.kind != "other" or {"contract", "contract_size"} & spec.told:
+        return []
+    return [
+        f"{spec.symbol} is no symbol that the spec knows: a lot counts as one unit of it. Name what it is by --symbol, "
+        "such as --symbol EURUSD, or tell --set contract=…"
+    ]
+
+
+def _holes(data: Any) -> list[str]:
+    facts = data.facts
+    expected = facts.missing + facts.rows
+    if not facts.bar_ms or facts.missing <= _MANY_MISSING * expected:
+        return []
+    lacks = f"{data.listing} lacks {facts.missing:,} of {expected:,} bars while the market was open"
+    return [f"{lacks}; tickledger import --dry-run shows where"]
 
 
 class Ranged:

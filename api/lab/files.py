@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import math
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -49,8 +48,10 @@ def check_folder(folder: Path) -> None:
     above = next(path for path in folder.absolute().parents if path.exists())
     if not above.is_dir():
         raise CannotWrite(f"cannot make {folder}: {above} is a file, not a folder; name another one with --out")
-    if not os.access(above, os.W_OK | os.X_OK):
-        raise CannotWrite(f"cannot make {folder}: no right to write in {above}; name another folder with --out")
+    try:
+        Path(tempfile.mkdtemp(prefix=".tickledger.", dir=above)).rmdir()
+    except OSError as error:
+        raise cannot_write(folder, error) from error
 
 
 def write_run(run: Run, folder: Path) -> Written:

@@ -91,6 +91,6 @@ def share(text: str, option: str, most: float) -> float:
     except ValueError:
         raise SettingsError(f"{option} {text}: it is a share, such as 0.5%") from None
     if not 0 < value <= most:
-        hint = f"; did you mean {text}%?" if not text.endswith("%") and 0 < value / 100 <= most else ""
+        hint = f"; did you mean {text}%?" if not text.endswith("%") and 0 < value <= 10 else ""
         raise SettingsError(f"{option} {text}: it must be above 0 and at most {most:.0%}{hint}")
     return value

@@ -187,6 +187,14 @@ def _by_header(path: Path, header: list[str], body: Sequence[list[str]], hint: H
         known[known.index("time")] = "datetime"
     known = _once(known)
     is_ticks, is_bars = {"bid", "ask"} <= set(known), {"open", "high", "low", "close"} <= set(known)
+    some = [word for word in ("open", "high", "low", "close") if word in known]
+    if len(some) > 1 and not is_bars and not is_ticks:
+        lacking = [word for word in ("open", "high", "low", "close") if word not in known]
+        raise BadFile(
+            f"{path}: its header {', '.join(header)[:120]!r} has {' and '.join(some)}, "
+            f"and no {' and no '.join(lacking)}: "
+            "export the bars whole, or say by --columns what stands where"
+        )
     if not ({"date", "datetime"} & set(known)) or not (is_ticks or is_bars):
         try:
             by_form = _by_form(path, body, hint)

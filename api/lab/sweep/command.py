@@ -107,16 +107,16 @@ def sweep_command(
             )
         each = len(sets) if sets is not None else plan.optuna or 0
         progress = _Progress(line, each * (1 + len(spans)))
-        pool = kept.enter_context(Pool(prepared, Inputs(asked, home, config), min(count, each), None))
         rows: list[Row] = []
         walked: Walked | None = None
         complete = True
         try:
-            rows = search(Stage(WHOLE), first, pool, store, progress.done)
-            trained = [
-                (one, search(Stage(one.number, one.train_ms, one.test_ms), proposals(), pool, store, progress.done))
-                for one in spans
-            ]
+            with Pool(prepared, Inputs(asked, home, config), min(count, each)) as pool:
+                rows = search(Stage(WHOLE), first, pool, store, progress.done)
+                trained = [
+                    (one, search(Stage(one.number, one.train_ms, one.test_ms), proposals(), pool, store, progress.done))
+                    for one in spans
+                ]
             walked = walk(prepared, trained, plan.by, plan.min_trades) if trained else None
         except KeyboardInterrupt:
             complete = False
@@ -158,10 +158,10 @@ class _Progress:
         self._line, self._total = line, total
         self._done, self._ran, self._since = 0, 0, time.perf_counter()
 
-    def done(self, sets: int) -> None:
-        """So many more are there."""
+    def done(self, sets: int, ran: bool) -> None:
+        """So many more are there; `ran`: they were run now."""
         self._done += sets
-        self._ran += sets
+        self._ran += sets if ran else 0
         rate = self._ran / max(time.perf_counter() - self._since, 1e-9)
         left = (self._total - self._done) / rate if rate else 0.0
         self._line.show(

@@ -158,4 +158,8 @@ def _work(connection: Connection, prepared: Prepared) -> None:
             tasks = connection.recv()
         except (EOFError, OSError):
             return
-        connection.send([prepared.row(task) for task in tasks])
+        rows = [prepared.row(task) for task in tasks]
+        try:
+            connection.send(rows)
+        except OSError:
+            return

@@ -24,8 +24,11 @@ class Stage(NamedTuple):
     to_ms: int | None = None
 
 
-def search(stage: Stage, proposals: Proposals, pool: Pool, store: Store, done: Callable[[int], None]) -> list[Row]:
-    """The rows of all sets that are proposed, in their order; `done` gets how many more there are.
+def search(
+    stage: Stage, proposals: Proposals, pool: Pool, store: Store, done: Callable[[int, bool], None]
+) -> list[Row]:
+    """The rows of all sets that are proposed, in their order; `done` gets how many more there
+    are, and whether they were run now.
 
     Raises Refused where the folder has other sets under their numbers, and what running raises.
     """
@@ -45,7 +48,7 @@ def _run(
     sets: Sequence[dict[str, Number]],
     pool: Pool,
     store: Store,
-    done: Callable[[int], None],
+    done: Callable[[int, bool], None],
 ) -> list[Row]:
     tasks = [Task(stage.number, first + place, values, stage.from_ms, stage.to_ms) for place, values in enumerate(sets)]
     missing = []
@@ -57,11 +60,11 @@ def _run(
             raise Refused(
                 f"set {task.number} of {store.folder} is {kept.parameters}, not {task.values}: start a new sweep"
             )
-    done(len(tasks) - len(missing))
+    done(len(tasks) - len(missing), False)
 
     def take(rows: Sequence[Row]) -> None:
         store.append(rows)
-        done(len(rows))
+        done(len(rows), True)
 
     if missing:
         pool.run(missing, take)
