@@ -37,7 +37,7 @@ class Consent(NamedTuple):
 def note(state: DeskState, instance: str, signal: Signal) -> None:
     """Keeps the side that an ENTER speaks for."""
     until = signal.time_ms * 1_000 + signal.max_hold_ms * 1_000 if signal.max_hold_ms > 0 else NEVER_US
-    state.opinions[place(instance, signal.listing)] = Opinion(signal.side, until, signal.strength)
+    state.opinions[place(instance, signal.listing)] = Opinion(signal.side, until)
 
 
 def forget(state: DeskState, instance: str, listing: str, side: Side) -> None:

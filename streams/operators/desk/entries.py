@@ -18,7 +18,6 @@ from agents.sizing import ClosedTrades, SizeRequest, size_of
 from agents.volumes import fitted
 from schemas.configuration import PositionMode, Sizing, StrategyConfig
 from schemas.events import EntryType, ListingSpec, OnOpposite, Side, Signal
-from schemas.executions import OrderState
 from schemas.trading import Denied, ExitReason, OrderPurpose, OrderType, RiskDecision, TradingState
 from streams.operators.desk.account_view import MINUTE_US, account_view, candidate_of
 from streams.operators.desk.accounting import equity_of, margin_of, money_digits, rates_of
@@ -112,7 +111,7 @@ def _barred(turn: Turn, strategy: StrategyConfig, signal: Signal) -> Refusal | N
         return Refusal("cooldown", f"{instance} waits {(cooled - us) // 1_000} ms more after its last exit")
     if state.trading is TradingState.HALTED:
         return Refusal("halted", "the account is halted: resume allows entries again")
-    if state.trading is not TradingState.ACTIVE and not _reduces(state, signal):
+    if state.trading is not TradingState.ACTIVE and not _room(state, signal):
         return Refusal("reducing", "the account only takes entries that reduce what it holds: resume allows all again")
     if state.config.position_mode is PositionMode.NETTING:
         others = [p.instance for p in state.positions.values() if p.listing == listing and p.instance != instance]
@@ -127,17 +126,13 @@ def _barred(turn: Turn, strategy: StrategyConfig, signal: Signal) -> Refusal | N
     return None
 
 
-def _reduces(state: DeskState, signal: Signal) -> bool:
-    """Whether the account is on the other side of the listing on balance."""
-    net = sum(
-        (
-            p.volume if p.side is signal.side else -p.volume
-            for p in state.positions.values()
-            if p.listing == signal.listing
-        ),
-        ZERO,
-    )
-    return net < ZERO
+def _room(state: DeskState, signal: Signal) -> Decimal:
+    """Lots by which the account is on the other side of the listing on balance; 0 = it isn't."""
+    net = ZERO
+    for position in state.positions.values():
+        if position.listing == signal.listing and not position.leaving:
+            net += -position.volume if position.side is signal.side else position.volume
+    return max(net, ZERO)
 
 
 def valid_until_us(signal: Signal) -> int:
@@ -165,6 +160,8 @@ def _make(turn: Turn, strategy: StrategyConfig, signal: Signal) -> Refusal | Non
     lots, reason = exact(size.lots), size.reason
     if scale < 1.0 and lots:
         lots, reason = _scaled(lots, scale, spec), f"the consensus leaves {scale:.3g} of {lots} lots: too few"
+    if lots and state.trading is not TradingState.ACTIVE:
+        lots, reason = fitted(min(lots, _room(state, signal)), spec), "what is held is less than the smallest order"
     stopless = strategy.sizing in (Sizing.RISK, Sizing.KELLY) and not signal.stop_distance
     if not lots:
         _say_decision(turn, signal, strategy.instance, 0.0, 0.0, (), equity, used)
@@ -267,7 +264,6 @@ def _order(
             signal.cooldown_ms,
         ),
         trail=signal.trail_long if signal.side is Side.LONG else signal.trail_short,
-        state=OrderState.SUBMITTED,
     )
 
 

@@ -145,7 +145,6 @@ class Opinion(NamedTuple):
 
     side: Side
     until_us: int
-    strength: float
 
 
 class Closed(NamedTuple):

@@ -101,16 +101,12 @@ def test_a_quote_that_reaches_the_days_loss_flattens() -> None:
 
 
 def test_reducing_only_takes_entries_against_what_is_held() -> None:
-    account = Account(
-        CONFIG, SPEC, strategy("one"), strategy("two"), max_daily_loss=0.01, daily_loss_action=BreachAction.REDUCE,
-    )  # fmt: skip
-    _lost(account, "-100.00")
-    account.state.limits = None
-    account.state.trading = TradingState.ACTIVE
+    account = Account(CONFIG, SPEC, strategy("one"), strategy("two", size=0.3))
     account.opened(LONG)
     account.state.trading = TradingState.REDUCING
     assert one(account.enter(LONG, "two"), Denied).code == "reducing"
-    assert one(account.enter(SHORT, "two"), Submitted).side is SHORT
+    order = one(account.enter(SHORT, "two"), Submitted)
+    assert (order.side, order.volume) == (SHORT, 0.1)
 
 
 def test_a_drawdown_stays_until_resume_which_begins_a_new_peak() -> None:

@@ -125,7 +125,7 @@ def test_equity_is_marked_at_whole_minutes_by_the_quotes_before() -> None:
     account.quote(1.101, 1.10102, minute - 1_000_000)
     found = account.quote(1.2, 1.20002, minute)
     mark = one(found, EquityMarked)
-    assert (mark.taken_us, mark.minute_ms, mark.positions) == (minute, minute // 1000, 1)
+    assert (mark.taken_us, mark.minute_ms, mark.positions, mark.ref_no) == (minute, minute // 1000, 1, 1)
     # 98 points gained at 0.10 each, 0.35 paid.
     assert (mark.balance, mark.equity) == (D("9999.65"), D("10009.45"))
     assert mark.peak == D("10009.45")
