@@ -8,7 +8,7 @@ from textwrap import shorten, wrap
 from typing import Final
 
 from api.lab.metrics import HEADLINES, METRICS, Value, measure, shown
-from api.lab.report.verdict import modelling
+from api.lab.report.verdict import modelling, refusals
 from api.lab.run import Run
 
 COLUMNS: Final = 80
@@ -83,9 +83,7 @@ def _told(run: Run, room: int) -> list[str]:
     lines: list[str] = []
     if run.refused:
         total = sum(run.refused.values())
-        why = ", ".join(
-            f"{reason} {count:,}" for reason, count in sorted(run.refused.items(), key=lambda item: -item[1])
-        )
+        why = ", ".join(f"{reason} {count:,}" for reason, count in refusals(run))
         lines += _wrapped("refused ", f"{total:,} {'entry' if total == 1 else 'entries'} not traded: {why}", 2)
     if not len(run.trades):
         lines += _wrapped("note    ", "no trade was made", 1)

@@ -14,12 +14,13 @@ from api.lab.days import Days, trading_days
 from api.lab.metrics import HEADLINES, METRICS, Value, shown
 from api.lab.report.packed import packed_chart, packed_json
 from api.lab.report.series import distribution, equity_curve, hours, month_table, rolling_sharpe, trade_columns
-from api.lab.report.verdict import modelling, verdict
+from api.lab.report.verdict import modelling, refusals, verdict
 from api.lab.report.walk import audit_walks
 from api.lab.run import Run
 
 Metrics = Mapping[str, Value]
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_STOPPED: Final = "Stopped before its end: everything here is of what had been reached."
 _NOTE: Final = '<p class="note">'
 
 
@@ -123,7 +124,9 @@ def _header(run: Run, title: str, nav: Iterable[tuple[str, str]]) -> str:
         f"{' · '.join(escape(fact) for fact in facts if fact)}</p>"
         + (f'<p class="facts">{escape(parameters)}</p>' if parameters else "")
         + '</div><button id="theme" type="button" aria-label="Switch between light and dark">◐</button></div>'
-        f'<nav aria-label="Sections">{links}</nav></header>'
+        f'<nav aria-label="Sections">{links}</nav>'
+        + ("" if run.complete else f'<p class="banner" role="alert">{_STOPPED}</p>')
+        + "</header>"
     )
 
 
@@ -146,7 +149,7 @@ def _verdict(run: Run) -> str:
     level, sentences = verdict(run)
     warned = "".join(f"<li>{escape(text)}</li>" for text in run.warnings)
     assumed = "".join(f"<li>{escape(text)}</li>" for text in run.assumptions)
-    refused = "".join(f"<li>{escape(why)}: {count:,}</li>" for why, count in run.refused.items())
+    refused = "".join(f"<li>{escape(why)}: {count:,}</li>" for why, count in refusals(run))
     total = sum(run.refused.values())
     return (
         f'<section id="verdict" class="card {level}"><h2>How far to trust it</h2>'

@@ -98,8 +98,8 @@ function orderText(o) {
 }
 
 function riskText(r) {
-  const number = (x) => (x === null ? "–" : +x.toPrecision(8));
-  const rows = r.checks.map(([name, limit, measured, unit, verdict]) => `<tr><td>${escaped(name)}</td><td>${number(limit)}</td><td>${number(measured)}</td><td>${escaped(unit)}</td><td>${verdict === "NONE" ? "no limit" : escaped(verdict.toLowerCase())}</td></tr>`).join("");
+  const number = (x) => (x === null ? "–" : +x.toPrecision(6));
+  const rows = r.checks.map(([name, limit, measured, unit, verdict]) => `<tr><td>${escaped(name.replaceAll("_", " "))}</td><td>${number(limit)}</td><td>${number(measured)}</td><td>${escaped(unit)}</td><td>${verdict === "NONE" ? "no limit" : escaped(verdict.toLowerCase())}</td></tr>`).join("");
   return `${escaped(r.verdict.toLowerCase())}: ${r.asked} lots asked, ${r.allowed} allowed; equity ${money(r.equity)}, margin used ${money(r.margin)}<div class="scroll"><table><thead><tr><th>Check</th><th>Limit</th><th>Measured</th><th>Unit</th><th>Verdict</th></tr></thead><tbody>${rows}</tbody></table></div>`;
 }
 

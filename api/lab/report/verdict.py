@@ -17,7 +17,21 @@ def modelling(run: Run) -> str:
         return "modelling quality is not known."
     if share == 0:
         return "modelling quality 0 %: no real ticks, four synthetic ones a minute bar."
+    if share == 1:
+        return "modelling quality 100 %: all ticks are real."
     return f"modelling quality {share * 100:.4g} %: the share of real ticks."
+
+
+def refusals(run: Run) -> list[tuple[str, int]]:
+    """Why entries were not traded, most frequent first; reasons that differ only behind a colon are one."""
+    counts: dict[str, int] = {}
+    alike: dict[str, set[str]] = {}
+    for reason, count in run.refused.items():
+        key = reason.partition(":")[0]
+        counts[key] = counts.get(key, 0) + count
+        alike.setdefault(key, set()).add(reason)
+    said = {key: min(reasons) if len(reasons) == 1 else key for key, reasons in alike.items()}
+    return sorted(((said[key].replace("_", " "), count) for key, count in counts.items()), key=lambda one: -one[1])
 
 
 def verdict(run: Run) -> tuple[str, list[str]]:
@@ -46,6 +60,10 @@ def verdict(run: Run) -> tuple[str, list[str]]:
     if days < SHORT_DAYS:
         level = max(level, "fair", key=_RANK.index)
         said.append(f"The range is {days:.0f} days long: what is told as a year's is an extrapolation.")
+    net = float(run.trades["pnl"].sum())
+    costs = sum(float(run.trades[name].sum()) for name in ("spread_cost", "slippage_cost", "commission", "swap"))
+    if net <= 0 < net + costs:
+        said.append("Before costs it earned something; costs took more than that.")
     if run.warnings:
         level = max(level, "fair", key=_RANK.index)
         count = len(run.warnings)

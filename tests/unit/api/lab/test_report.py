@@ -23,7 +23,7 @@ from api.lab.metrics import METRICS, measure
 from api.lab.report.packed import MISSING, packed, points
 from api.lab.report.page import report_page
 from api.lab.report.series import distribution, equity_curve, hours, month_table
-from api.lab.report.verdict import verdict
+from api.lab.report.verdict import refusals, verdict
 from api.lab.report.walk import audit_walks
 from api.lab.run import Run
 from api.lab.screen import COLUMNS, ROWS, screen
@@ -191,6 +191,18 @@ def test_the_verdict_says_what_the_figures_cannot_carry(run: Run) -> None:
     assert any("20 days" in sentence for sentence in said)
     real = [{**run.data[0], "real_share": 1.0}]
     assert verdict(replace(run, data=real, warnings=[], open_positions=0))[0] == "good"
+
+
+def test_costs_that_ate_the_profit_are_named(run: Run) -> None:
+    trades = run.trades.copy()
+    trades["pnl"] = -1.0
+    assert "Before costs it earned something; costs took more than that." in verdict(replace(run, trades=trades))[1]
+
+
+def test_refusals_that_differ_in_their_prices_only_are_one(run: Run) -> None:
+    refused = {"rejected with 10016: 1.1": 1, "rejected with 10016: 1.2": 2, "stops_level": 9, "why: once": 1}
+    expected = [("stops level", 9), ("rejected with 10016", 3), ("why: once", 1)]
+    assert refusals(replace(run, refused=refused)) == expected
 
 
 @pytest.mark.parametrize("many", [0, 3, 40])
