@@ -29,6 +29,7 @@ from schemas.events import ListingSpec
 from schemas.ticks import TickBlock
 from streams.backtest.driver import Backtest
 from streams.backtest.journal import Journal
+from streams.operators.bars import Bars
 from streams.operators.desk import Desk
 from streams.programs import NotRunnable
 from streams.venue.lab import Venue
@@ -51,6 +52,8 @@ class Request:
     """Signals from this time on count."""
     keep: bool = True
     """Keep journal, decisions and chart; without, only trades and equity (for sweeps)."""
+    bars: Bars | None = None
+    """What folds ticks into the strategy's bars, where several runs share it."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """The command's options, for the manifest."""
 
@@ -90,6 +93,7 @@ def run_backtest(request: Request, progress: Progress = lambda _: None) -> Run:
             names,
             bars_of=(names if chosen.listings else trade) if request.keep else (),
             spent=spent.append,
+            shared=request.bars,
         )
     except NotRunnable as error:
         raise SettingsError(str(error)) from error

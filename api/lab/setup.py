@@ -18,6 +18,8 @@ from streams.class_programs import class_activation, class_operator
 from streams.fold import ListingFold, Output
 from streams.graph_programs import graph_activation, graph_or_built_in
 from streams.merged_fold import MergedFold, missing_listings
+from streams.operators.bar_strategy import BarStrategyOperator
+from streams.operators.bars import Bars
 from streams.operators.base import Operator, Outputs, Segment
 from streams.programs import PROGRAMS, NotRunnable
 from streams.reference import ReferenceView
@@ -48,6 +50,14 @@ class Configured(NamedTuple):
     def of(self, kind: type[Any]) -> list[Any]:
         """The records of a type."""
         return [record for record in self.records if isinstance(record, kind)]
+
+
+class Folds(NamedTuple):
+    """What folds a block of any listing, and its parts."""
+
+    fold: Fold
+    own: Mapping[str, ListingFold]
+    merged: Sequence[MergedFold]
 
 
 def configured(
@@ -99,13 +109,14 @@ def folds(
     *,
     bars_of: Iterable[str] = (),
     spent: Callable[[float], None] = lambda _: None,
-) -> tuple[Fold, Mapping[str, ListingFold]]:
+    shared: Bars | None = None,
+) -> Folds:
     """What folds a block of any listing, and its parts. Bars are made for `bars_of` only; `spent` gets the
-    seconds of a class's own code. Raises NotRunnable."""
+    seconds of a class's own code. `shared`: what folds ticks into a strategy's bars. Raises NotRunnable."""
     wanted = frozenset(bars_of)
     own: dict[str, ListingFold] = {}
     for listing in listings:
-        own[listing] = ListingFold(listing, configured.view, _programs(chosen, listing in wanted, spent))
+        own[listing] = ListingFold(listing, configured.view, _programs(chosen, listing in wanted, spent, shared))
     merged: list[MergedFold] = []
     if chosen.graph is not None and chosen.graph.listings:
         acts = configured.of(OperatorActivation)[-1]
@@ -122,7 +133,7 @@ def folds(
                 outputs += one.fold(block.listing, [block])
         return outputs
 
-    return fold, own
+    return Folds(fold, own, merged)
 
 
 def _activated(chosen: Chosen, listings: Sequence[str]) -> OperatorActivation:
@@ -158,9 +169,13 @@ class Timed:
         return found
 
 
-def _programs(chosen: Chosen, bars: bool, spent: Callable[[float], None]) -> Callable[[OperatorActivation], Operator]:
+def _programs(
+    chosen: Chosen, bars: bool, spent: Callable[[float], None], shared: Bars | None
+) -> Callable[[OperatorActivation], Operator]:
     def program(one: OperatorActivation) -> Operator:
         if one.instance != BARS:
+            if shared is not None and chosen.graph is not None and not chosen.graph.graph.sources:
+                return BarStrategyOperator(chosen.graph, shared)
             if chosen.class_program is None:
                 return graph_or_built_in(one)
             timed: Any = Timed(class_operator(chosen.class_program), spent)

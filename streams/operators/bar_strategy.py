@@ -42,10 +42,11 @@ class BarStrategyOperator:
 
     topic: Final = "signals"
 
-    def __init__(self, program: StrategyProgram) -> None:
+    def __init__(self, program: StrategyProgram, bars: Bars | None = None) -> None:
+        """`bars`: what folds ticks into bars, its own by default."""
         self.program = program
         self._timeframe = int(program.timeframe)
-        self._bars = Bars()
+        self._bars = Bars() if bars is None else bars
         self._signals = BarSignals(program)
         self._form = _FORM + bytes.fromhex(program.digest)
 

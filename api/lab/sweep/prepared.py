@@ -21,6 +21,7 @@ from api.lab.run import Chart, Run
 from api.lab.setup import ACCOUNT, BARS, configured
 from api.lab.sweep.axes import Number
 from api.lab.sweep.outcome import Row, failed_row, row_of
+from api.lab.sweep.shared_bars import SharedBars
 from api.progress_line import ProgressLine
 from infra.errors import TickledgerError
 from producers.specs import account_config
@@ -79,6 +80,7 @@ class Prepared:
         self.sized, self.limits = options.sized(), limits_of(options)
         in_range(chosen, self.traded, options)
         self._bars = self._read_bars()
+        self._shared = SharedBars(chosen.timeframe)
 
     @property
     def starts_ms(self) -> int:
@@ -108,7 +110,15 @@ class Prepared:
             ranged = [
                 replace(one, spec=replace(one.spec, account={**one.spec.account, "balance": balance})) for one in ranged
             ]
-        request = Request(chosen=chosen, data=ranged, sized=self.sized, limits=self.limits, from_ms=from_ms, keep=False)
+        request = Request(
+            chosen=chosen,
+            data=ranged,
+            sized=self.sized,
+            limits=self.limits,
+            from_ms=from_ms,
+            keep=False,
+            bars=self._shared,
+        )
         request.check()
         run = run_backtest(request)
         run.charts = [self._chart(run)]
