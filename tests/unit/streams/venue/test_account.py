@@ -271,3 +271,29 @@ def test_a_state_is_loaded_again_and_another_refused(model, changed, hours) -> N
         with pytest.raises(BadState):
             other.load(bad)
     assert other.digest() == at.digest()
+
+
+def test_a_netting_rest_that_opens_beyond_its_stop_is_closed_at_once() -> None:
+    at = venue(VenueModel(max_deal_lots=0.5), position_mode=NETTING)
+    at.place(START_US, order(1, BUY, 1.0, sl=1.09950), HERE)
+    said = run(at, ticks((1.09940, 1.09950)))
+    assert [(d.entry, d.reason, d.price) for d in said] == [
+        (DealEntry.OUT, DealReason.SL, 1.09940),
+        (DealEntry.IN, DealReason.EXPERT, 1.09950),
+        (DealEntry.OUT, DealReason.SL, 1.09940),
+    ]
+
+
+def test_the_stop_out_is_below_its_level_not_at_it() -> None:
+    at = venue(balance=Decimal("1550.05"))
+    at.place(START_US, order(1, BUY, 1.0), HERE)
+    assert at.margin / 2 == Decimal("550.05")
+    assert [d.n for d in run(at, ticks((1.09010, 1.09020), (1.09009, 1.09019)))] == [2]
+
+
+def test_swap_that_breaks_the_margin_level_closes_where_the_path_begins() -> None:
+    at = venue(of=[spec(swap_long=-7.0)], balance=Decimal("2000.00"))
+    at.place(START_US, order(1, BUY, 1.0), HERE)
+    midnight = TUESDAY_MIDNIGHT_MS - START_MS
+    said = run(at, ticks((1.08561, 1.08571, BAR_OPEN, 5), (1.10000, 1.10010, PATH, midnight)))
+    assert [(d.reason, d.price, d.swap, d.n) for d in said] == [(DealReason.SO, 1.08561, Decimal("-7.00"), 2)]

@@ -284,3 +284,21 @@ def test_an_exit_goes_before_the_rest_of_its_entry() -> None:
     filled, canceled = at.place(START_US, order(2, SELL, 0.5, position=1), HERE)
     assert (type(filled), type(canceled)) == (Filled, Canceled)
     assert (canceled.order_no, canceled.remaining, at.open) == (1, 0.5, False)
+
+
+def test_the_rest_of_an_entry_that_was_stopped_on_the_same_tick_goes_with_it() -> None:
+    at = venue(VenueModel(max_deal_lots=0.5))
+    at.place(START_US, order(1, BUY, 1.0, LIMIT, 1.09950, sl=1.09900), HERE)
+    said = run(at, ticks((1.10000, 1.10010, BAR_OPEN), (1.09850, 1.09860, PATH)))
+    assert [type(each) for each in said] == [PartiallyFilled, Filled, Canceled]
+    assert not at.open
+
+
+def test_neither_the_scan_nor_a_tick_acts_on_what_arrived_at_its_time() -> None:
+    at = venue()
+    at.place(START_US, order(1, BUY, 1.0, sl=1.0), HERE)
+    at.place(START_US + 1_000_000, order(2, BUY, 1.0, sl=1.09950), HERE)
+    market = ticks((1.09940, 1.09950), (1.09945, 1.09955))
+    assert at.find(EURUSD, market, 0, 2) == 1
+    assert at.apply(EURUSD, market, 0) == []
+    assert [d.order_no for d in at.apply(EURUSD, market, 1)] == [2]
