@@ -55,7 +55,7 @@ def make_run(
     maker = _Maker(table, minutes, lots)
     quick, calm = lines.values()
     _trade(maker, quick, calm, slow)
-    start, name = 10_000.0, "H1" if minutes == 60 else f"M{minutes}"
+    start, timeframe = 10_000.0, "H1" if minutes == 60 else f"M{minutes}"
     at, balance, equity, margin = maker.curve(start)
     for name in lines:
         lines[name][:slow] = np.nan
@@ -68,7 +68,7 @@ def make_run(
             "name": "ema_cross",
             "version": 1,
             "file": "ema_cross.py",
-            "timeframe": name,
+            "timeframe": timeframe,
             "parameters": {"fast": fast, "slow": slow, "k": 2.0},
             "program_sha256": "3f" * 32,
             "doc": "EMA cross; stop k ATR, reverse on the opposite cross.",
@@ -118,7 +118,7 @@ def make_run(
         balance=balance,
         equity=equity,
         margin=margin,
-        charts=[Chart(listing=LISTING, timeframe=name, digits=5, bars=table, lines=lines)],
+        charts=[Chart(listing=LISTING, timeframe=timeframe, digits=5, bars=table, lines=lines)],
         signals={"ENTER": len(maker.rows) + 4, "EXIT": 0, "LEVELS": 0},
         refused={"spread above its limit": 3, "expired": 1},
         open_positions=1,

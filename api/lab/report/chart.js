@@ -41,7 +41,7 @@ function clock(seconds, withSeconds) {
 class PriceChart {
   // marks: {entryS, entryPrice, exitS, exitPrice, side, pnl, stops: [[s, price]]}[], or for signals {entryS, entryPrice, side, leaves}.
   constructor(holder, chart, marks) {
-    Object.assign(this, { holder, chart, marks, chosen: -1, pointer: null, shown: new Set(chart.lines.map((_, i) => i)) });
+    Object.assign(this, { holder, chart, marks, chosen: -1, pointer: null, over: new AbortController(), shown: new Set(chart.lines.map((_, i) => i)) });
     holder.replaceChildren();
     this.canvas = holder.appendChild(document.createElement("canvas"));
     this.read = holder.appendChild(document.createElement("div"));
@@ -97,7 +97,7 @@ class PriceChart {
   }
 
   listen() {
-    const { canvas, holder } = this, touches = new Map();
+    const { canvas, holder } = this, touches = new Map(), signal = this.over.signal;
     let spread = 0;
     const x = (e) => (e.clientX - canvas.getBoundingClientRect().left) / this.plotWidth();
     canvas.addEventListener("pointerdown", (e) => { canvas.setPointerCapture(e.pointerId); touches.set(e.pointerId, e.clientX); spread = 0; });
@@ -137,9 +137,11 @@ class PriceChart {
         "+": () => this.zoom(0.7), "=": () => this.zoom(0.7), "-": () => this.zoom(1.4), Home: () => this.all(),
       };
       if (keys[e.key]) { e.preventDefault(); keys[e.key](); }
-    });
-    window.addEventListener("theme", () => this.ask());
-    new ResizeObserver(() => this.ask()).observe(holder);
+    }, { signal });
+    window.addEventListener("theme", () => this.ask(), { signal });
+    const watch = new ResizeObserver(() => this.ask());
+    watch.observe(holder);
+    signal.addEventListener("abort", () => watch.disconnect());
   }
 
   plotWidth() { return this.holder.clientWidth - this.right(); }
@@ -330,11 +332,14 @@ class PriceChart {
   }
 }
 
-// Charts of a page: elements chart-0, chart-1 … hold the data; marksOf(chart) gives what is drawn on each.
+// Charts of a page: elements chart-0, chart-1 … hold the data; marksOf(chart) gives what is drawn on each. Returns what shows the k-th.
 function startCharts(count, marksOf, ready) {
   const holder = document.getElementById("price"), open = [];
-  if (!holder) return;
-  if (typeof DecompressionStream === "undefined") { holder.textContent = "This browser is too old for the chart: it needs one of 2023 or later."; return; }
+  if (!holder) return async () => {};
+  if (typeof DecompressionStream === "undefined") {
+    holder.textContent = "This browser is too old for the chart: it needs one of 2023 or later.";
+    return async () => {};
+  }
   const legend = document.getElementById("legend");
   const use = async (k) => {
     if (!open[k]) {
@@ -353,12 +358,19 @@ function startCharts(count, marksOf, ready) {
     ready(view, k);
     return view;
   };
-  let view = null;
-  const choose = async (k) => { view = await use(k); return view; };
+  const choice = document.getElementById("chart-choice");
+  let view = null, at = -1;
+  const choose = async (k) => {
+    if (k === at) return;
+    at = k;
+    if (view) view.over.abort();
+    if (choice) choice.value = String(k);
+    view = await use(k);
+  };
   document.querySelectorAll("[data-zoom]").forEach((button) => button.addEventListener("click", () => {
     if (view) ({ in: () => view.zoom(0.6), out: () => view.zoom(1.7), all: () => view.all() })[button.dataset.zoom]();
   }));
-  const choice = document.getElementById("chart-choice");
   if (choice) choice.addEventListener("change", () => choose(Number(choice.value)));
   if (count) choose(0);
+  return choose;
 }

@@ -21,6 +21,7 @@ from api.lab.run import Run
 Metrics = Mapping[str, Value]
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _STOPPED: Final = "Stopped before its end: everything here is of what had been reached."
+NBSP: Final = "\u00a0"
 _NOTE: Final = '<p class="note">'
 
 
@@ -37,6 +38,7 @@ def report_page(run: Run, metrics: Metrics) -> str:
         "rolling": rolling_sharpe(days),
         "hours": hours(run),
         "distribution": distribution(run),
+        "charts": [chart.listing for chart in run.charts],
         "costs": _waterfall(metrics),
         "price_digits": {str(found["listing"]): int(found["digits"]) for found in run.data if "digits" in found},
     }
@@ -153,7 +155,7 @@ def _verdict(run: Run) -> str:
     total = sum(run.refused.values())
     return (
         f'<section id="verdict" class="card {level}"><h2>How far to trust it</h2>'
-        f"<p>{' '.join(escape(text) for text in sentences)}</p>"
+        f"<p>{' '.join(escape(text) for text in sentences).replace(' %', NBSP + '%')}</p>"
         + (f'<h3>Warnings</h3><ul class="warnings">{warned}</ul>' if warned else "")
         + (f"<h3>Entries that were not traded: {total:,}</h3><ul>{refused}</ul>" if refused else "")
         + (
@@ -194,8 +196,7 @@ def chart_frame(names: Sequence[str]) -> str:
         '<button type="button" data-zoom="all">All</button></div>'
         '<div id="price" class="price" tabindex="0" role="application" aria-label="Price chart: arrow keys '
         'move, plus and minus zoom, home shows all"></div>'
-        f"{_NOTE}Drag to move, wheel or pinch to zoom, double click for all. "
-        "A click on a trade below brings it here.</p>"
+        f"{_NOTE}Drag to move, wheel or pinch to zoom, double click for all.</p>"
     )
 
 
@@ -275,8 +276,8 @@ def _trades_frame(run: Run) -> str:
     if not len(run.trades):
         return '<p class="note">No trade was made.</p>'
     return (
-        f"{_NOTE}{len(run.trades):,} trades, in order of their exits; times are UTC. A click shows what led to one: "
-        "fill, order, risk checks, signal, ticks.</p>"
+        f"{_NOTE}{len(run.trades):,} trades, in order of their exits; times are UTC. A click brings one to the "
+        "chart and shows what led to it: fill, order, risk checks, signal, ticks.</p>"
         '<div class="scroll tall"><table id="trade-table"><thead></thead><tbody></tbody></table></div>'
         '<button type="button" id="more" hidden>More</button>'
         '<div id="walk" class="walk" aria-live="polite" hidden></div>'

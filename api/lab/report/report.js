@@ -7,7 +7,7 @@ const total = trades.pnl.length;
 const money = (x) => x.toLocaleString("en", { minimumFractionDigits: data.digits, maximumFractionDigits: data.digits }).replace("-", "−");
 const escaped = (text) => String(text).replace(/[&<>"]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[c]);
 const counted = (n) => `${n.toLocaleString("en")} trade${n === 1 ? "" : "s"}`;
-let walks = [], view = null, chosen = -1, charted = [];
+let walks = [], view = null, chosen = -1, charted = [], chartOf = null;
 
 function drawPlots() {
   equityPlot("equity-plot", data.equity, data.currency);
@@ -67,6 +67,13 @@ function sortBy(k) {
   drawTable();
 }
 
+async function bring(i) {
+  const k = data.charts.indexOf(trades.listing[i]);
+  if (k < 0 || !chartOf) return;
+  await chartOf(k);
+  if (view) view.show(charted.indexOf(i));
+}
+
 function choose(i) {
   chosen = i;
   document.querySelectorAll("#trade-table tr.chosen").forEach((row) => row.classList.remove("chosen"));
@@ -76,7 +83,7 @@ function choose(i) {
     const holder = row.closest(".tall");
     if (row.offsetTop < holder.scrollTop + 40 || row.offsetTop > holder.scrollTop + holder.clientHeight - 40) holder.scrollTop = row.offsetTop - 120;
   }
-  if (view) view.show(charted.indexOf(i));
+  bring(i);
   drawWalk(i);
 }
 
@@ -149,7 +156,7 @@ async function start() {
   let width = innerWidth, waiting = 0;
   addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; clearTimeout(waiting); waiting = setTimeout(drawPlots, 120); } });
   if (typeof DecompressionStream !== "undefined") walks = JSON.parse(new TextDecoder().decode(await inflated(JSON.parse(textOf("walks")))));
-  startCharts(document.querySelectorAll('script[id^="chart-"]').length, marksOf, (shown) => {
+  chartOf = startCharts(document.querySelectorAll('script[id^="chart-"]').length, marksOf, (shown) => {
     charted = order.slice().sort((a, b) => a - b).filter((i) => trades.listing[i] === shown.chart.listing);
     view = shown;
   });
