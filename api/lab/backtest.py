@@ -16,12 +16,14 @@ import numpy as np
 from agents.money import Quote, Rates
 from agents.risk import no_limits
 from agents.strategy_program import needs_stop
+from api.lab import checkpoint
 from api.lab.choice import Chosen
 from api.lab.data import Traded
 from api.lab.ledger import Ledger
 from api.lab.lines import charts
 from api.lab.run import Run
 from api.lab.setup import ACCOUNT, Configured, SizedBy, configured, folds
+from api.lab.stopping import stopped_by_ctrl_c
 from infra.errors import SettingsError
 from producers.specs import account_config
 from schemas.configuration import AccountConfig, RiskLimits, Sizing, StrategyConfig
@@ -52,6 +54,8 @@ class Request:
     """Signals from this time on count."""
     keep: bool = True
     """Keep journal, decisions and chart; without, only trades and equity (for sweeps)."""
+    resume: Mapping[str, Any] | None = None
+    """The checkpoint to go on from."""
     bars: Bars | None = None
     """What folds ticks into the strategy's bars, where several runs share it."""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -66,7 +70,7 @@ class Request:
 
 
 def run_backtest(request: Request, progress: Progress = lambda _: None) -> Run:
-    """Runs it. A KeyboardInterrupt ends it early, and the Run says so. Raises SettingsError, NotRunnable."""
+    """Runs it. Ctrl-C ends it early, and the Run says so and has what another goes on from. Raises SettingsError."""
     started = time.perf_counter()
     chosen, data = request.chosen, request.data
     names = [traded.source.name for traded in data]
@@ -77,7 +81,8 @@ def run_backtest(request: Request, progress: Progress = lambda _: None) -> Run:
     )
     specs = {traded.source.name: traded.listing for traded in data}
     desk = Desk()
-    state = desk.initial(ACCOUNT)
+    kept = request.resume
+    state = desk.initial(ACCOUNT) if kept is None else desk.load(kept["desk"])
     venue = Venue(specs, account, data[0].spec.model)
     quotes: dict[str, Quote] = {}
     rates = rates_of(account, specs, quotes)
@@ -87,7 +92,7 @@ def run_backtest(request: Request, progress: Progress = lambda _: None) -> Run:
     journal = Journal(ACCOUNT, request.keep)
     spent: list[float] = []
     try:
-        fold, parts = folds(
+        parts = folds(
             setup,
             chosen,
             names,
@@ -99,8 +104,13 @@ def run_backtest(request: Request, progress: Progress = lambda _: None) -> Run:
         raise SettingsError(str(error)) from error
     watch = _Watch(quotes, ledger)
     driver = Backtest(
-        {traded.source.name: traded.source.blocks(setup.last) for traded in data},
-        fold,
+        {
+            traded.source.name: traded.source.blocks(setup.last)
+            if kept is None
+            else checkpoint.feed(kept, traded.source.name, traded.source.blocks(setup.last))
+            for traded in data
+        },
+        parts.fold,
         desk,
         state,
         venue,
@@ -112,23 +122,26 @@ def run_backtest(request: Request, progress: Progress = lambda _: None) -> Run:
         progress=progress,
         signals_from_ms=request.from_ms,
     )
-    complete = True
     prepared = time.perf_counter()
-    driver.configure(setup.records)
-    try:
-        driver.run()
-    except KeyboardInterrupt:
-        complete = False
+    if kept is None:
+        driver.configure(setup.records)
+    else:
+        checkpoint.load(kept, driver, venue, ledger, journal, parts)
+    with stopped_by_ctrl_c(driver.stop):
+        complete = driver.run()
+    stopped_at = b""
+    if not complete and request.keep:
+        stopped_at = checkpoint.dump(chosen.digest, driver, desk, state, venue, ledger, journal, parts)
     open_positions = ledger.open_positions
     driver.close()
     ran = time.perf_counter()
-    for part in parts.values():
+    for part in parts.own.values():
         for unrunnable in part.unrunnable:
             if unrunnable.activation.instance == chosen.instance and not chosen.listings:
                 raise SettingsError(f"{chosen.name}: {unrunnable.reason}")
     return _finished(
         request, setup, account, ledger, journal, driver, open_positions, complete, trade,
-        {"prepare": prepared - started, "run": ran - prepared}, sum(spent),
+        {"prepare": prepared - started, "run": ran - prepared}, sum(spent), stopped_at,
     )  # fmt: skip
 
 
@@ -190,6 +203,7 @@ def _finished(
     trade: Sequence[str],
     seconds: dict[str, float],
     own_code_s: float,
+    stopped_at: bytes,
 ) -> Run:
     chosen, data = request.chosen, request.data
     facts = [dict(traded.source.facts) for traded in data]
@@ -254,6 +268,7 @@ def _finished(
         python_us_per_tick=1e6 * own_code_s / max(driver.ticks, 1),
         seconds=seconds,
         complete=complete,
+        checkpoint=stopped_at,
         manifest=_manifest(request, digests),
     )
 

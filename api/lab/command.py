@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -60,6 +60,7 @@ def run_command(
     started: float,
 ) -> Done:
     """Runs a backtest and writes its results. Raises TickledgerError."""
+    from api.lab import checkpoint
     from api.lab.backtest import Request, run_backtest
     from api.lab.files import check_folder
 
@@ -99,6 +100,7 @@ def run_command(
             limits=limits_of(options),
             from_ms=from_ms,
             options=asked.as_json(),
+            resume=None if resume is None else checkpoint.read(resume, chosen.digest),
         )
         request.check()
         seconds = {"read": time.perf_counter() - read}
@@ -120,9 +122,8 @@ def run_command(
 
     seconds |= run.seconds
     run = replace(run, seconds=seconds | {"until_report": time.perf_counter() - started})
-    if resume is not None:
-        shutil.rmtree(folder)
-    write_run(run, folder)
+    with _set_aside(folder if resume is not None else None):
+        write_run(run, folder)
     took = time.perf_counter() - started
     answer = {
         "folder": str(folder),
@@ -273,6 +274,22 @@ def _lookahead(chosen: Chosen, traded: Sequence[Traded], asked: Asked) -> Done:
         text = f"no look-ahead: with the future cut off and changed at {POINTS} moments {chosen.name} said the same"
         return Done(text, {"looks_ahead": False}, 0)
     return Done(f"{chosen.name} looks ahead: {told}", {"looks_ahead": True, "difference": told}, 1)
+
+
+@contextmanager
+def _set_aside(folder: Path | None) -> Iterator[None]:
+    """The partial results in `folder` make room for whole ones, and are back if those can't be written."""
+    if folder is None:
+        yield
+        return
+    aside = folder.with_name(f".{folder.name}.partial")
+    folder.rename(aside)
+    try:
+        yield
+    except BaseException:
+        aside.rename(folder)
+        raise
+    shutil.rmtree(aside)
 
 
 def _folder(name: str) -> Path:

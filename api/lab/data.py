@@ -16,7 +16,8 @@ from schemas.events import ListingSpec
 from schemas.quality import BROKEN
 from schemas.ticks import TickBlock
 
-CACHE: Final = "cache"
+BLOCK_TICKS: Final = 65_536
+"""Ticks of a block from files."""
 _MANY_MISSING: Final = 0.01
 _UNKNOWN: Final = "EURUSD"
 """Whose class of spec stands in until a file has told its symbol."""
@@ -95,7 +96,7 @@ class FileSource:
         ]
 
     def blocks(self, ref_no: int) -> Iterator[TickBlock]:
-        return iter(self._data.blocks(ref_no))
+        return iter(self._data.blocks(ref_no, BLOCK_TICKS))
 
 
 def from_files(

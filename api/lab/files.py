@@ -96,6 +96,8 @@ def _write_all(run: Run, folder: Path) -> dict[str, Value]:
     (folder / "report.json").write_text(_json(report_json(run, metrics)), encoding="utf-8")
     (folder / "manifest.json").write_text(_json(manifest_json(run)), encoding="utf-8")
     _write_equity(run, folder / "equity.parquet")
+    if run.checkpoint:
+        (folder / "checkpoint.bin").write_bytes(run.checkpoint)
     (folder / "events").mkdir()
     write_events(run, folder / "events")
     (folder / "report.html").write_text(report_page(run, metrics), encoding="utf-8")

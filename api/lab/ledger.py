@@ -27,6 +27,29 @@ UNIT: Final = 10**8
 """Marks count money in parts of this."""
 
 
+_KEPT: Final = (
+    "trades", "decided", "bars", "signals", "refused", "signal_rows", "_held", "_orders", "_marks", "_failures",
+    "_fills", "_streams", "_sums", "_exit_n", "_balance",
+)  # fmt: skip
+
+
+class Sum:
+    """A digest of records in order, that can be kept and gone on from: each record's after the digest before it."""
+
+    __slots__ = ("state",)
+
+    def __init__(self) -> None:
+        self.state = bytes(32)
+
+    def add(self, data: bytes) -> None:
+        """The next record."""
+        self.state = hashlib.sha256(self.state + data).digest()
+
+    def hex(self) -> str:
+        """The digest so far."""
+        return self.state.hex()
+
+
 @dataclass(slots=True)
 class Held:
     """A position while it is open: `unit` is what a move of 1.0 in price makes, account's currency."""
@@ -58,8 +81,8 @@ class Ledger:
         self._marks: list[Marks] = []
         self._failures: list[str] = []
         self._fills: list[tuple[int, float, float]] = []
-        self._streams: dict[tuple[str, str], hashlib._Hash] = {}
-        self._sums: dict[str, hashlib._Hash] = {}
+        self._streams: dict[tuple[str, str], Sum] = {}
+        self._sums: dict[str, Sum] = {}
         self._exit_n: dict[int, int] = {}
         self._balance = 0.0
 
@@ -88,9 +111,9 @@ class Ledger:
             stream = split_operator(record.operator)[0], record.listing
             digest = self._streams.get(stream)
             if digest is None:
-                digest = self._streams[stream] = hashlib.sha256()
+                digest = self._streams[stream] = Sum()
             data = decided_part(value, record)
-            digest.update(len(data).to_bytes(4, "big") + data)
+            digest.add(data)
         return list(values)
 
     def failures(self) -> list[str]:
@@ -108,8 +131,8 @@ class Ledger:
             self.decided.append(one)
             name = type(one).__name__
             value = decision_bytes(one)
-            topic = self._sums.setdefault(schemas()[name].topic, hashlib.sha256())
-            topic.update(len(value).to_bytes(4, "big") + value)
+            topic = self._sums.setdefault(schemas()[name].topic, Sum())
+            topic.add(value)
         if isinstance(one, Submitted):
             self._orders[one.order_no] = one
         elif isinstance(one, Denied):
@@ -162,14 +185,23 @@ class Ledger:
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of the decision bytes by topic; `equity` of the marks' columns."""
-        found = {topic: self._sums[topic].hexdigest() for topic in sorted(self._sums)}
+        found = {topic: self._sums[topic].hex() for topic in sorted(self._sums)}
         signals = hashlib.sha256()
         for instance, listing in sorted(self._streams):
-            signals.update(f"{instance} {listing} {self._streams[instance, listing].hexdigest()}\n".encode())
+            signals.update(f"{instance} {listing} {self._streams[instance, listing].hex()}\n".encode())
         marks = hashlib.sha256()
         for rows in self._marks:
             marks.update(rows.tobytes())
         return found | {"signals": signals.hexdigest(), "equity": marks.hexdigest()}
+
+    def dump(self) -> dict[str, Any]:
+        """All that was gathered, to go on from."""
+        return {name: getattr(self, name) for name in _KEPT}
+
+    def load(self, kept: Mapping[str, Any]) -> None:
+        """Goes on from a dump."""
+        for name in _KEPT:
+            setattr(self, name, kept[name])
 
     def start(self, balance: Decimal) -> None:
         """The balance before the first trade."""

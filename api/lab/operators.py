@@ -29,7 +29,7 @@ def operated(
     quotes: dict[str, Quote] = {}
     ledger = Ledger(specs, rates_of(account, specs, quotes))
     try:
-        fold, _ = folds(setup, chosen, names, bars_of=names)
+        fold = folds(setup, chosen, names, bars_of=names).fold
     except NotRunnable as error:
         raise SettingsError(str(error)) from error
     ticks = 0

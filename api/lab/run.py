@@ -106,6 +106,8 @@ class Run:
     """Where the time went, by stage."""
     complete: bool = True
     """False: it was stopped, and what is here is what had been reached."""
+    checkpoint: bytes = b""
+    """Of a run that was stopped: what `--resume` goes on from."""
     manifest: Mapping[str, Any] = field(default_factory=dict)
 
     @property

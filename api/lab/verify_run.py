@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from api.lab.ledger import Sum
 from api.lab.setup import ACCOUNT
 from infra.errors import BadFile
 from schemas.integrity import MAC_BYTES, ZERO_MAC
@@ -43,19 +44,20 @@ def verify_run(folder: Path) -> RunVerified:
     differences: list[str] = []
     desk = Desk()
     state = desk.initial(ACCOUNT)
-    sums = {name: hashlib.sha256() for name in TOPICS}
+    sums = {name: Sum() for name in TOPICS if name != "equity"}
+    marks = hashlib.sha256()
     seen: set[str] = set()
     prev, seq = ZERO_MAC, 0
 
     def take(decided: Any) -> None:
         for one in decided:
             if isinstance(one, np.ndarray):
-                sums["equity"].update(one.tobytes())
+                marks.update(one.tobytes())
                 continue
             topic = schemas()[type(one).__name__].topic
             data = decision_bytes(one)
             seen.add(topic)
-            sums[topic].update(len(data).to_bytes(4, "big") + data)
+            sums[topic].add(data)
 
     for number, value in enumerate(values):
         place = f"journal, entry {number}"
@@ -84,7 +86,7 @@ def verify_run(folder: Path) -> RunVerified:
                 take(decided)
         else:
             take(desk.take(state, entry.taken_us, decode(entry.input)))  # type: ignore[arg-type]
-    digests = {name: sums[name].hexdigest() for name in TOPICS if name in seen or name == "equity"}
+    digests = {name: sums[name].hex() for name in TOPICS if name in seen} | {"equity": marks.hexdigest()}
     said = {name: digest for name, digest in manifest["digests"].items() if name in TOPICS}
     if not differences:
         for name in sorted(set(said) | set(digests)):

@@ -29,6 +29,9 @@ from streams.operators.marks import ClockRows, Marks
 from streams.venue.lab import Venue
 
 NEVER_US: Final = 2**63 - 1
+_KEPT: Final = (
+    "now_us", "taken_us", "ticks", "quotes", "_first", "_arrivals", "_requests", "_numbered", "_watched",
+)  # fmt: skip
 _EXECUTION, _SIGNAL = 1, 2
 """What arrives at the same time is taken in this order."""
 
@@ -88,6 +91,7 @@ class Backtest:
         self._moved, self._progress = moved, progress
         self._signals_from_ms = signals_from_ms
         self._first: list[Input] = []
+        self._stopping = False
         self._arrivals: list[Arrival] = []
         self._requests: list[Request] = []
         self._numbered = 0
@@ -100,8 +104,13 @@ class Backtest:
         """The account's reference records, which it takes right before the first tick."""
         self._first = list(records)
 
-    def run(self) -> None:
-        """Until all feeds have ended; what is then on its way arrives, what is open stays open."""
+    def stop(self) -> None:
+        """Makes `run` return once all that is loaded has happened."""
+        self._stopping = True
+
+    def run(self) -> bool:
+        """Until all feeds have ended; what is then on its way arrives, what is open stays open. False if it was
+        stopped before: `dump` then has what another driver goes on from."""
         while self._load():
             self._begin()
             ends = [quotes.last_us for quotes in self.quotes.values() if not quotes.ended]
@@ -109,8 +118,20 @@ class Backtest:
                 # The next block may have another tick of the very same time.
                 self._advance(min(ends) - 1)
             self._progress(self.ticks)
+            if self._stopping:
+                return False
         self._end_us = max((quotes.last_us for quotes in self.quotes.values()), default=0)
         self._advance(NEVER_US)
+        return True
+
+    def dump(self) -> dict[str, Any]:
+        """Where it stands, less desk, venue, journal and operators, which have dumps of their own."""
+        return {name: getattr(self, name) for name in _KEPT}
+
+    def load(self, kept: Mapping[str, Any]) -> None:
+        """Goes on from a dump: its feeds are those from each listing's tick `loaded_n` on."""
+        for name in _KEPT:
+            setattr(self, name, kept[name])
 
     def _begin(self) -> None:
         starts = [window.passes_ms[0] for own in self.quotes.values() if (window := own.front) is not None]

@@ -9,8 +9,8 @@ from __future__ import annotations
 import struct
 import tempfile
 import weakref
-from collections.abc import Iterator
-from typing import IO, Final, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import IO, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -29,6 +29,7 @@ _MARKS_EVERY: Final = 1_000
 _IN_MEMORY: Final = 16 * 2**20
 _FRAME: Final = struct.Struct("<qqqII")
 """taken_us, stream_seq, kind, length of the stream's name, length of the value."""
+_KEPT: Final = ("_seq", "_opened", "_prev", "_waiting", "_rows", "_marks")
 _KINDS: Final = tuple(EntryKind)
 
 
@@ -95,6 +96,20 @@ class Journal:
             yield JournalRow(seq, taken_us, str(_KINDS[kind]), stream, number, self._spool.read(size))
             seq += 1
         self._spool.seek(0, 2)
+
+    def dump(self) -> dict[str, Any]:
+        """All of it, to go on from."""
+        self._spool.seek(0)
+        data = self._spool.read()
+        return {name: getattr(self, name) for name in _KEPT} | {"data": data}
+
+    def load(self, kept: Mapping[str, Any]) -> None:
+        """Goes on from a dump."""
+        for name in _KEPT:
+            setattr(self, name, kept[name])
+        self._spool.seek(0)
+        self._spool.truncate()
+        self._spool.write(kept["data"])
 
     def _clocks(self, *, whole: bool = True) -> None:
         """Writes the clocks that wait; without `whole` only as many as make full entries."""

@@ -45,6 +45,8 @@ class Quotes:
     def __init__(self, listing: str) -> None:
         self.listing = listing
         self.at = 0
+        self.loaded_n = 0
+        """Number of the tick that is to be loaded next."""
         self.last_us = -1
         """When the newest tick that is loaded passes."""
         self.quote: Quote | None = None
@@ -60,6 +62,7 @@ class Quotes:
 
     def load(self, block: TickBlock) -> None:
         """Appends the listing's next block; one without ticks adds nothing."""
+        self.loaded_n = block.first_n + len(block.quality)
         if not len(block.quality):
             return
         passes = block.time_ms

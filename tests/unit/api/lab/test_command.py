@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from api.cli import main
+from streams.backtest import driver
 from tests.unit.api.lab.test_backtest import CROSSING
 
 MINUTES = 3_000
@@ -172,28 +174,33 @@ def test_a_strategy_that_fails_on_the_way_is_told_of(
 def test_a_run_that_is_stopped_is_marked_and_goes_on(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from streams.backtest import driver
-
     whole = ("backtest", "crossing.py", "EURUSD_M1.csv", "--json", "--out")
     assert tickledger(place, monkeypatch, *whole, "whole") == 0
     expected = json.loads(capsys.readouterr().out)["digests"]
-    advance, calls = driver.Backtest._advance, []
-
-    def stopped(self: driver.Backtest, until_us: int) -> None:
-        calls.append(until_us)
-        if len(calls) == 1:
-            raise KeyboardInterrupt
-        advance(self, until_us)
-
     with monkeypatch.context() as patched:
-        patched.setattr(driver.Backtest, "_advance", stopped)
+        patched.setattr("api.lab.data.BLOCK_TICKS", 1_000)
+        load, loads = driver.Backtest._load, []
+
+        def interrupted(self: driver.Backtest) -> bool:
+            loads.append(self.ticks)
+            if len(loads) == 7:
+                signal.raise_signal(signal.SIGINT)
+            return load(self)
+
+        patched.setattr(driver.Backtest, "_load", interrupted)
         assert tickledger(place, monkeypatch, *whole, "stopped") == 130
-    answer = json.loads(capsys.readouterr().out)
-    assert answer["complete"] is False
-    assert json.loads((place / "stopped" / "manifest.json").read_text())["complete"] is False
+        answer = json.loads(capsys.readouterr().out)
+        assert answer["complete"] is False
+        assert answer["trades"] > 0
+        assert json.loads((place / "stopped" / "manifest.json").read_text())["complete"] is False
     assert tickledger(place, monkeypatch, "backtest", "--resume", "stopped", "--json") == 0
     assert json.loads(capsys.readouterr().out)["digests"] == expected
     assert json.loads((place / "stopped" / "manifest.json").read_text())["complete"] is True
+    assert not (place / "stopped" / "checkpoint.bin").exists()
+    assert tickledger(place, monkeypatch, "verify", "--run", "stopped") == 0
+    assert tickledger(place, monkeypatch, "compare", "whole", "stopped") == 0
+    assert tickledger(place, monkeypatch, "backtest", "--resume", "stopped") == 1
+    assert "there is nothing to go on from" in capsys.readouterr().err
 
 
 def test_a_range_is_traded_with_what_lies_before_it_for_warm_up(
