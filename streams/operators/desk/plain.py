@@ -46,7 +46,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return value
     if isinstance(value, Decimal):
-        return str(value)
+        # 10.50 and 10.5 are the same money.
+        return str(value.normalize())
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

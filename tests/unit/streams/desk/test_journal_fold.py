@@ -104,3 +104,16 @@ def test_a_state_is_its_bytes() -> None:
 def test_other_bytes_are_no_state(data: bytes) -> None:
     with pytest.raises(BadState):
         Desk().load(data)
+
+
+def test_records_and_their_bytes_lead_to_the_same_state() -> None:
+    desk, direct, folded = Desk(), Desk().initial("test"), Desk().initial("test")
+    account = Account()
+    order = one(account.enter(LONG), Submitted)
+    deal = account.deal_of(order, 1.1)
+    entered = signal(SignalKind.ENTER, LONG, T0 + 9 * 10**6, 4)
+    for k, record in enumerate((SPEC, CONFIG, strategy(), entered, deal)):
+        desk.take(direct, T0 + (k + 5) * 10**6, record)
+        desk.fold(folded, _entry(EntryKind.INPUT, T0 + (k + 5) * 10**6, record))
+    assert len(folded.positions) == 1
+    assert desk.digest(direct) == desk.digest(folded)
