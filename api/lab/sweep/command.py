@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -161,6 +162,9 @@ class _Progress:
     def done(self, sets: int, ran: bool) -> None:
         """So many more are there; `ran`: they were run now."""
         self._done += sets
+        if ran and not self._ran:
+            # What writes is loaded while the others are at work.
+            import_module("api.lab.sweep.files")
         self._ran += sets if ran else 0
         rate = self._ran / max(time.perf_counter() - self._since, 1e-9)
         left = (self._total - self._done) / rate if rate else 0.0

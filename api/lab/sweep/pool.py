@@ -7,10 +7,11 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import TracebackType
@@ -107,12 +108,25 @@ class Pool:
                 process = how.Process(target=_copy, args=(theirs, [*self._workers, ours], self._prepared), daemon=True)
             else:
                 process = how.Process(target=_reader, args=(theirs, self._inputs), daemon=True)
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), _deaf():
                 # The copies use none of the threads that this process has.
                 warnings.simplefilter("ignore", DeprecationWarning)
                 process.start()
             theirs.close()
             self._workers[ours] = process
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Ctrl-C reaches all processes of a terminal; those that start here leave it to this one."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _ready(busy: Sequence[Connection]) -> list[Connection]:
@@ -151,8 +165,6 @@ class _Silent(ProgressLine):
 
 
 def _work(connection: Connection, prepared: Prepared) -> None:
-    # Ctrl-C reaches all processes of a terminal; the first one ends the others.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
         try:
             tasks = connection.recv()

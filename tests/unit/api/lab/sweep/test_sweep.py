@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -295,3 +300,27 @@ def test_a_spoilt_line_of_results_is_named(bench: Bench) -> None:
     (bench.folder / "spoilt" / "results.jsonl").write_text("{}\nnonsense\n")
     with pytest.raises(BadFile, match=r"results\.jsonl, line 1"):
         bench.sweep("spoilt", resume=True)
+
+
+def test_ctrl_c_at_a_terminal_ends_all_processes_and_the_rest_is_run_later(bench: Bench) -> None:
+    folder = bench.folder / "interrupted"
+    command = [sys.executable, "-P", "-m", "api.cli", "sweep"]
+    told = [
+        str(bench.strategy), str(bench.data), "-p", "fast=2:9:1", "-p", "slow=10:40:1", "--spec", "generic", "--cache",
+        str(bench.folder / "cache"), "--out", str(folder), "--jobs", "2", "--json",
+    ]  # fmt: skip
+    with subprocess.Popen(
+        command + told, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        results = folder / "results.jsonl"
+        while process.poll() is None and not (results.exists() and results.stat().st_size):
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGINT)
+        out, said = process.communicate()
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    answer = json.loads(out)
+    assert not answer["complete"]
+    assert 0 < answer["sets"] < answer["asked"] == 248
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
