@@ -25,6 +25,7 @@ BENCHMARKS: Final = {
     "storage": "api.bench.storage",
     "recovery": "api.bench.recovery",
     "memory": "api.bench.memory",
+    "ema": "api.bench.strategy_replay",
     "lab": "api.bench.lab",
     "peers": "api.bench.peers.comparison",
 }
