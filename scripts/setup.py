@@ -152,10 +152,11 @@ def compile_kernels() -> None:
         stat = path.stat()
         digest.update(f"{path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
     if recorded().get("kernels") != digest.hexdigest():
-        say("set-up: compiling the kernels (about 20 s, once)")
+        say("set-up: compiling the kernels (about 40 s, once)")
         run_module("streams.operators.warm")
         run_module("producers.warm")
         run_module("agents.kernels.warm")
+        run_module("streams.backtest.warm")
         record(kernels=digest.hexdigest())
 
 

@@ -31,7 +31,7 @@ def backtest(
     """Run a strategy over recorded ticks: the very operators, desk and matching engine that trade it live.
 
     Needs no services with files; without them it replays a range of the home's log. Exit 0 done, 1 the answer is no (a
-    look-ahead, other digests than the manifest's, refused data), 2 could not run.
+    strategy that failed, a look-ahead, other digests than the manifest's, refused data), 2 could not run.
     """
     from api.lab.command import run_command
 

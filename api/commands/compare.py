@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from api.start import JsonOption
+from infra.errors import SettingsError
 
 
 def compare(
@@ -24,6 +25,9 @@ def compare(
     """
     from api.lab.compare import compare as compared
 
+    for folder in (run, other):
+        if not (folder / "manifest.json").is_file():
+            raise SettingsError(f"{folder} has no results of a backtest: name the folder that it wrote")
     found = compared(run, other)
     print(json.dumps(found.as_json()) if as_json else found.text())
     return 0 if found.same else 1

@@ -13,9 +13,7 @@ from api.start import JsonOption
 from streams.strategy_file import names_in, shipped
 
 
-def strategies(
-    *files: Annotated[Path, Parameter(help="Files of one's own.")], as_json: JsonOption = False
-) -> int:
+def strategies(*files: Annotated[Path, Parameter(help="Files of one's own.")], as_json: JsonOption = False) -> int:
     """List the strategies that ship, and those in files of one's own, with their parameters.
 
     Each can be named in `tickledger backtest`; the file of one that ships is there to be copied.

@@ -262,6 +262,7 @@ def _finished(
         signals=dict(sorted(ledger.signals.items())),
         refused=dict(sorted(ledger.refused.items())),
         open_positions=open_positions,
+        signal_rows=ledger.signal_rows,
         decided=ledger.decided,
         journal=journal,
         digests=digests,

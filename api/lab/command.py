@@ -136,10 +136,12 @@ def run_command(
         "warnings": list(run.warnings),
         "seconds": took,
     }
-    code, told = 0, screen(run, folder)
+    failed = run.signals.get("FAILED", 0)
+    answer["failed"] = bool(failed)
+    code, told = 1 if failed else 0, screen(run, folder)
     if known is not None and manifest is not None:
         differ = [topic for topic, digest in known["digests"].items() if run.digests.get(topic) != digest]
-        code = 1 if differ else 0
+        code = 1 if differ or failed else 0
         same = (
             "the same digests as the manifest"
             if not differ
@@ -273,7 +275,7 @@ def _lookahead(chosen: Chosen, traded: Sequence[Traded], asked: Asked) -> Done:
     if told is None:
         text = f"no look-ahead: with the future cut off and changed at {POINTS} moments {chosen.name} said the same"
         return Done(text, {"looks_ahead": False}, 0)
-    return Done(f"{chosen.name} looks ahead: {told}", {"looks_ahead": True, "difference": told}, 1)
+    return Done(f"{chosen.name}: {told}", {"looks_ahead": True, "difference": told}, 1)
 
 
 @contextmanager

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from agents.signals import ENTRY_TYPES, KINDS, ON_OPPOSITE, SIDES
 from api.lab.run import Run
 from schemas import trading
 from schemas.registry import schemas
@@ -22,17 +23,21 @@ from streams.backtest.journal import JournalRow
 if TYPE_CHECKING:
     import polars as pl
 
+_CODES: Final[Mapping[str, Sequence[Any]]] = {
+    "kind": KINDS, "side": SIDES, "on_opposite": ON_OPPOSITE, "entry_type": ENTRY_TYPES,
+}  # fmt: skip
 TOPICS: Final = ("orders", "fills", "risk", "portfolio")
 """What the desk decides, a file each; `journal.parquet` is beside them."""
 
 
 def write_events(run: Run, folder: Path) -> None:
-    """Writes a Parquet file for each of TOPICS and for the journal into `folder`. Raises OSError."""
+    """Writes a Parquet file for each of TOPICS, the signals and the journal into `folder`. Raises OSError."""
     by_type: dict[str, list[tuple[int, Any]]] = {}
     for i, record in enumerate(run.decided):
         by_type.setdefault(type(record).__name__, []).append((i, record))
     for topic in TOPICS:
         table(topic, by_type).write_parquet(folder / f"{topic}.parquet", compression="zstd", compression_level=1)
+    signals(run.signal_rows).write_parquet(folder / "signals.parquet", compression="zstd", compression_level=1)
     journal(run.journal).write_parquet(folder / "journal.parquet", compression="zstd", compression_level=1)
 
 
@@ -53,6 +58,29 @@ def table(topic: str, by_type: dict[str, list[tuple[int, Any]]]) -> pl.DataFrame
     if not parts:
         return pl.DataFrame(schema={"record": pl.String, **_schema(topic)})
     return pl.concat(parts, how="diagonal").sort("at").drop("at")
+
+
+def signals(rows: Mapping[str, Sequence[Any]]) -> pl.DataFrame:
+    """Every signal with its listing, in the order of the listings and then of what proved it; NaN where there is none.
+
+    Times are UTC milliseconds; units as in the schema of Signal.
+    """
+    import numpy as np
+    import polars as pl
+
+    parts = []
+    for listing, pieces in rows.items():
+        found = np.concatenate(list(pieces))
+        columns: dict[str, Any] = {"listing": [listing] * len(found)}
+        for name in found.dtype.names or ():
+            values = found[name].tolist()
+            if name in _CODES:
+                values = [str(_CODES[name][code]) for code in values]
+            elif name == "message":
+                values = [text.decode(errors="replace") for text in values]
+            columns[name] = values
+        parts.append(pl.DataFrame(columns))
+    return pl.concat(parts) if parts else pl.DataFrame(schema={"listing": pl.String})
 
 
 def journal(entries: Iterable[JournalRow]) -> pl.DataFrame:

@@ -139,7 +139,7 @@ class Ledger:
             self.refused[one.code] += 1
         elif isinstance(one, OrderChanged):
             if one.state in (OrderState.REJECTED, OrderState.EXPIRED, OrderState.DENIED):
-                self.refused[one.cause or str(one.state).lower()] += 1
+                self.refused[one.cause.partition(":")[0] or str(one.state).lower()] += 1
         elif isinstance(one, Fill):
             self._filled(one)
         elif isinstance(one, PnlAttributed):

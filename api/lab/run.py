@@ -94,6 +94,8 @@ class Run:
     """Entries that were not traded, by reason: denied by a check, expired, rejected by the venue …"""
     open_positions: int
     """Still open at the end; closed at the last quote with reason END and counted as trades."""
+    signal_rows: Mapping[str, Sequence[npt.NDArray[np.void]]] = field(default_factory=dict)
+    """By listing, rows of SIGNAL_DTYPE in pieces, in order."""
     decided: Sequence[Decided] = field(default_factory=list)
     """Orders, fills, risk decisions, portfolio, in order."""
     journal: Iterable[JournalRow] = ()

@@ -31,6 +31,7 @@ PURE = sorted(
     [
         *(ROOT / "agents").rglob("*.py"),
         *(ROOT / "streams" / "operators").rglob("*.py"),
+        *(ROOT / "streams" / "venue").rglob("*.py"),
         *(ROOT / "streams" / f"{name}.py" for name in ("fold", "merged_fold", "segments", "reference", "lookahead")),
     ]
 )

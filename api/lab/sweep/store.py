@@ -40,13 +40,14 @@ class Store:
 
     def append(self, rows: Sequence[Row]) -> None:
         """Keeps finished sets: they are on the disk when it returns. Raises CannotWrite."""
+        # Known first: Ctrl-C may come while they are written.
+        self.rows |= {(row.stage, row.number): row for row in rows}
         try:
             self._file.write(b"".join(row.line().encode() + b"\n" for row in rows))
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
             raise cannot_write(self.folder, error) from error
-        self.rows |= {(row.stage, row.number): row for row in rows}
 
 
 def create(folder: Path, asked: Asked, plan: Plan, chosen: Chosen, traded: Sequence[Traded]) -> Store:

@@ -39,13 +39,13 @@ class Walked(NamedTuple):
 
     @property
     def kept(self) -> float | None:
-        """Mean net profit a day out of sample over that of the trainings; None where those earned nothing."""
-        traded = [step for step in self.steps if step.chosen is not None]
-        before = sum(
-            _a_day(s.chosen.metric("net_profit"), s.window.test_ms - s.window.train_ms) for s in traded if s.chosen
-        )
-        after = sum(_a_day(s.judged.get("net_profit"), s.window.end_ms - s.window.test_ms) for s in traded)
-        return after / before if before > 0 else None
+        """Net profit a day out of sample over that of the trainings; None where those earned nothing."""
+        traded = [(step.window, step.chosen, step.judged) for step in self.steps if step.chosen is not None]
+        trained = sum((best.metric("net_profit") or 0.0) for _, best, _ in traded)
+        judged = sum((found.get("net_profit") or 0.0) for _, _, found in traded)
+        before_ms = sum(window.test_ms - window.train_ms for window, _, _ in traded)
+        after_ms = sum(window.end_ms - window.test_ms for window, _, _ in traded)
+        return (judged / after_ms) / (trained / before_ms) if trained > 0 else None
 
 
 def walk(
@@ -103,10 +103,6 @@ def _joined(runs: Sequence[Run], from_ms: int) -> Run:
         refused=refused,
         open_positions=sum(run.open_positions for run in runs),
     )
-
-
-def _a_day(value: Value, length_ms: int) -> float:
-    return (value or 0.0) * 86_400_000 / max(length_ms, 1)
 
 
 def parameters_text(parameters: Mapping[str, Number]) -> str:

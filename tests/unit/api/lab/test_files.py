@@ -41,7 +41,7 @@ def folder(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_all_files_are_there(folder: Path) -> None:
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    events = {f"events/{name}.parquet" for name in ("orders", "fills", "risk", "portfolio", "journal")}
+    events = {f"events/{name}.parquet" for name in ("orders", "fills", "risk", "portfolio", "journal", "signals")}
     assert found == {"report.html", "report.json", "manifest.json", "trades.csv", "equity.parquet"} | events
     assert [path.name for path in folder.parent.iterdir()] == ["first"]
 

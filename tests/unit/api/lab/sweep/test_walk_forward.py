@@ -79,3 +79,10 @@ def net(bench: Bench, values: dict[str, Any], from_ms: int, to_ms: int, *set_: s
         data, first_ms = in_range(chosen, found, told)
         run = run_backtest(Request(chosen=chosen, data=data, sized=told.sized(), from_ms=first_ms))
     return measure(run)["net_profit"] or 0.0
+
+
+def test_what_was_kept_is_by_day_over_all_windows(walked: dict[str, Any]) -> None:
+    windows = walked["walk_forward"]["windows"]
+    trained = sum(one["train"]["net_profit"] for one in windows) / sum(o["test_ms"] - o["train_ms"] for o in windows)
+    judged = sum(one["test"]["net_profit"] for one in windows) / sum(o["end_ms"] - o["test_ms"] for o in windows)
+    assert walked["walk_forward"]["kept"] == (pytest.approx(judged / trained) if trained > 0 else None)
