@@ -70,6 +70,8 @@ def judged(found: Findings) -> dict[str, Any]:
     if best is not None:
         if lucky is not None and lucky.warning is not None:
             warnings.append(lucky.warning)
+        if (best.metric("net_profit") or 0.0) <= 0:
+            warnings.append("even the best set earned nothing")
         if best.trades < FEW_TRADES:
             warnings.append(f"the best set has only {best.trades} trades: fewer than {FEW_TRADES} say little")
         warnings += _edges(found.varied, best)
