@@ -70,9 +70,10 @@ def test_each_set_is_its_backtest(bench: Bench, whole: dict[str, Any]) -> None:
 
 
 def test_each_set_is_its_backtest_in_a_range_too(bench: Bench) -> None:
-    told = {"from_": "2024-01-09T06:00", "to": "2024-01-10T12:00"}
+    told = {"from_": "2024-01-09T06:00", "to": "2024-01-09T20:00"}
     bench.sweep("ranged", "fast=3,4", options=told)
     row = pl.read_parquet(bench.folder / "ranged" / "results.parquet").row(1, named=True)
+    assert row["days"] == 1
     expected = measure(backtest(bench, {"fast": 4}, **told))
     assert {key: row[key] for key in KEPT} == {key: expected[key] for key in KEPT}
 
