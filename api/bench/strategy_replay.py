@@ -142,7 +142,7 @@ def _write(kafka: str, keys: KeyRing, file: Traded, size: int) -> int:
                     received_us=piece.received_us,
                     server_offset_s=piece.server_offset_s,
                     gap=piece.gap,
-                    watermark_ms=piece.watermark_ms,
+                    watermark_ms=0,
                     columns=piece,
                 )
                 ticks += len(piece.quality)

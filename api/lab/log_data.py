@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from api.lab.data import Traded
+from api.lab.log_blocks import blocks_of
 from api.start import running_stack, settings_of
 from infra.chain_follower import read_repairs
 from infra.errors import Refused, SettingsError
@@ -23,7 +24,7 @@ from schemas.events import ListingSpec
 from schemas.identity import parse_listing
 from schemas.integrity import KeyRing
 from schemas.runs import RunReader
-from schemas.ticks import BlockKind, TickBlock, TickSource
+from schemas.ticks import BlockKind, TickBlock
 from streams.operators.base import Segment
 from streams.run_segments import run_segments
 
@@ -67,17 +68,13 @@ class LogSource:
 
     def blocks(self, ref_no: int) -> Iterator[TickBlock]:
         """The listing's blocks, with `ref_no` in place of their own: the run has a reference of its own."""
-        seq, key = 0, self._listing.encode()
         facts = self._facts
-        for segment in self._segments(key):
-            if not len(segment.quality):
-                continue
-            seq += 1
-            if seq == 1:
-                facts["starts_ms"], facts["ticks"] = int(segment.time_ms[0]), 0
-            facts["ticks"] += len(segment.quality)
-            facts["ends_ms"] = int(segment.time_ms[-1])
-            yield _block(self._listing, seq, ref_no, segment)
+        for block in blocks_of(self._listing, ref_no, self._segments(self._listing.encode())):
+            if block.seq == 1:
+                facts["starts_ms"], facts["ticks"] = int(block.time_ms[0]), 0
+            facts["ticks"] += len(block.quality)
+            facts["ends_ms"] = int(block.time_ms[-1])
+            yield block
 
     def _segments(self, key: bytes) -> Iterator[Segment]:
         partition = partition_of("ticks", key)
@@ -147,31 +144,3 @@ def _listing(symbol: str, known: Sequence[str]) -> str:
     if fitting:
         raise SettingsError(f"--symbol {symbol} is of several feeds: write one of {', '.join(fitting)}")
     raise SettingsError(f"--symbol {symbol}: the log has no such listing; there is {there}")
-
-
-def _block(listing: str, seq: int, ref_no: int, segment: Segment) -> TickBlock:
-    return TickBlock(
-        kind=BlockKind.DATA,
-        listing=listing,
-        epoch=1,
-        nonce=bytes(8),
-        seq=seq,
-        first_n=segment.first_n,
-        ref_no=ref_no,
-        source=TickSource(segment.source),
-        received_us=0,
-        server_offset_s=segment.server_offset_s,
-        gap=segment.gap,
-        watermark_ms=segment.watermark_ms,
-        # Copies: the reader writes its next run over these.
-        time_ms=segment.time_ms.copy(),
-        bid=segment.bid.copy(),
-        ask=segment.ask.copy(),
-        last=segment.last.copy(),
-        volume=segment.volume.copy(),
-        flags=segment.flags.copy(),
-        quality=segment.quality.copy(),
-        key_id="",
-        prev=bytes(16),
-        mac=bytes(16),
-    )
