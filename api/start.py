@@ -1,4 +1,7 @@
-"""What every command does before the log is used: topics, and the built-in activations before any other writer."""
+"""What every command does before the log is used: topics, and the built-in activations before any other writer.
+
+What touches services is imported where it is used: a backtest of files starts without any.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,16 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from infra import log
-from infra.clock import SystemClock
 from infra.errors import SettingsError
-from infra.kafka import check_topics, ensure_topics
-from infra.keys import load_or_create
-from infra.settings import Settings, load_settings
-from infra.stack.stack import Running, attach_or_start
 from schemas.times import parse_time_ms
+
+if TYPE_CHECKING:
+    from infra.settings import Settings
+    from infra.stack.stack import Running
 
 HomeOption = Annotated[
     Path | None, Parameter(name="--home", help="Folder of everything stored; default TICKLEDGER_HOME.")
@@ -30,6 +31,9 @@ JsonOption = Annotated[bool, Parameter(name="--json", negative="", help="Print o
 
 def settings_of(home: Path | None, config: Path | None, command: str) -> Settings:
     """The settings of this run; logs go to stderr from here on."""
+    from infra import log
+    from infra.settings import load_settings
+
     settings = load_settings(home, config)
     log.configure(command, settings.log.level if settings.log.level != "info" else "warning")
     return settings
@@ -39,6 +43,9 @@ def make_log(settings: Settings) -> Callable[[Running], None]:
     """What has to be on a broker before any service starts: topics (checked on a cluster of others), activations."""
 
     def prepare(running: Running) -> None:
+        from infra.clock import SystemClock
+        from infra.kafka import check_topics, ensure_topics
+        from infra.keys import load_or_create
         from streams.activations import ensure
 
         if not running.kafka:
@@ -54,6 +61,8 @@ def make_log(settings: Settings) -> Callable[[Running], None]:
 
 def running_stack(settings: Settings, services: set[str] | frozenset[str]) -> AbstractContextManager[Running]:
     """The services of the home: used as they run, or started and ended with the command."""
+    from infra.stack.stack import attach_or_start
+
     return attach_or_start(settings, services, on_start=make_log(settings), progress=tell)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from infra.clock import Clock
-from infra.reference_log import append_reference
 from schemas.events import OperatorActivation, ProgramKind, ReferenceRecord
 from schemas.integrity import ZERO_MAC, KeyRing
 from streams.programs import PROGRAMS, Program, sha256_of
@@ -25,6 +24,8 @@ BUILT_IN: Final = (BuiltIn("bars", PROGRAMS["bars", 1]), BuiltIn("berserker", PR
 
 def ensure(bootstrap: str, keys: KeyRing, clock: Clock) -> list[ReferenceRecord]:
     """Writes the built-in activations that are missing; all records then on `reference`. Safe to run in parallel."""
+    from infra.reference_log import append_reference
+
     return append_reference(bootstrap, keys, clock, missing)
 
 
