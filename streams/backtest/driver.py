@@ -30,7 +30,7 @@ from streams.venue.lab import Venue
 
 NEVER_US: Final = 2**63 - 1
 _KEPT: Final = (
-    "now_us", "taken_us", "ticks", "quotes", "_first", "_arrivals", "_requests", "_numbered", "_watched",
+    "now_us", "taken_us", "ticks", "quotes", "_first", "_arrivals", "_requests", "_numbered", "_watched", "_entering",
 )  # fmt: skip
 _EXECUTION, _SIGNAL = 1, 2
 """What arrives at the same time is taken in this order."""
@@ -96,6 +96,8 @@ class Backtest:
         self._requests: list[Request] = []
         self._numbered = 0
         self._watched: list[str] = []
+        self._entering: set[int] = set()
+        """Moments at which an entry is on its way."""
         self._names = tuple(feeds)
         self._end_us = NEVER_US
         """When the data ends, once that is known: no clock is made of what lies behind it."""
@@ -180,6 +182,8 @@ class Backtest:
             if record.time_ms < self._signals_from_ms:
                 continue
             at_us = max(proof_ms * 1000, self.now_us)
+            if record.kind is SignalKind.ENTER:
+                self._entering.add(at_us)
             heapq.heappush(
                 self._arrivals, Arrival(at_us, _SIGNAL, record.listing, record.operator, record.out_seq, record, value)
             )
@@ -288,12 +292,22 @@ class Backtest:
 
     def _clock_before(self, arrival: Arrival) -> None:
         """The clock at the last whole second before an input that may need it: none for what changes nothing."""
-        record = arrival.record
-        if isinstance(record, Signal) and record.kind is not SignalKind.ENTER and not self._watched:
+        if isinstance(arrival.record, Signal):
+            # What else is said at this moment comes first, and time has to stand before all of it.
+            enters = arrival.at_us in self._entering
+            self._entering.discard(arrival.at_us)
+            if not enters and not self._watched:
+                return
+        second_us = arrival.at_us // 1_000_000 * 1_000_000
+        if second_us <= self.taken_us:
             return
-        rows = self._rows(self._names, arrival.at_us)
-        if rows is not None:
-            self._feed(rows)
+        found = [
+            (place, row)
+            for place, name in enumerate(self._names)
+            if (row := self.quotes[name].row_at(second_us)) is not None
+        ]
+        if found:
+            self._feed(_merged(self._names, found))
 
     def _clocks(self, until_us: int) -> int:
         """Hands the desk its clocks up to `until_us`; the time at which it acted, -1 if it didn't."""

@@ -52,6 +52,8 @@ class Quotes:
         self.quote: Quote | None = None
         """The newest good tick that has passed."""
         self.quality = 0
+        self.second: tuple[Quote, int] | None = None
+        """The newest good tick, and its quality, at or before the last whole second before the quote."""
         self.offset_s = 0
         """The server's clock less UTC there, seconds."""
         self.rowed_us = -1
@@ -114,12 +116,33 @@ class Quotes:
         block = self._windows[0].block
         newest = int(_newest(block.quality, self.at, end))
         if newest >= 0:
-            self.quote = Quote(
-                float(block.bid[newest]), float(block.ask[newest]), block.first_n + newest, int(block.time_ms[newest])
-            )
+            self._keep_second(block, int(block.time_ms[newest]) // 1_000 * 1_000, end)
+            self.quote = _quote(block, newest)
             self.quality = int(block.quality[newest])
             self.offset_s = block.server_offset_s
         self.at = end
+
+    def _keep_second(self, block: TickBlock, second_ms: int, end: int) -> None:
+        passes = self._windows[0].passes_ms
+        place = int(_newest(block.quality, self.at, min(int(passes.searchsorted(second_ms, "right")), end)))
+        if place >= 0:
+            self.second = (
+                Quote(
+                    float(block.bid[place]), float(block.ask[place]), block.first_n + place, int(block.time_ms[place])
+                ),
+                int(block.quality[place]),
+            )
+        elif self.quote is not None and self.quote.time_ms <= second_ms:
+            self.second = self.quote, self.quality
+
+    def row_at(self, second_us: int) -> Rows | None:
+        """The row of a whole second right before now: what was quoted then, if that has no row yet."""
+        quote, quality = self.quote, self.quality
+        if quote is not None and quote.time_ms * 1_000 > second_us:
+            quote, quality = (None, 0) if self.second is None else self.second
+        if quote is None or -(-quote.time_ms // 1_000) * 1_000_000 <= self.rowed_us or second_us <= self.rowed_us:
+            return None
+        return _row(second_us, quote, quality)
 
     def rows(self, end: int, until_us: int) -> Rows | None:
         """The rows up to `until_us` that the quote and the ticks from the cursor to `end` in the front window give.
@@ -144,14 +167,7 @@ class Quotes:
         if place[0] >= 0:
             return _rows(block, us, place)
         assert quote is not None
-        first = Rows(
-            us[:1],
-            np.array([quote.n]),
-            np.array([quote.time_ms]),
-            np.array([quote.bid]),
-            np.array([quote.ask]),
-            np.array([self.quality], np.int32),
-        )
+        first = _row(int(us[0]), quote, self.quality)
         if count == 1:
             return first
         rest = _rows(block, us[1:], place[1:])
@@ -163,6 +179,21 @@ class Quotes:
             np.concatenate((first.ask, rest.ask)),
             np.concatenate((first.quality, rest.quality)),
         )
+
+
+def _quote(block: TickBlock, place: int) -> Quote:
+    return Quote(float(block.bid[place]), float(block.ask[place]), block.first_n + place, int(block.time_ms[place]))
+
+
+def _row(us: int, quote: Quote, quality: int) -> Rows:
+    return Rows(
+        np.array([us], np.int64),
+        np.array([quote.n], np.int64),
+        np.array([quote.time_ms], np.int64),
+        np.array([quote.bid]),
+        np.array([quote.ask]),
+        np.array([quality], np.int32),
+    )
 
 
 def _rows(block: TickBlock, us: Longs, place: Longs) -> Rows:

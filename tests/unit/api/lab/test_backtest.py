@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,12 @@ from hypothesis import strategies as st
 
 from api.lab.files import write_run
 from api.lab.run import Run
+from api.lab.setup import SizedBy
 from api.lab.verify_run import verify_run
-from schemas.trading import Fill, Submitted
+from infra.errors import SettingsError
+from schemas.configuration import Sizing
+from schemas.events import Side
+from schemas.trading import Fill, PnlAttributed, Submitted
 from tests.unit.api.lab.market import MONDAY_MS, quotes, run, traded, walk
 
 CROSSING = """
@@ -136,3 +141,23 @@ def test_a_run_without_a_trade_is_a_run(crossing: str, tmp_path: Path) -> None:
     assert len(found.trades) == 0
     write_run(found, tmp_path / "run")
     assert verify_run(tmp_path / "run").differences == []
+
+
+def test_a_second_listing_converts_what_the_first_earns(crossing: str) -> None:
+    """EURGBP on an account in dollars: what it earns in pounds is worth the quotes of GBPUSD."""
+    pounds = walk(6_000, 9)._replace(listing="test/GBPUSD")
+    crossed = walk(6_000)._replace(listing="test/EURGBP")
+    data = (traded(crossed), dataclasses.replace(traded(pounds), converts=True))
+    found = run(crossing, *data, sized=SizedBy(Sizing.RISK, 0.005))
+    assert set(found.trades["listing"]) == {"test/EURGBP"}
+    assert len(found.trades) > 5
+    assert "rate" not in " ".join(found.refused)
+    closed = next(one for one in found.decided if isinstance(one, PnlAttributed))
+    move = (closed.exit_price - closed.entry_price) * (1 if closed.side is Side.LONG else -1)
+    in_pounds = move * closed.volume * 100_000
+    assert float(closed.gross + closed.spread + closed.slippage) == pytest.approx(in_pounds * 1.1, rel=0.02, abs=0.02)
+
+
+def test_money_that_nothing_converts_is_refused_with_the_ways_out(crossing: str) -> None:
+    with pytest.raises(SettingsError, match=r"earns and costs GBP.* --convert.*--set rate_GBP="):
+        run(crossing, traded(walk(100)._replace(listing="test/EURGBP")))

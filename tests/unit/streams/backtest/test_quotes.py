@@ -115,3 +115,26 @@ def test_extremes_leave_broken_ticks_out() -> None:
     low_bid, high_bid, low_ask, high_ask = extremes(one.bid, one.ask, one.quality, 0, 3)
     assert (low_bid, high_bid) == (1.0, 1.002)
     assert (low_ask, high_ask) == (pytest.approx(1.0001), pytest.approx(1.0021))
+
+
+def test_before_an_input_stands_what_was_quoted_at_the_last_whole_second() -> None:
+    quotes = loaded(block([1_000, 1_900, 2_300]))
+    quotes.pass_to(quotes.end(2_400_000))
+    row = quotes.row_at(2_000_000)
+    assert row is not None
+    assert (row.us.tolist(), row.n.tolist()) == ([2_000_000], [1])
+    quotes.rowed_us = 2_000_000
+    assert quotes.row_at(2_000_000) is None
+    later = quotes.row_at(9_000_000)
+    assert later is not None
+    assert later.n.tolist() == [2]
+
+
+def test_a_second_is_kept_over_windows_and_pieces() -> None:
+    quotes = loaded(block([1_000, 1_900]), block([2_300, 2_400], first_n=2))
+    for until in (1_950_000, 2_350_000, 2_450_000):
+        while quotes.front is not None and quotes.end(until) > quotes.at:
+            quotes.pass_to(quotes.end(until))
+    row = quotes.row_at(2_000_000)
+    assert row is not None
+    assert row.n.tolist() == [1]
