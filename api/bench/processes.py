@@ -46,9 +46,8 @@ class Spread(NamedTuple):
 
 def timed(arguments: Sequence[str], folder: Path) -> Ended:
     """Runs a command in `folder`. Raises Failed with the end of what it said."""
-    # What Python compiles is kept, as it is for a user; here, so that runs leave nothing behind.
+    # What Python compiles is kept beside its source, as it is for a user.
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    kept["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         start = time.perf_counter()
         process = subprocess.Popen(arguments, cwd=folder, env=kept, stdin=subprocess.DEVNULL, stdout=out, stderr=err)

@@ -84,13 +84,13 @@ class Prepared:
 
     @property
     def starts_ms(self) -> int:
-        """The first tick's time."""
-        return min(int(one.source.facts["starts_ms"]) for one in self.traded)
+        """The first tick's time, of those that are traded."""
+        return min(int(one.source.facts["starts_ms"]) for one in self.traded if not one.converts)
 
     @property
     def ends_ms(self) -> int:
-        """The last tick's time."""
-        return max(int(one.source.facts["ends_ms"]) for one in self.traded)
+        """The last tick's time, of those that are traded."""
+        return max(int(one.source.facts["ends_ms"]) for one in self.traded if not one.converts)
 
     def row(self, task: Task) -> Row:
         """Runs a set: its row, with the reason in it if it failed. Raises KeyboardInterrupt."""
