@@ -42,7 +42,7 @@ class ReferenceView:
             self._specs.setdefault(record.listing, []).append(record)
         elif isinstance(record, OperatorActivation):
             self._activations.append(record)
-        else:
+        elif isinstance(record, Repair):
             self._repairs.append(record)
 
     @property

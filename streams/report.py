@@ -6,9 +6,9 @@ import dataclasses
 from typing import Any, Final, NamedTuple
 
 from schemas.chains import Position
-from schemas.events import Derived, Event
+from schemas.events import Derived
 from schemas.quality import names
-from schemas.registry import UnreadableRecord, decode
+from schemas.registry import Record, UnreadableRecord, decode
 
 KEPT: Final = 100
 """Differences that are kept with their places; the rest is counted."""
@@ -108,7 +108,7 @@ def differing(expected: Derived, found: bytes) -> tuple[str, str]:
     return _fields(expected, unequal), _fields(there, unequal)
 
 
-def shown(record: Event) -> str:
+def shown(record: Record) -> str:
     """A record in a line."""
     return _fields(record, [f.name for f in dataclasses.fields(record) if f.name not in ("mac", "key_id")])
 

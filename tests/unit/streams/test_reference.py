@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from agents.risk import no_limits
 from schemas.events import ReferenceOpen, Repair
 from schemas.integrity import ZERO_MAC
 from streams.reference import ReferenceHole, ReferenceView
@@ -69,3 +70,11 @@ def test_steps_of_a_number_not_read_yet_are_not_remembered() -> None:
     assert len(reference.spec_steps(LISTING, 2)) == 1
     reference.apply(dataclasses.replace(spec(digits=5, effective_from_us=DAY_US), ref_no=2))
     assert len(reference.spec_steps(LISTING, 2)) == 2
+
+
+def test_what_an_account_is_configured_to_is_numbered_and_is_no_repair() -> None:
+    account = no_limits("one")
+    reference = view(spec())
+    reference.apply(dataclasses.replace(account, ref_no=2))
+    assert reference.last == 2
+    assert reference.repairs == ()
