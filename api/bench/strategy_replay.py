@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
@@ -68,7 +68,7 @@ class Full(NamedTuple):
     trades: int
 
 
-def run(days: int = DAYS, rounds: int = ROUNDS) -> Report:
+def run(days: int = DAYS, rounds: int = ROUNDS, sizes: Sequence[int] = SIZES) -> Report:
     """Measures; what is decided is first held equal from the file and from both cuts of the log."""
     results: list[Result] = []
     notes: list[str] = []
@@ -80,7 +80,7 @@ def run(days: int = DAYS, rounds: int = ROUNDS) -> Report:
         file = _from_file(write_ticks(folder, days)[0], folder / "cache")
         tell("bench ema: from the file")
         seen.add(_digest(run_backtest(_request(chosen, file, keep=True))))
-        for size in SIZES:
+        for size in sizes:
             # Brokers of their own: so the listing has one name, and decisions can be compared byte by byte.
             settings = load_settings(home=folder / f"home{size}")
             keys = load_or_create(settings)
@@ -101,7 +101,7 @@ def run(days: int = DAYS, rounds: int = ROUNDS) -> Report:
                     f"{ticks:,} ticks in blocks of {size:,}: fetched, MACs and chain checked, decoded, folded to bars "
                     f"of M15 and the EMA cross, {len(ran.trades)} trades with costs and PnL"
                 )
-                if size == MAX_BLOCK_TICKS:
+                if size == sizes[0]:
                     tell("bench ema: both agents")
                     found, more = _full(logged, file, ticks, rounds, full)
                     results += found
