@@ -170,8 +170,8 @@ def _work(connection: Connection, prepared: Prepared) -> None:
             tasks = connection.recv()
         except (EOFError, OSError):
             return
-        rows = [prepared.row(task) for task in tasks]
         try:
-            connection.send(rows)
-        except OSError:
+            connection.send([prepared.row(task) for task in tasks])
+        except (KeyboardInterrupt, OSError):
+            # A run hears Ctrl-C by itself; it is the first process that tells of it.
             return
