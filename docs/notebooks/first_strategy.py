@@ -2,7 +2,7 @@
 # # A first strategy in polars
 #
 # A backtest from a notebook, its results as data frames, and a check of its entries by other code. Have
-# `EURUSD_M1_201405010800_201405160759.csv.gz` of the tutorial in the working directory, or name a file of your own.
+# `EURUSD_M1.csv.gz` of the tutorial in the working directory, or name a file of your own.
 
 # %%
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-DATA = "EURUSD_M1_201405010800_201405160759.csv.gz"
+DATA = "EURUSD_M1.csv.gz"
 RUN = Path("runs/notebook")
 
 
