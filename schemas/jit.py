@@ -5,10 +5,21 @@ numba's cache doesn't notice a changed callee in another file: keep the kernels 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-import numba
+# numba loads SciPy's linear algebra if it is installed, which takes a third of a second at every start; no kernel
+# multiplies matrices, so numba doesn't get to see it.
+if "scipy" in sys.modules:
+    import numba
+else:
+    sys.modules["scipy"] = None  # type: ignore[assignment]
+    try:
+        import numba
+        import numba.np.arraymath
+    finally:
+        del sys.modules["scipy"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
