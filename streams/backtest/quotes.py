@@ -61,6 +61,7 @@ class Quotes:
         self.ended = False
         """Nothing more will be loaded."""
         self._windows: deque[Window] = deque()
+        self._scratch: Longs = np.empty((2, 0), np.int64)
 
     def load(self, block: TickBlock) -> None:
         """Appends the listing's next block; one without ticks adds nothing."""
@@ -68,10 +69,10 @@ class Quotes:
         if not len(block.quality):
             return
         passes = block.time_ms
-        broken = (block.quality & BROKEN) != 0
-        if broken.any():
+        if broken_in(block.quality):
             before = self.last_us // 1000 if self.last_us >= 0 else _BEFORE_ALL
-            passes = np.maximum.accumulate(np.where(broken, before, passes))
+            passes = np.empty_like(block.time_ms)
+            pass_times(block.time_ms, block.quality, before, passes)
         if self._windows and int(passes[0]) * 1000 <= self.last_us:
             self._join(block, passes)
         else:
@@ -158,12 +159,14 @@ class Quotes:
             start = end = 0
         if waiting < 0 and end <= start:
             return None
-        us, place = np.empty(end - start + 1, np.int64), np.empty(end - start + 1, np.int64)
+        if self._scratch.shape[1] <= end - start:
+            self._scratch = np.empty((2, end - start + 1), np.int64)
+        us, place = self._scratch
         block = _NOTHING if window is None else window.block
         count = int(_seconds(block.time_ms, block.quality, start, end, waiting, until_us // 1_000_000, us, place))
         if not count:
             return None
-        us, place = us[:count], place[:count]
+        us, place = us[:count].copy(), place[:count]
         if place[0] >= 0:
             return _rows(block, us, place)
         assert quote is not None
@@ -211,6 +214,27 @@ _NOTHING: Final = open_block("", 0, bytes(8), TickSource.IMPORT, 0, "")
 
 
 @kernel
+def broken_in(quality: Any) -> int:
+    """How many ticks are broken."""
+    count = 0
+    for i in range(len(quality)):
+        if quality[i] & _BROKEN != 0:
+            count += 1
+    return count
+
+
+@kernel
+def pass_times(time_ms: Any, quality: Any, before_ms: int, out: Any) -> None:
+    """When each tick passes: at its time, a broken one with the good tick before it, at `before_ms` without one."""
+    newest: Any = np.int64(_BEFORE_ALL)
+    for i in range(len(quality)):
+        own = before_ms if quality[i] & _BROKEN != 0 else time_ms[i]
+        if own > newest:
+            newest = own
+        out[i] = newest
+
+
+@kernel
 def _newest(quality: Any, start: int, end: int) -> int:
     for i in range(end - 1, start - 1, -1):
         if quality[i] & _BROKEN == 0:
@@ -223,23 +247,29 @@ def _seconds(time_ms: Any, quality: Any, start: int, end: int, waiting: int, las
     """Fills `us` and `place` with each whole second up to `last` and its tick, -1 for the quote that waits for the
     second `waiting`, if that is not below 0; gives their count."""
     count = 0
-    second = np.int64(-1)
+    upto = np.int64(-1)  # The end of the newest row's second: divided once a row, not once a tick.
+    newest = -1
     if waiting >= 0 and waiting <= last:
         us[0] = waiting * 1_000_000
         place[0] = -1
-        second = np.int64(waiting)
+        upto = np.int64(waiting) * SECOND_MS
         count = 1
+    end_ms = last * SECOND_MS
     for i in range(start, end):
         if quality[i] & _BROKEN != 0:
             continue
-        own = -(-time_ms[i] // SECOND_MS)
-        if own > last:
-            break
-        if own != second:
+        if time_ms[i] > upto:
+            if time_ms[i] > end_ms:
+                break
+            if newest >= 0:
+                place[count - 1] = newest
+            own = -(-time_ms[i] // SECOND_MS)
+            upto = own * SECOND_MS
+            us[count] = own * 1_000_000
             count += 1
-            second = own
-        us[count - 1] = own * 1_000_000
-        place[count - 1] = i
+        newest = i
+    if newest >= 0:
+        place[count - 1] = newest
     return count
 
 

@@ -8,7 +8,7 @@ from schemas.integrity import ZERO_MAC
 from schemas.journal import JournalSource
 from schemas.journal_codec import Head, encode_clock
 from schemas.ticks import BlockKind, TickSource, open_block
-from streams.backtest.quotes import Quotes, extremes
+from streams.backtest.quotes import Quotes, extremes, pass_times
 from streams.venue.warm import warm as warm_venue
 
 
@@ -22,6 +22,7 @@ def warm() -> None:
     quotes.load(block)
     rows = quotes.rows(2, 2_000_000)
     quotes.pass_to(1)
+    pass_times(times, marks, 0, np.empty_like(times))
     extremes(block.bid, block.ask, block.quality, 0, 2)
     assert rows is not None
     listing = np.zeros(len(rows.us), np.int32)
