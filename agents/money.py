@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from schemas.configuration import MarginMode, SwapMode
@@ -35,6 +36,11 @@ class Quote(NamedTuple):
 
 def exact(value: float) -> Decimal:
     """The number that the shortest form of a double says."""
+    return _exact(value + 0.0)  # one zero, whatever its sign
+
+
+@lru_cache(maxsize=16_384)
+def _exact(value: float) -> Decimal:
     return Decimal(repr(value))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -118,7 +118,7 @@ class Ledger:
         the margin level can't be below `level` percent.
 
         Bids down and asks up only make equity worse, conversion included; so all are moved by one share s, and the
-        greatest s at which equity still suffices is halved to. Doubles, with room for their error and for rounding.
+        greatest s at which equity still suffices is found. Doubles, with room for their error and for rounding.
         """
         if self._band is None:
             self._band = self._measured(level)
@@ -139,14 +139,7 @@ class Ledger:
         size = float(abs(self.balance) + self.margin) + sum(abs(term(0.0)) for term in terms)
         slack = (len(terms) + 1) * 10.0**-self.digits + 1e-9 * size
         room = float(self.balance - exact(level) * self.margin / 100) - slack
-        low, high = 0.0, _WIDEST
-        if room + sum(term(high) for term in terms) >= 0.0:
-            low = high
-        else:
-            for _ in range(_HALVINGS):
-                middle = (low + high) / 2
-                low, high = (middle, high) if room + sum(term(middle) for term in terms) >= 0.0 else (low, middle)
-        return {name: self._bounds(name, low) for name in self.watched()}
+        return {name: self._bounds(name, _reach(terms, room)) for name in self.watched()}
 
     def _bounds(self, listing: str, share: float) -> tuple[float, float]:
         """The bid and the ask of a listing moved by a share; where one of them moves no equity, none is in reach."""
@@ -194,3 +187,26 @@ class Ledger:
             if spec.currency_base == account.currency != "":
                 pairs.setdefault((spec.currency_base, spec.currency_profit), listing)
         return Rates(account.currency, fixed, pairs, self.quotes)
+
+
+def _reach(terms: Sequence[Callable[[float], float]], room: float) -> float:
+    """The greatest share at which `room` and the terms are still not below zero, or a little less."""
+
+    def left(share: float) -> float:
+        return room + sum(term(share) for term in terms)
+
+    end = left(_WIDEST)
+    if end >= 0.0:
+        return _WIDEST
+    start = left(0.0)
+    if start <= 0.0:
+        return 0.0
+    # Without conversion it is a line; where it isn't, the line's zero only narrows the search.
+    guess = start / (start - end) * _WIDEST * (1 - 1e-12)
+    low, high = (guess, _WIDEST) if left(guess) >= 0.0 else (0.0, guess)
+    if left(min(low * (1 + 1e-9), _WIDEST)) < 0.0:
+        return low
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if left(middle) >= 0.0 else (low, middle)
+    return low
