@@ -36,6 +36,7 @@ class TestStack:
 StartStack = Callable[..., AbstractContextManager[TestStack]]
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The embedded stack runs on Linux: elsewhere its tests are deselected, and the summary counts them.
 
