@@ -53,7 +53,7 @@ def table(topic: str, by_type: dict[str, list[tuple[int, Any]]]) -> pl.DataFrame
             columns = {"at": pl.Series(values=[i for i, _ in found], dtype=pl.Int64)}
             columns["record"] = pl.repeat(name, len(records), eager=True, dtype=pl.String)
             for field, kind in _fields(name).items():
-                columns[field] = _column([getattr(record, field) for record in records], kind)
+                columns[_title(topic, name, field)] = _column([getattr(record, field) for record in records], kind)
             parts.append(pl.DataFrame(columns))
     if not parts:
         return pl.DataFrame(schema={"record": pl.String, **_schema(topic)})
@@ -114,7 +114,22 @@ def _fields(name: str) -> dict[str, Any]:
 
 
 def _schema(topic: str) -> dict[str, Any]:
-    return {field: _dtype(kind) for name in record_types(topic) for field, kind in _fields(name).items()}
+    return {
+        _title(topic, name, field): _dtype(kind)
+        for name in record_types(topic)
+        for field, kind in _fields(name).items()
+    }
+
+
+def _title(topic: str, name: str, field: str) -> str:
+    """A field's column: its name, or, where an earlier type has another kind of value by it, its type's and its own."""
+    kind = _fields(name)[field]
+    for earlier in record_types(topic):
+        if earlier == name:
+            break
+        if _fields(earlier).get(field, kind) != kind:
+            return f"{name.lower()}_{field}"
+    return field
 
 
 def _column(values: list[Any], kind: Any) -> pl.Series:

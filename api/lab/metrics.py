@@ -54,6 +54,8 @@ def shown(value: Value, unit: str, money_digits: int = 2) -> str:
 
 def duration(seconds: float) -> str:
     """Two of days, hours, minutes, seconds."""
+    if seconds < 0:
+        return f"−{duration(-seconds)}"
     days, rest = divmod(round(seconds), 86_400)
     hours, rest = divmod(rest, 3_600)
     minutes, left = divmod(rest, 60)

@@ -96,7 +96,7 @@ def _list(name: str, texts: Iterable[str], room: int) -> list[str]:
     left = list(texts)
     lines: list[str] = []
     while left:
-        found = _wrapped(name, left[0], 2)
+        found = _wrapped(name, left[0], 5 if name.startswith("warning") else 2)
         if len(lines) + len(found) + (len(left) > 1) > room:
             break
         lines += found

@@ -119,11 +119,11 @@ both = decided.join_asof(crosses.with_columns(decided="end"), on="decided", by="
 print(both.with_columns(late=pl.col("decided") - pl.col("end")))
 
 # %% [markdown]
-# Every decision belongs to a cross less than a minute before it. The crosses that were not decided on have expired: the
-# next price came when `valid_for` was over, in a quiet hour that lacks minutes, say.
+# Every decision belongs to a cross at most a minute before it. A cross that was not decided on has expired: the next
+# price came when `valid_for` was over, in a quiet hour that lacks minutes, say.
 
 # %%
-late = both.filter((pl.col("decided") - pl.col("end")) >= timedelta(seconds=60))
+late = both.filter((pl.col("decided") - pl.col("end")) > timedelta(seconds=60))
 expired = crosses.join(both.select("end", "side"), on=["end", "side"], how="anti")
 print(expired)
 print(f"{len(crosses)} crosses, {len(decided)} decided, {len(expired)} expired")

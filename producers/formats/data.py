@@ -6,11 +6,13 @@ log: the same ticks in the same places, judged by the same code.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta, tzinfo
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -182,13 +184,22 @@ def expand(paths: Sequence[Path | str]) -> list[Path]:
     return list(found)
 
 
+@cache
+def _readers() -> str:
+    """A hash of what reads files: a file is parsed anew once that has changed."""
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.name.encode() + source.read_bytes())
+    return digest.hexdigest()
+
+
 def read_file(path: Path, options: ReadOptions, store: TickCache) -> ReadFile:
     """A file's columns from the store, parsed if they aren't there. Raises BadFile and Refused."""
 
     def read(writer: object) -> dict[str, object]:
         return _named(read_into(path, options, writer), str(path), _FILE).as_json()  # type: ignore[arg-type]
 
-    entry: Entry = store.get(path, options.form(hint_of(path)), read)
+    entry: Entry = store.get(path, f"{_readers()} {options.form(hint_of(path))}", read)
     notes = _named(FileNotes.of_json(entry.meta), _FILE, str(path))
     columns = entry.columns
     clock = file_clock(notes, options)

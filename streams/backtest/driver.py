@@ -228,7 +228,8 @@ class Backtest:
                 trigger, index = own, found
                 stop_us = int(window.passes_ms[found]) * 1000
         if self._watched:
-            acted_us = self._clocks(min(stop_us, self._end_us + 1_000_000) if self._end_us < NEVER_US else stop_us)
+            # What arrives or fills at a whole second comes before its clock.
+            acted_us = self._clocks(min(stop_us, self._end_us + 1_000_001) - 1)
             if acted_us >= 0:
                 self._pass(acted_us)
                 return True
@@ -298,7 +299,7 @@ class Backtest:
             self._entering.discard(arrival.at_us)
             if not enters and not self._watched:
                 return
-        second_us = arrival.at_us // 1_000_000 * 1_000_000
+        second_us = (arrival.at_us - 1) // 1_000_000 * 1_000_000
         if second_us <= self.taken_us:
             return
         found = [
@@ -312,12 +313,12 @@ class Backtest:
     def _clocks(self, until_us: int) -> int:
         """Hands the desk its clocks up to `until_us`; the time at which it acted, -1 if it didn't."""
         while True:
-            timer_us = self._desk.next_timer_us(self._state)
-            rows = self._rows(self._watched, min(until_us, _next_second(timer_us)))
+            due_us = max(_next_second(self._desk.next_timer_us(self._state)), _next_second(self.taken_us + 1))
+            rows = self._rows(self._watched, min(until_us, due_us))
             if rows is None:
-                if timer_us > until_us or _next_second(timer_us) > until_us:
+                if due_us > until_us or self._desk.next_timer_us(self._state) > due_us:
                     return -1
-                rows = self._timer_row(_next_second(timer_us))
+                rows = self._timer_row(due_us)
                 if rows is None:
                     return -1
             acted_us = self._feed(rows)
@@ -330,9 +331,9 @@ class Backtest:
         self._journal.clock(taken)
         self.taken_us = int(taken.us[-1])
         for place, name in enumerate(rows.names):
-            own = taken.us[taken.listing == place] if len(rows.names) > 1 else taken.us
+            own = taken.n[taken.listing == place] if len(rows.names) > 1 else taken.n
             if len(own):
-                self.quotes[name].rowed_us = int(own[-1])
+                self.quotes[name].rowed_n = int(own[-1])
         self._act(decided)
         acts = any(isinstance(one, Submitted | ModifyRequested | CancelRequested) for one in decided)
         return self.taken_us if acts else -1
@@ -343,16 +344,12 @@ class Backtest:
         for name in names:
             own, place = self.quotes[name], self._names.index(name)
             end = own.at if own.front is None else own.end(until_us)
-            rows = own.rows(end, until_us)
+            rows = own.rows(end, until_us, self.taken_us)
             if rows is not None:
                 found.append((place, rows))
         if not found:
             return None
-        clock = _merged(self._names, found)
-        late = int(np.searchsorted(clock.us, self.taken_us, "right"))
-        if late:
-            clock = clock.part(late, len(clock.us))
-        return clock if len(clock.us) else None
+        return _merged(self._names, found)
 
     def _timer_row(self, us: int) -> ClockRows | None:
         """A clock without a new quote, at a second at which a timer is due."""

@@ -56,8 +56,8 @@ class Quotes:
         """The newest good tick, and its quality, at or before the last whole second before the quote."""
         self.offset_s = 0
         """The server's clock less UTC there, seconds."""
-        self.rowed_us = -1
-        """The newest second that has its row; the quote of a later one waits for it."""
+        self.rowed_n = -1
+        """Number of the newest tick that a row was made of; a later one waits for its second."""
         self.ended = False
         """Nothing more will be loaded."""
         self._windows: deque[Window] = deque()
@@ -141,29 +141,33 @@ class Quotes:
         quote, quality = self.quote, self.quality
         if quote is not None and quote.time_ms * 1_000 > second_us:
             quote, quality = (None, 0) if self.second is None else self.second
-        if quote is None or -(-quote.time_ms // 1_000) * 1_000_000 <= self.rowed_us or second_us <= self.rowed_us:
-            return None
-        return _row(second_us, quote, quality)
+        return None if quote is None or quote.n <= self.rowed_n else _row(second_us, quote, quality)
 
-    def rows(self, end: int, until_us: int) -> Rows | None:
+    def rows(self, end: int, until_us: int, after_us: int) -> Rows | None:
         """The rows up to `until_us` that the quote and the ticks from the cursor to `end` in the front window give.
 
-        A whole second's row has the newest good tick at or before it; a second without a new one has no row.
+        A whole second's row has the newest good tick at or before it; a second without a new one has no row. All rows
+        are later than `after_us`: what was quoted before waits for the second after that.
         """
         quote, start = self.quote, self.at
-        waiting = -1 if quote is None else -(-quote.time_ms // 1_000)
-        if waiting * 1_000_000 <= self.rowed_us:
-            waiting = -1
+        lowest = after_us // 1_000_000 + 1
+        waiting = -1
+        if quote is not None and quote.n > self.rowed_n:
+            waiting = max(-(-quote.time_ms // 1_000), lowest)
         window = self.front
         if window is None:
             start = end = 0
+        else:
+            start = min(max(start, self.rowed_n + 1 - window.block.first_n), end)
         if waiting < 0 and end <= start:
             return None
         if self._scratch.shape[1] <= end - start:
             self._scratch = np.empty((2, end - start + 1), np.int64)
         us, place = self._scratch
         block = _NOTHING if window is None else window.block
-        count = int(_seconds(block.time_ms, block.quality, start, end, waiting, until_us // 1_000_000, us, place))
+        count = int(
+            _seconds(block.time_ms, block.quality, start, end, waiting, lowest, until_us // 1_000_000, us, place)
+        )
         if not count:
             return None
         us, place = us[:count].copy(), place[:count]
@@ -243,9 +247,13 @@ def _newest(quality: Any, start: int, end: int) -> int:
 
 
 @kernel
-def _seconds(time_ms: Any, quality: Any, start: int, end: int, waiting: int, last: int, us: Any, place: Any) -> int:
-    """Fills `us` and `place` with each whole second up to `last` and its tick, -1 for the quote that waits for the
-    second `waiting`, if that is not below 0; gives their count."""
+def _seconds(
+    time_ms: Any, quality: Any, start: int, end: int, waiting: int, lowest: int, last: int, us: Any, place: Any
+) -> int:
+    """Fills `us` and `place` with each whole second from `lowest` up to `last` and its tick, -1 for the quote that
+    waits for the second `waiting`, if that is not below 0; gives their count."""
+    if lowest > last:
+        return 0
     count = 0
     upto = np.int64(-1)  # The end of the newest row's second: divided once a row, not once a tick.
     newest = -1
@@ -263,7 +271,7 @@ def _seconds(time_ms: Any, quality: Any, start: int, end: int, waiting: int, las
                 break
             if newest >= 0:
                 place[count - 1] = newest
-            own = -(-time_ms[i] // SECOND_MS)
+            own = max(-(-time_ms[i] // SECOND_MS), lowest)
             upto = own * SECOND_MS
             us[count] = own * 1_000_000
             count += 1

@@ -187,7 +187,7 @@ def _walk(found: Findings, walked: Walked) -> str:
         f"Each window: {found.walk_words}; by {METRICS[found.by].name}, at least {found.least_trades} trades. The "
         "account goes on from window to window."
     )
-    if kept is not None:
+    if kept is not None and kept > 0:
         said += f" Out of sample it earned {100 * kept:.0f} % a day of what the chosen sets had earned in training."
     return (
         f'<p class="note">{escape(said)}</p><dl class="tiles">{tiles}</dl><h3>Out-of-sample equity, '
@@ -242,7 +242,8 @@ def _rounded(value: Value) -> Value:
 
 
 def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
+    first = text if "/" in text.partition(" ")[0] else f"{text[0].upper()}{text[1:]}"
+    return f"{first}{'' if text.endswith('.') else '.'}"
 
 
 @cache

@@ -203,6 +203,21 @@ def test_a_run_that_is_stopped_is_marked_and_goes_on(
     assert "there is nothing to go on from" in capsys.readouterr().err
 
 
+def test_a_daily_loss_that_is_reached_ends_the_day_and_is_in_the_events(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import polars as pl
+
+    (place / "limits.toml").write_text(
+        'max_daily_loss = 0.0005\ndaily_loss_basis = "balance"\ndaily_loss_action = "flatten"\n'
+    )
+    asked = ("backtest", "crossing.py", "EURUSD_M1.csv", "--lots", "1", "--limits", "limits.toml", "--out", "limited")
+    assert tickledger(place, monkeypatch, *asked) == 0
+    risk = pl.read_parquet(place / "limited" / "events" / "risk.parquet")
+    assert {"RiskDecision", "LimitBreached", "TradingStateChanged"} <= set(risk["record"])
+    assert tickledger(place, monkeypatch, "verify", "--run", "limited") == 0
+
+
 def test_a_range_is_traded_with_what_lies_before_it_for_warm_up(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,7 +63,7 @@ def test_the_front_window_says_all_until_the_next_one_begins() -> None:
 
 def test_a_row_has_the_newest_tick_at_or_before_its_second() -> None:
     quotes = loaded(block([1_000, 1_100, 1_900, 2_000, 2_001]))
-    rows = quotes.rows(quotes.end(2_500_000), 2_500_000)
+    rows = quotes.rows(quotes.end(2_500_000), 2_500_000, -1)
     assert rows is not None
     assert rows.us.tolist() == [1_000_000, 2_000_000]
     assert rows.n.tolist() == [0, 3]
@@ -71,14 +71,22 @@ def test_a_row_has_the_newest_tick_at_or_before_its_second() -> None:
 
 def test_a_quote_whose_second_has_not_come_waits_for_it() -> None:
     quotes = loaded(block([1_000, 1_300]), block([5_000], first_n=2))
-    assert quotes.rows(quotes.end(1_500_000), 1_500_000) is not None
+    rows = quotes.rows(quotes.end(1_500_000), 1_500_000, -1)
+    assert rows is not None
     quotes.pass_to(quotes.end(1_500_000))
-    quotes.rowed_us = 1_000_000
-    rows = quotes.rows(quotes.end(4_000_000), 4_000_000)
+    quotes.rowed_n = int(rows.n[-1])
+    rows = quotes.rows(quotes.end(4_000_000), 4_000_000, 1_500_000)
     assert rows is not None
     assert (rows.us.tolist(), rows.n.tolist()) == ([2_000_000], [1])
-    quotes.rowed_us = 2_000_000
-    assert quotes.rows(quotes.end(4_000_000), 4_000_000) is None
+    quotes.rowed_n = 1
+    assert quotes.rows(quotes.end(4_000_000), 4_000_000, 2_000_000) is None
+
+
+def test_what_was_quoted_before_the_journal_went_on_waits_for_the_next_second() -> None:
+    quotes = loaded(block([1_000, 2_000, 2_700, 4_000]))
+    rows = quotes.rows(quotes.end(9_000_000), 9_000_000, 2_000_000)
+    assert rows is not None
+    assert (rows.us.tolist(), rows.n.tolist()) == ([3_000_000, 4_000_000], [2, 3])
 
 
 @given(st.lists(st.integers(0, 5_000), min_size=1, max_size=40).map(sorted), st.lists(st.integers(0, 40), max_size=3))
@@ -89,24 +97,25 @@ def test_rows_do_not_depend_on_the_cut(times: list[int], cuts: list[int]) -> Non
 
 
 def rows_of(quotes: Quotes) -> list[tuple[int, int]]:
-    found = []
+    found: list[tuple[int, int]] = []
+
+    def take(end: int, until: int) -> None:
+        rows = quotes.rows(end, until, found[-1][0] if found else -1)
+        if rows is not None:
+            found.extend(zip(rows.us.tolist(), rows.n.tolist(), strict=True))
+            quotes.rowed_n = found[-1][1]
+
     for until in [*range(0, 6_000_000, 700_000), 6_000_000]:
         while quotes.front is not None:
             limit = quotes.limit_us
             stop = until if limit is None else min(until, limit)
             end = quotes.end(stop)
-            rows = quotes.rows(end, stop)
-            if rows is not None:
-                found += list(zip(rows.us.tolist(), rows.n.tolist(), strict=True))
-                quotes.rowed_us = found[-1][0]
+            take(end, stop)
             quotes.pass_to(end)
             if stop == until:
                 break
         if quotes.front is None:
-            rows = quotes.rows(quotes.at, until)
-            if rows is not None:
-                found += list(zip(rows.us.tolist(), rows.n.tolist(), strict=True))
-                quotes.rowed_us = found[-1][0]
+            take(quotes.at, until)
     return found
 
 
@@ -123,7 +132,7 @@ def test_before_an_input_stands_what_was_quoted_at_the_last_whole_second() -> No
     row = quotes.row_at(2_000_000)
     assert row is not None
     assert (row.us.tolist(), row.n.tolist()) == ([2_000_000], [1])
-    quotes.rowed_us = 2_000_000
+    quotes.rowed_n = 1
     assert quotes.row_at(2_000_000) is None
     later = quotes.row_at(9_000_000)
     assert later is not None
