@@ -26,11 +26,11 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from infra.cache_dir import DEFAULT_HOME, shared_cache
 from infra.errors import SettingsError
 
 PREFIX = "TICKLEDGER_"
 CONFIG_VARIABLE = PREFIX + "CONFIG"
-DEFAULT_HOME = Path(".tickledger")
 
 
 def _empty_is_none(value: Any) -> Any:
@@ -195,8 +195,7 @@ class Settings(BaseSettings):
         """Where set-up keeps what all homes share."""
         if self.cache is not None:
             return self.cache
-        base = os.environ.get("XDG_CACHE_HOME", "")
-        return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "tickledger"
+        return shared_cache()
 
 
 def load_settings(home: Path | None = None, config: Path | None = None) -> Settings:

@@ -9,17 +9,17 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-# numba loads SciPy's linear algebra if it is installed, which takes a third of a second at every start; no kernel
-# multiplies matrices, so numba doesn't get to see it.
-if "scipy" in sys.modules:
+# numba loads SciPy's linear algebra and coverage if they are installed, which takes half a second at every start; no
+# kernel multiplies matrices, so numba doesn't get to see them, unless somebody else has loaded them anyway.
+_hidden = [name for name in ("scipy", "coverage") if name not in sys.modules]
+for _name in _hidden:
+    sys.modules[_name] = None  # type: ignore[assignment]
+try:
     import numba
-else:
-    sys.modules["scipy"] = None  # type: ignore[assignment]
-    try:
-        import numba
-        import numba.np.arraymath
-    finally:
-        del sys.modules["scipy"]
+    import numba.np.arraymath
+finally:
+    for _name in _hidden:
+        del sys.modules[_name]
 
 F = TypeVar("F", bound=Callable[..., Any])
 

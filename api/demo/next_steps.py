@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from infra.settings import DEFAULT_HOME, Settings
+from infra.cache_dir import DEFAULT_HOME
+from infra.settings import Settings
 from projections.database import Connection
 from schemas.identity import SignalId
 

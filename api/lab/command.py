@@ -16,8 +16,8 @@ from api.lab.data import DataOptions, Ranged, Traded
 from api.lab.options import LabOptions
 from api.progress_line import ProgressLine
 from api.start import time_option
+from infra.cache_dir import cache_dir_of
 from infra.errors import BadFile, Refused, SettingsError
-from infra.settings import load_settings
 
 FOREVER_MS: Final = 2**62
 
@@ -176,7 +176,7 @@ def traded_of(
 
     if options.symbol is not None and len(options.symbol) > 1:
         raise SettingsError("with files there is one --symbol: give the files of each symbol names that tell it")
-    cache = options.cache or load_settings(home, config).cache_dir / "ticks"
+    cache = options.cache or cache_dir_of(home, config) / "ticks"
     told = DataOptions(
         symbol=options.symbol[0] if options.symbol else None,
         feed=options.feed,

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from enum import Enum
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,7 @@ from streams.backtest.journal import JournalRow
 if TYPE_CHECKING:
     import polars as pl
 
+_ENTRIES: Final = 1_000
 _CODES: Final[Mapping[str, Sequence[Any]]] = {
     "kind": KINDS, "side": SIDES, "on_opposite": ON_OPPOSITE, "entry_type": ENTRY_TYPES,
 }  # fmt: skip
@@ -91,7 +93,12 @@ def journal(entries: Iterable[JournalRow]) -> pl.DataFrame:
         "seq": pl.Int64, "taken_us": pl.Int64, "kind": pl.String, "stream": pl.String, "stream_seq": pl.Int64,
         "value": pl.Binary,
     }  # fmt: skip
-    return pl.DataFrame(list(entries), schema=types, orient="row")
+    rows = iter(entries)
+    parts = [pl.DataFrame(schema=types)]
+    # Some at a time: a long journal isn't in memory twice.
+    while some := list(islice(rows, _ENTRIES)):
+        parts.append(pl.DataFrame(some, schema=types, orient="row"))
+    return pl.concat(parts)
 
 
 @cache
