@@ -20,7 +20,7 @@ demo: setup  ## a real broker, a real database and one real day of EURUSD (ARGS=
 
 test:  ## all tests, with branch coverage (ARGS='tests/unit -k chain --no-cov' for some)
 	@$(call set_up,test)
-	@$(RUN) pytest --hypothesis-profile=ci -n 2 --dist loadgroup --cov --cov-report=term --cov-fail-under=90 $(ARGS)
+	@$(RUN) pytest --hypothesis-profile=ci -n 2 --cov --cov-report=term --cov-fail-under=90 $(ARGS)
 
 check:  ## lint, format, types, who may import whom
 	@$(call set_up,check)

@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from infra.settings import Settings, load_settings
-
-ROOT = Path(__file__).parents[1]
 
 # Settings of the person who runs the tests are not the tests' settings; a cache that set-up has filled is shared.
 for _name in [name for name in os.environ if name.startswith("TICKLEDGER_") and name != "TICKLEDGER_CACHE"]:
@@ -36,15 +35,21 @@ class TestStack:
 StartStack = Callable[..., AbstractContextManager[TestStack]]
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The embedded stack runs on Linux: elsewhere its tests are deselected, and the summary counts them.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `-n`: the tests that start services run one after the other in one process, the others beside them."""
+    from xdist.scheduler import LoadScopeScheduling
 
-    Where tests run side by side (`-n`), those that start services run one after the other, in one process.
-    """
-    for item in items:
-        if Path(item.path).relative_to(ROOT / "tests").parts[0] in ("integration", "e2e"):
-            item.add_marker(pytest.mark.xdist_group("services"))
+    class ServicesTogether(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            together = ("tests/integration/", "tests/e2e/")
+            return "services" if nodeid.startswith(together) else nodeid.partition("[")[0]
+
+    return ServicesTogether(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The embedded stack runs on Linux: elsewhere its tests are deselected, and the summary counts them."""
     here = platform.system() == "Linux"
     needing = [item for item in items if not here and any(map(item.get_closest_marker, ("stack", "kill")))]
     if needing:

@@ -270,7 +270,7 @@ def _finished(
         seconds=seconds,
         complete=complete,
         checkpoint=stopped_at,
-        manifest=_manifest(request, digests),
+        manifest=_manifest(request, digests) if request.keep else {},
     )
 
 
