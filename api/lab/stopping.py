@@ -11,11 +11,12 @@ from typing import Any
 
 @contextmanager
 def stopped_by_ctrl_c(stop: Callable[[], None]) -> Iterator[None]:
-    """The first Ctrl-C calls `stop`, the next raises KeyboardInterrupt. In a thread nothing is changed."""
-    if threading.current_thread() is not threading.main_thread():
+    """The first Ctrl-C calls `stop`, the next raises KeyboardInterrupt. In a thread, and where Ctrl-C is ignored,
+    nothing is changed."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before is signal.SIG_IGN:
         yield
         return
-    before = signal.getsignal(signal.SIGINT)
 
     def on_signal(number: int, frame: Any) -> None:
         signal.signal(signal.SIGINT, before)

@@ -182,11 +182,12 @@ def test_a_catch_up_that_was_cut_off_goes_on_from_its_snapshot(new_line: NewLine
     group = line.offsets[-1]
     cut = Reader(line, [], group)
     cut.read(level=False)
-    while not (states := cut.checkpoint()):
+    # A checkpoint may come before the first link.
+    while not (states := [state for state in cut.checkpoint() if state.head.seq]):
         cut.part.catch_up()
     assert cut.part.behind
     (reached,) = {s.head.seq for s in states}
-    assert 0 < reached < 120
+    assert reached < 120
     line.write(lively(10, 3))
     Reader(line, states, group + 1).read()
     is_as_if_never_stopped(line)

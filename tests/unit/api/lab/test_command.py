@@ -172,9 +172,15 @@ def test_a_strategy_that_fails_on_the_way_is_told_of(
 
 
 def test_a_run_that_is_stopped_is_marked_and_goes_on(
-    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
 ) -> None:
     whole = ("backtest", "crossing.py", "EURUSD_M1.csv", "--json", "--out")
+    # Whoever starts the tests in the background has them ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     assert tickledger(place, monkeypatch, *whole, "whole") == 0
     expected = json.loads(capsys.readouterr().out)["digests"]
     with monkeypatch.context() as patched:

@@ -311,7 +311,13 @@ def test_ctrl_c_at_a_terminal_ends_all_processes_and_the_rest_is_run_later(bench
         str(bench.folder / "cache"), "--out", str(folder), "--jobs", "2", "--json",
     ]  # fmt: skip
     with subprocess.Popen(
-        command + told, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command + told,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # Whoever starts the tests in the background has them, and what they start, ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         results = folder / "results.jsonl"
         while process.poll() is None and not (results.exists() and results.stat().st_size):
