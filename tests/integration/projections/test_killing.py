@@ -113,15 +113,19 @@ def test_killed_under_load_again_and_again_it_has_each_record_once(
         service.kill()
     service.start()
     wait_for(ask, listing, feed.n, 60)
+    queries = [
+        f"select count(*), count(distinct out_seq), max(out_seq) from tickledger.{table} "
+        "join tickledger.listings on id = listing_id where name = %s"
+        for table in ("bars", "signals")
+    ]
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and any(ask(query, listing)[0][0] < 3000 for query in queries):
+        time.sleep(0.1)
     time.sleep(0.5)
 
     assert ask(COUNT, listing) == [(feed.n, feed.n, feed.n - 1)]
-    for table in ("bars", "signals"):
-        query = (
-            f"select count(*), count(distinct out_seq), max(out_seq) from tickledger.{table} "
-            "join tickledger.listings on id = listing_id where name = %s"
-        )
-        assert ask(query, listing) == [(3000, 3000, 2999)], table
+    for query in queries:
+        assert ask(query, listing) == [(3000, 3000, 2999)], query
     assert ask("select sum(seen) from tickledger.marks") == [(0,)]
 
 
