@@ -80,6 +80,10 @@ def test_a_broker_that_is_killed_while_writers_write_loses_and_doubles_nothing(s
             assert one.written() == reached == writer.head.n
             said = handed_over(until(child, lambda line: line.startswith("handed over"))[-1])
             until(child, lambda line: handed_over(line) > said + 300)
+            deadline = time.monotonic() + 60
+            while two.written() <= said:
+                assert time.monotonic() < deadline, "nothing was written after the broker had come back"
+                time.sleep(0.1)
             child.kill()
             child.wait()
         assert two.written() > said
