@@ -13,7 +13,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from schemas.configuration import MarginMode, SwapMode
+from schemas.configuration import AccountConfig, MarginMode, SwapMode
 from schemas.events import ListingSpec, Side
 
 ZERO: Final = Decimal(0)
@@ -88,6 +88,15 @@ class Rates:
             f"{currency} can't be converted into {self.currency}: name a file of {self.currency}{currency} or "
             f"{currency}{self.currency}, or a fixed rate (--set rate_{currency}=…)"
         )
+
+
+def rates_by(account: AccountConfig, specs: Mapping[str, ListingSpec], quotes: Mapping[str, Quote]) -> Rates:
+    """Conversion as an account is configured: its fixed rates, and all pairs of currencies that `specs` has; of several
+    listings of a pair the account's conversion listings count."""
+    fixed = {name: exact(rate) for name, rate in zip(account.rate_currencies, account.rates, strict=True)}
+    named = [name for name in account.conversion_listings if name in specs]
+    pairs = {(specs[name].currency_base, specs[name].currency_profit): name for name in (*sorted(specs), *named)}
+    return Rates(account.currency, fixed, pairs, quotes)
 
 
 def profit(spec: ListingSpec, side: Side, volume: float, opened: float, closed: float, rates: Rates) -> Decimal:

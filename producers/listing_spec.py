@@ -39,7 +39,7 @@ from infra.errors import BadFile
 from producers.specs.keys import COSTS
 from schemas.configuration import MarginMode, SwapMode
 from schemas.events import ListingSpec
-from schemas.integrity import ZERO_MAC, ZERO_NONCE
+from schemas.integrity import UNWRITTEN
 
 MAX_DIGITS: Final = 8
 """Most digits of a price, as at MT5; what has more is compared in points of 10^-8."""
@@ -121,12 +121,6 @@ def digits_of(*prices: NDArray[np.float64]) -> int:
 
 def _unknown(listing: str) -> ListingSpec:
     return ListingSpec(
-        epoch=0,
-        nonce=ZERO_NONCE,
-        seq=0,
-        ref_no=0,
-        effective_from_us=0,
-        written_us=0,
         listing=listing,
         digits=0,
         digits_inferred=True,
@@ -141,9 +135,7 @@ def _unknown(listing: str) -> ListingSpec:
         currency_profit="",
         server_clock=DEFAULT_SERVER_CLOCK,
         description="",
-        key_id="",
-        prev=ZERO_MAC,
-        mac=ZERO_MAC,
+        **UNWRITTEN,
     )
 
 

@@ -8,13 +8,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 MAC_BYTES: Final = 16
 NONCE_BYTES: Final = 8
 ZERO_MAC: Final = bytes(MAC_BYTES)
 ZERO_NONCE: Final = bytes(NONCE_BYTES)
 MIN_KEY_BYTES: Final = 16
+UNWRITTEN: Final[Mapping[str, Any]] = {
+    "epoch": 0, "nonce": ZERO_NONCE, "seq": 0, "ref_no": 0, "effective_from_us": 0, "written_us": 0,
+    "key_id": "", "prev": ZERO_MAC, "mac": ZERO_MAC,
+}  # fmt: skip
+"""The chain's fields of a record of `reference` that is still to be written: its writer fills them in."""
 _BLOCK_BYTES: Final = 64
 """SHA-256's block."""
 

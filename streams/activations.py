@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from infra.clock import Clock
 from schemas.events import OperatorActivation, ProgramKind, ReferenceRecord
-from schemas.integrity import ZERO_MAC, KeyRing
+from schemas.integrity import UNWRITTEN, KeyRing
 from streams.programs import PROGRAMS, Program, sha256_of
 
 
@@ -56,12 +56,6 @@ def missing(records: Sequence[ReferenceRecord]) -> list[OperatorActivation]:
 def activation(instance: str, program: Program, parameters: str) -> OperatorActivation:
     """An activation of a built-in program on all listings, with blank chain fields."""
     return OperatorActivation(
-        epoch=0,
-        nonce=bytes(8),
-        seq=0,
-        ref_no=0,
-        effective_from_us=0,
-        written_us=0,
         instance=instance,
         operator=program.operator,
         version=program.version,
@@ -73,7 +67,5 @@ def activation(instance: str, program: Program, parameters: str) -> OperatorActi
         warm_from_us=0,
         emit_all=False,
         active=True,
-        key_id="",
-        prev=ZERO_MAC,
-        mac=ZERO_MAC,
+        **UNWRITTEN,
     )

@@ -32,7 +32,7 @@ from typing import Any, Final
 from agents.durations import duration_ms
 from agents.expressions import StrategyError
 from schemas.configuration import BreachAction, LossBasis, RiskLimits
-from schemas.integrity import ZERO_MAC, ZERO_NONCE
+from schemas.integrity import UNWRITTEN
 
 _POSITIVE: Final = (
     "max_lots", "max_price_move_points", "max_symbol_lots", "max_currency_exposure", "max_gross_notional",
@@ -72,17 +72,13 @@ def limits_from_toml(told: Mapping[str, Any], account: str) -> RiskLimits:
 
 
 def _limits(account: str, values: Mapping[str, Any]) -> RiskLimits:
-    chain = {
-        "epoch": 0, "nonce": ZERO_NONCE, "seq": 0, "ref_no": 0, "effective_from_us": 0, "written_us": 0,
-        "key_id": "", "prev": ZERO_MAC, "mac": ZERO_MAC,
-    }  # fmt: skip
     usual = {
         "daily_loss_basis": LossBasis.BALANCE,
         "daily_loss_action": BreachAction.BLOCK,
         "drawdown_action": BreachAction.BLOCK,
         "loss_streak_pause_ms": 0,
     }
-    return RiskLimits(account=account, **{**chain, **usual, **values})
+    return RiskLimits(account=account, **{**UNWRITTEN, **usual, **values})
 
 
 def _value(key: str, value: object) -> Any:

@@ -10,11 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
+from agents.money import rates_by
 from agents.risk import no_limits
 from api.bench.lab_data import write_ticks
 from api.bench.lab_rule import COSTS, write_strategy
 from api.bench.result import Report, Result
-from api.lab.backtest import Request, rates_of, run_backtest
+from api.lab.backtest import Request, run_backtest
 from api.lab.choice import Chosen, choose
 from api.lab.data import DataOptions, Traded, cut, from_files
 from api.lab.ledger import Ledger
@@ -202,7 +203,7 @@ def _run_both(both: Both, traded: Traded, *, desk: bool) -> Full:
         return Full("", 0, 0)
     specs = {name: traded.listing}
     account = account_config(traded.spec, ACCOUNT, [name])
-    ledger = Ledger(specs, rates_of(account, specs, {}), keep=True)
+    ledger = Ledger(specs, rates_by(account, specs, {}), keep=True)
     ledger.start(account.balance)
     journal = Journal(ACCOUNT, keep=False)
     driver = Backtest(

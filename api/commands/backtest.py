@@ -37,7 +37,7 @@ def backtest(
 
     started = time.perf_counter()
     done = run_command(
-        strategy, data, options or LabOptions(), out, manifest, resume, check_lookahead, home, config, as_json, started
+        strategy, data, options or LabOptions(), out, manifest, resume, check_lookahead, home, config, started
     )
     print(json.dumps(done.answer) if as_json else done.text)
     return done.code

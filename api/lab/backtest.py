@@ -7,13 +7,12 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
-from agents.money import Quote, Rates
+from agents.money import Quote, Rates, rates_by
 from agents.risk import no_limits
 from agents.strategy_program import needs_stop
 from api.lab import checkpoint
@@ -28,7 +27,6 @@ from infra.errors import SettingsError
 from producers.specs import account_config
 from schemas.configuration import AccountConfig, RiskLimits, Sizing, StrategyConfig
 from schemas.events import ListingSpec
-from schemas.ticks import TickBlock
 from streams.backtest.driver import Backtest
 from streams.backtest.journal import Journal
 from streams.operators.bars import Bars
@@ -38,7 +36,6 @@ from streams.venue.lab import Venue
 from streams.venue.model import VenueModel
 
 Progress = Callable[[int], None]
-_CLOSED_BY_HAND: Final = "end"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +82,7 @@ def run_backtest(request: Request, progress: Progress = lambda _: None) -> Run:
     state = desk.initial(ACCOUNT) if kept is None else desk.load(kept["desk"])
     venue = Venue(specs, account, data[0].spec.model)
     quotes: dict[str, Quote] = {}
-    rates = rates_of(account, specs, quotes)
+    rates = rates_by(account, specs, quotes)
     check_rates(account, rates, [specs[name] for name in trade])
     ledger = Ledger(specs, rates, request.keep)
     ledger.start(account.balance)
@@ -166,17 +163,6 @@ def check_rates(account: AccountConfig, rates: Rates, specs: Sequence[ListingSpe
                     f"of {account.currency}{currency} or {currency}{account.currency} by --convert, a fixed rate by "
                     f"--set rate_{currency}=…, or another account by --set account_currency={currency}"
                 )
-
-
-def rates_of(account: AccountConfig, specs: Mapping[str, ListingSpec], quotes: Mapping[str, Quote]) -> Rates:
-    """Conversion into the account's currency."""
-    fixed = dict(zip(account.rate_currencies, map(Decimal, map(repr, account.rates)), strict=True))
-    pairs = {
-        (spec.currency_base, spec.currency_profit): name
-        for name, spec in specs.items()
-        if spec.currency_base and spec.currency_profit
-    }
-    return Rates(account.currency, fixed, pairs, quotes)
 
 
 class _Watch:
@@ -345,16 +331,6 @@ def _manifest(request: Request, digests: Mapping[str, str]) -> dict[str, Any]:
             "source_sha256": hashlib.sha256(chosen.source.encode()).hexdigest(),
         },
         "options": dict(request.options),
-        "inputs": [input_ for traded in request.data for input_ in inputs_of(traded)],
+        "inputs": [one for traded in request.data for one in traded.source.inputs()],
         "digests": dict(digests),
     }
-
-
-def inputs_of(traded: Traded) -> list[dict[str, Any]]:
-    """Files by name and hash, or the range of the log."""
-    return [dict(one) for one in traded.source.inputs()]
-
-
-def blocks_of(traded: Traded, ref_no: int) -> list[TickBlock]:
-    """All blocks of a listing."""
-    return list(traded.source.blocks(ref_no))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -56,7 +55,6 @@ def run_command(
     check_lookahead: bool,
     home: Path | None,
     config: Path | None,
-    as_json: bool,
     started: float,
 ) -> Done:
     """Runs a backtest and writes its results. Raises TickledgerError."""
@@ -90,7 +88,7 @@ def run_command(
         if known is not None:
             _same_inputs(known, traded)
         if check_lookahead:
-            return _lookahead(chosen, traded, asked)
+            return _lookahead(chosen, traded)
         ranged, from_ms = in_range(chosen, traded, options)
         total = sum(int(one.source.facts.get("ticks", 0)) for one in traded)
         request = Request(
@@ -122,8 +120,7 @@ def run_command(
 
     seconds |= run.seconds
     run = replace(run, seconds=seconds | {"until_report": time.perf_counter() - started})
-    with _set_aside(folder if resume is not None else None):
-        write_run(run, folder)
+    write_run(run, folder)
     took = time.perf_counter() - started
     answer = {
         "folder": str(folder),
@@ -255,9 +252,7 @@ def _restored(name: str, value: Any) -> Any:
 
 
 def _same_inputs(known: dict[str, Any], traded: Sequence[Traded]) -> None:
-    from api.lab.backtest import inputs_of
-
-    now = [one for t in traded for one in inputs_of(t)]
+    now = [one for t in traded for one in t.source.inputs()]
     for before, one in zip(known["inputs"], now, strict=False):
         if before.get("sha256") != one.get("sha256"):
             raise Refused(
@@ -268,7 +263,7 @@ def _same_inputs(known: dict[str, Any], traded: Sequence[Traded]) -> None:
         raise Refused(f"the manifest's run read {len(known['inputs'])} inputs, and now there are {len(now)}")
 
 
-def _lookahead(chosen: Chosen, traded: Sequence[Traded], asked: Asked) -> Done:
+def _lookahead(chosen: Chosen, traded: Sequence[Traded]) -> Done:
     from api.lab.lookahead import POINTS, looked_ahead
 
     told = looked_ahead(chosen, traded)
@@ -276,22 +271,6 @@ def _lookahead(chosen: Chosen, traded: Sequence[Traded], asked: Asked) -> Done:
         text = f"no look-ahead: with the future cut off and changed at {POINTS} moments {chosen.name} said the same"
         return Done(text, {"looks_ahead": False}, 0)
     return Done(f"{chosen.name}: {told}", {"looks_ahead": True, "difference": told}, 1)
-
-
-@contextmanager
-def _set_aside(folder: Path | None) -> Iterator[None]:
-    """The partial results in `folder` make room for whole ones, and are back if those can't be written."""
-    if folder is None:
-        yield
-        return
-    aside = folder.with_name(f".{folder.name}.partial")
-    folder.rename(aside)
-    try:
-        yield
-    except BaseException:
-        aside.rename(folder)
-        raise
-    shutil.rmtree(aside)
 
 
 def _folder(name: str) -> Path:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from agents.money import Quote
+from agents.money import Quote, rates_by
 from agents.risk import no_limits
-from api.lab.backtest import rates_of, traded_names
+from api.lab.backtest import traded_names
 from api.lab.choice import Chosen
 from api.lab.data import Traded
 from api.lab.ledger import Ledger
@@ -27,7 +27,7 @@ def operated(
     specs = {traded.source.name: traded.listing for traded in data}
     setup = configured(list(specs.values()), account, no_limits(ACCOUNT), chosen, SizedBy(Sizing.LOTS, 0.1), trade)
     quotes: dict[str, Quote] = {}
-    ledger = Ledger(specs, rates_of(account, specs, quotes))
+    ledger = Ledger(specs, rates_by(account, specs, quotes))
     try:
         fold = folds(setup, chosen, names, bars_of=names).fold
     except NotRunnable as error:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from api.lab.choice import Chosen
 from schemas.configuration import AccountConfig, RiskLimits, Sizing, StrategyConfig
 from schemas.events import ListingSpec, OperatorActivation, ReferenceRecord
-from schemas.integrity import ZERO_MAC, ZERO_NONCE
+from schemas.integrity import UNWRITTEN
 from schemas.ticks import TickBlock
 from streams.activations import activation
 from streams.backtest.driver import Fold
@@ -70,12 +70,6 @@ def configured(
 ) -> Configured:
     """The records of a run of one strategy, on the listings that it trades."""
     strategy = StrategyConfig(
-        epoch=1,
-        nonce=ZERO_NONCE,
-        seq=0,
-        ref_no=0,
-        effective_from_us=0,
-        written_us=0,
         account=account.account,
         instance=chosen.instance,
         sizing=sized.sizing,
@@ -84,9 +78,7 @@ def configured(
         role="trade",
         weight=1.0,
         active=True,
-        key_id="",
-        prev=ZERO_MAC,
-        mac=ZERO_MAC,
+        **UNWRITTEN,
     )
     wanted: list[Any] = [
         *specs,

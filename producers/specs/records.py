@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Any, Final
 
 from producers.specs.resolve import rescaled
 from producers.specs.spec import LabSpec
 from schemas.configuration import AccountConfig
 from schemas.events import ListingSpec
-from schemas.integrity import ZERO_MAC, ZERO_NONCE
+from schemas.integrity import UNWRITTEN
 from streams.venue.model import VenueModel
-
-_CHAIN: Final[dict[str, Any]] = {
-    "epoch": 0, "nonce": ZERO_NONCE, "seq": 0, "ref_no": 0, "effective_from_us": 0, "written_us": 0,
-    "key_id": "", "prev": ZERO_MAC, "mac": ZERO_MAC,
-}  # fmt: skip
 
 
 def for_digits(spec: LabSpec, digits_found: int) -> LabSpec:
@@ -53,7 +47,7 @@ def for_digits(spec: LabSpec, digits_found: int) -> LabSpec:
 def listing_spec(spec: LabSpec, listing: str, digits_found: int) -> ListingSpec:
     """`listing` (feed/SYMBOL) by the spec, for prices of so many digits: see `for_digits`."""
     spec = for_digits(spec, digits_found)
-    return ListingSpec(listing=listing, digits_inferred=spec.digits_found, **spec.listing, **_CHAIN)
+    return ListingSpec(listing=listing, digits_inferred=spec.digits_found, **spec.listing, **UNWRITTEN)
 
 
 def account_config(spec: LabSpec, account: str, listings: Sequence[str]) -> AccountConfig:
@@ -69,5 +63,5 @@ def account_config(spec: LabSpec, account: str, listings: Sequence[str]) -> Acco
         partition=0,
         active=True,
         **{key: value for key, value in told.items() if key != "rates"},
-        **_CHAIN,
+        **UNWRITTEN,
     )

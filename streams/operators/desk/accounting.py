@@ -11,7 +11,7 @@ from bisect import bisect_right
 from decimal import Decimal
 from typing import NamedTuple
 
-from agents.money import ZERO, MissingRate, Rates, contract, exact, margin, rounded
+from agents.money import ZERO, MissingRate, Rates, contract, exact, margin, rates_by, rounded
 from schemas.events import ListingSpec, Side
 from streams.operators.desk.state import NEVER_US, Deal, DeskState, Position
 from streams.operators.desk.turn import MONEY_DIGITS, units
@@ -21,16 +21,10 @@ def rates_of(state: DeskState) -> Rates:
     """Conversion into the account's currency, by the quotes as they are then."""
     rates = state.cache.get("rates")
     if rates is None:
-        config = state.config
-        pairs = {}
-        for listing in sorted(state.specs):
-            spec = state.specs[listing]
-            pairs[spec.currency_base, spec.currency_profit] = listing
-        for listing in config.conversion_listings if config else ():
-            if (named := state.specs.get(listing)) is not None:
-                pairs[named.currency_base, named.currency_profit] = listing
-        fixed = {c: exact(r) for c, r in zip(config.rate_currencies, config.rates, strict=True)} if config else {}
-        rates = Rates(config.currency if config else "", fixed, pairs, state.quotes)
+        if state.config is None:
+            rates = Rates("", {}, {}, state.quotes)
+        else:
+            rates = rates_by(state.config, state.specs, state.quotes)
         state.cache["rates"] = rates
     assert isinstance(rates, Rates)
     return rates
