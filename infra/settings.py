@@ -95,6 +95,75 @@ class WorkerSettings(Section):
     )
 
 
+class TerminalSettings(Section):
+    kind: Literal["", "simulated", "official", "rpyc"] = Field(
+        default="",
+        description="where quotes and orders go: simulated (a terminal of our own that plays recorded ticks), official "
+        "(the MetaTrader5 package, on Windows), rpyc (that package on another host); empty: nowhere",
+    )
+    host: str = Field(default="127.0.0.1", description="host of the rpyc server")
+    port: int = Field(default=18812, ge=1, le=65535, description="port of the rpyc server")
+    path: OptionalPath = Field(default=None, description="terminal64.exe of the official package; empty: it finds one")
+    login: int = Field(default=0, ge=0, description="login of the account; 0: the one that the terminal has open")
+    password: SecretStr = Field(default=SecretStr(""), description="password of that login")
+    server: str = Field(default="", description="trade server of that login")
+    timeout_ms: int = Field(default=60_000, ge=1_000, description="milliseconds that a call to the terminal may take")
+    data: tuple[str, ...] = Field(
+        default=(), description="files of ticks that the simulated terminal plays; empty: the sample day"
+    )
+    data_format: str = Field(default="", description="format of those files; empty: found by themselves")
+    symbol: str = Field(default="", description="symbol of those files where their names don't tell it")
+    spec: str = Field(default="vantage-raw", description="preset or file of what the simulated broker's symbols cost")
+    speed: float = Field(
+        default=1.0, ge=0, description="how many times real time the simulated market goes; 0: as fast as it can"
+    )
+    lead_s: float = Field(
+        default=5.0,
+        gt=0,
+        description="market seconds that a simulated market at another speed than 1 is at most ahead of who follows it",
+    )
+    followers: tuple[str, ...] = Field(
+        default=(), description="marks that the simulated market waits for, such as recorder or desk-demo"
+    )
+    balance: float = Field(default=10_000.0, gt=0, description="opening balance of the simulated account")
+    position_mode: Literal["hedging", "netting"] = Field(default="hedging", description="of the simulated account")
+    latency_ms: float = Field(default=20.0, ge=0, description="from a request until the simulated server has it")
+    seed: int = Field(default=1, ge=0, description="what the simulated server draws depends on it")
+    faults: OptionalPath = Field(default=None, description="file of faults that the simulated terminal injects")
+
+
+class RecorderSettings(Section):
+    feed: str = Field(
+        default="",
+        pattern=r"^(|[a-z0-9][a-z0-9-]*)$",
+        description="feed that the terminal's quotes are recorded as; empty: made from its server's name",
+    )
+    symbols: tuple[str, ...] = Field(default=(), description="symbols to record; empty: all in the market watch")
+    poll_ms: int = Field(default=50, ge=5, le=60_000, description="milliseconds between two polls of a symbol")
+    page: int = Field(default=2_000, ge=10, description="ticks that a poll asks for at first; more in a burst")
+    server_clock: str = Field(
+        default="ny7", description="the server's clock (ny7, eu, utc or hours such as +3), held against what its ticks show"
+    )
+
+
+class TradeSettings(Section):
+    account: str = Field(
+        default="",
+        pattern=r"^(|[a-z0-9][a-z0-9._-]*)$",
+        description="account that is traded on the terminal; empty: none",
+    )
+    settle_s: float = Field(
+        default=5.0, gt=0, description="seconds until a request without an answer is taken for not executed"
+    )
+    reconcile_s: float = Field(default=30.0, gt=0, description="seconds between two full comparisons with the terminal")
+    poll_ms: int = Field(default=250, ge=5, description="milliseconds between two looks at positions and deals")
+
+
+class ApiSettings(Section):
+    host: str = Field(default="127.0.0.1", description="address that the page and the API listen on; only this machine")
+    port: int = Field(default=8321, ge=0, le=65535, description="port of page and API; 0: any free one")
+
+
 class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="least level that is logged"
@@ -138,6 +207,10 @@ class Settings(BaseSettings):
     postgres: PostgresSettings = Field(default_factory=PostgresSettings)
     java: JavaSettings = Field(default_factory=JavaSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
+    terminal: TerminalSettings = Field(default_factory=TerminalSettings)
+    recorder: RecorderSettings = Field(default_factory=RecorderSettings)
+    trade: TradeSettings = Field(default_factory=TradeSettings)
+    api: ApiSettings = Field(default_factory=ApiSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     keys: KeySettings = Field(default_factory=KeySettings)
     stack: StackSettings = Field(default_factory=StackSettings)
