@@ -142,7 +142,8 @@ class RecorderSettings(Section):
     poll_ms: int = Field(default=50, ge=5, le=60_000, description="milliseconds between two polls of a symbol")
     page: int = Field(default=2_000, ge=10, description="ticks that a poll asks for at first; more in a burst")
     server_clock: str = Field(
-        default="ny7", description="the server's clock (ny7, eu, utc or hours such as +3), held against what its ticks show"
+        default="ny7",
+        description="the server's clock (ny7, eu, utc or hours such as +3), held against what its ticks show",
     )
 
 
