@@ -7,7 +7,10 @@ a simulated market can set it.
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from typing import Final, Protocol
+
+STANDING_WAIT_S: Final = 0.05
+"""After what time to ask a clock again that stands still."""
 
 
 class Clock(Protocol):
@@ -19,6 +22,17 @@ class Clock(Protocol):
 
     def now_ms(self) -> int:
         """Milliseconds since the epoch, UTC, cut."""
+        ...
+
+
+class WaitingClock(Clock, Protocol):
+    """A clock that also says how long to wait for a time on it: it may be faster than the machine's, or stand."""
+
+    def wait_s(self, us: int) -> float:
+        """Seconds of the machine until the clock gets to ``us`` (microseconds since the epoch); 0.0 if it is there.
+
+        A clock whose pace may change names a short time at most: wait, and ask again.
+        """
         ...
 
 
@@ -43,6 +57,9 @@ class SystemClock:
     def now_ms(self) -> int:
         return self.now_us() // 1000
 
+    def wait_s(self, us: int) -> float:
+        return max(0, us - self.now_us()) / 1e6
+
 
 class FixedClock:
     """A clock that stands still until it is told to go on; for tests."""
@@ -59,6 +76,9 @@ class FixedClock:
     def advance(self, us: int) -> None:
         """Go on by ``us`` microseconds."""
         self._now_us += us
+
+    def wait_s(self, us: int) -> float:
+        return 0.0 if us <= self._now_us else STANDING_WAIT_S
 
 
 class Stopwatch:
