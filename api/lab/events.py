@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from enum import Enum
 from functools import cache
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from agents.signals import ENTRY_TYPES, KINDS, ON_OPPOSITE, SIDES
+from api.lab.parquet_files import write_frame, write_pieces
 from api.lab.run import Run
 from schemas import trading
 from schemas.registry import schemas
@@ -24,7 +24,10 @@ from streams.backtest.journal import JournalRow
 if TYPE_CHECKING:
     import polars as pl
 
-_ENTRIES: Final = 1_000
+_PIECE_BYTES: Final = 1 << 19
+_GROUP_BYTES: Final = 1 << 20
+_LEAST_GROUP: Final = 8
+_MOST_GROUP: Final = 65_536
 _CODES: Final[Mapping[str, Sequence[Any]]] = {
     "kind": KINDS, "side": SIDES, "on_opposite": ON_OPPOSITE, "entry_type": ENTRY_TYPES,
 }  # fmt: skip
@@ -38,9 +41,9 @@ def write_events(run: Run, folder: Path) -> None:
     for i, record in enumerate(run.decided):
         by_type.setdefault(type(record).__name__, []).append((i, record))
     for topic in TOPICS:
-        table(topic, by_type).write_parquet(folder / f"{topic}.parquet", compression="zstd", compression_level=1)
-    signals(run.signal_rows).write_parquet(folder / "signals.parquet", compression="zstd", compression_level=1)
-    journal(run.journal).write_parquet(folder / "journal.parquet", compression="zstd", compression_level=1)
+        write_frame(table(topic, by_type), folder / f"{topic}.parquet")
+    write_frame(signals(run.signal_rows), folder / "signals.parquet")
+    _write_journal(run.journal, folder / "journal.parquet")
 
 
 def table(topic: str, by_type: dict[str, list[tuple[int, Any]]]) -> pl.DataFrame:
@@ -85,20 +88,37 @@ def signals(rows: Mapping[str, Sequence[Any]]) -> pl.DataFrame:
     return pl.concat(parts) if parts else pl.DataFrame(schema={"listing": pl.String})
 
 
-def journal(entries: Iterable[JournalRow]) -> pl.DataFrame:
+def _write_journal(entries: Iterable[JournalRow], path: Path) -> None:
     """seq, taken_us, kind, stream, stream_seq and the entry's own encoding, `value`."""
     import polars as pl
 
-    types = {
+    schema = {
         "seq": pl.Int64, "taken_us": pl.Int64, "kind": pl.String, "stream": pl.String, "stream_seq": pl.Int64,
         "value": pl.Binary,
     }  # fmt: skip
-    rows = iter(entries)
-    parts = [pl.DataFrame(schema=types)]
-    # Some at a time: a long journal isn't in memory twice.
-    while some := list(islice(rows, _ENTRIES)):
-        parts.append(pl.DataFrame(some, schema=types, orient="row"))
-    return pl.concat(parts)
+
+    def pieces() -> Iterator[pl.DataFrame]:
+        for some in _pieces(entries):
+            yield pl.DataFrame(some, schema=schema, orient="row")
+
+    # A group is in memory whole, and an entry may have a hundred bytes or a hundred thousand of them.
+    sizes = [len(entry.value) for entry in entries]
+    mean = sum(sizes) // max(len(sizes), 1)
+    write_pieces(pieces(), schema, min(max(_GROUP_BYTES // max(mean, 1), _LEAST_GROUP), _MOST_GROUP), path)
+
+
+def _pieces(entries: Iterable[JournalRow]) -> Iterator[list[JournalRow]]:
+    """Entries in order, as many together as make about _PIECE_BYTES."""
+    some: list[JournalRow] = []
+    size = 0
+    for entry in entries:
+        some.append(entry)
+        size += len(entry.value)
+        if size >= _PIECE_BYTES:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
 @cache

@@ -16,6 +16,7 @@ import numpy as np
 
 from api.lab.events import write_events
 from api.lab.metrics import METRICS, Value, measure
+from api.lab.parquet_files import write_frame
 from api.lab.report.page import report_page
 from api.lab.run import Run
 from infra.errors import CannotWrite
@@ -195,9 +196,8 @@ def _plain(value: Any) -> Any:
 def _write_equity(run: Run, path: Path) -> None:
     import polars as pl
 
-    pl.DataFrame(
-        {"time_ms": run.equity_ms, "balance": run.balance, "equity": run.equity, "margin": run.margin}
-    ).write_parquet(path, compression="zstd", compression_level=1)
+    columns = {"time_ms": run.equity_ms, "balance": run.balance, "equity": run.equity, "margin": run.margin}
+    write_frame(pl.DataFrame(columns), path)
 
 
 def cannot_write(folder: Path, error: OSError) -> CannotWrite:

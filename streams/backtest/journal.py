@@ -26,7 +26,7 @@ TOPIC: Final = "journal"
 KEY_ID: Final = "backtest"
 KEYS: Final = KeyRing({KEY_ID: b"a backtest's journal: known to everybody"}, KEY_ID)
 _MARKS_EVERY: Final = 1_000
-_IN_MEMORY: Final = 16 * 2**20
+_IN_MEMORY: Final = 4 * 2**20
 _FRAME: Final = struct.Struct("<qqqII")
 """taken_us, stream_seq, kind, length of the stream's name, length of the value."""
 _KEPT: Final = ("_seq", "_opened", "_prev", "_waiting", "_rows", "_marks")

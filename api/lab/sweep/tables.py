@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from api.lab.parquet_files import write_frame
 from api.lab.sweep.axes import Axis
 from api.lab.sweep.outcome import KEPT, Row
 from api.lab.sweep.walk import Walked
@@ -23,7 +24,7 @@ def write_results(path: Path, axes: Sequence[Axis], rows: Sequence[Row]) -> None
     columns["days"] = pl.Series([row.days for row in rows], dtype=pl.Int64)
     columns["refused"] = pl.Series([row.refused for row in rows], dtype=pl.Int64)
     columns["failed"] = pl.Series([row.failed or None for row in rows], dtype=pl.String)
-    pl.DataFrame(columns).write_parquet(path, compression="zstd", compression_level=1)
+    write_frame(pl.DataFrame(columns), path)
 
 
 def write_windows(path: Path, axes: Sequence[Axis], walked: Walked) -> None:
@@ -42,15 +43,14 @@ def write_windows(path: Path, axes: Sequence[Axis], walked: Walked) -> None:
         trained = [step.chosen and step.chosen.metric(key) for step in steps]
         columns[f"train_{key}"] = pl.Series(trained, dtype=pl.Float64)
         columns[f"test_{key}"] = pl.Series([step.judged.get(key) for step in steps], dtype=pl.Float64)
-    pl.DataFrame(columns).write_parquet(path, compression="zstd", compression_level=1)
+    write_frame(pl.DataFrame(columns), path)
 
 
 def write_curve(path: Path, walked: Walked) -> None:
     """The out-of-sample account: time_ms, balance, equity, margin."""
     run = walked.run
-    pl.DataFrame(
-        {"time_ms": run.equity_ms, "balance": run.balance, "equity": run.equity, "margin": run.margin}
-    ).write_parquet(path, compression="zstd", compression_level=1)
+    columns = {"time_ms": run.equity_ms, "balance": run.balance, "equity": run.equity, "margin": run.margin}
+    write_frame(pl.DataFrame(columns), path)
 
 
 def _free(key: str, axes: Sequence[Axis]) -> str:
