@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
+import numpy as np
+
 from agents.money import ZERO, MissingRate, Rates, contract, exact, margin, rates_by, rounded
 from schemas.events import ListingSpec, Side
+from schemas.trading import Decided
 from streams.operators.desk.state import NEVER_US, Deal, DeskState, Position
 from streams.operators.desk.turn import MONEY_DIGITS, units
+from streams.operators.marks import Marks, marks_to_records
 
 
 def rates_of(state: DeskState) -> Rates:
@@ -181,3 +186,14 @@ def watched(state: DeskState) -> tuple[str, ...]:
 def first_minute_after(us: int) -> int:
     """The next whole minute, UTC microseconds; equity is marked at those."""
     return (us // 60_000_000 + 1) * 60_000_000 if us < NEVER_US else NEVER_US
+
+
+def as_records(state: DeskState, out: Iterable[Decided | Marks]) -> list[Decided]:
+    """Outputs of the state's operator with every mark as a record."""
+    found: list[Decided] = []
+    for one in out:
+        if isinstance(one, np.ndarray):
+            found += marks_to_records(one, operator=state.operator, account=state.account, digits=money_digits(state))
+        else:
+            found.append(one)
+    return found

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-import numpy as np
-
 from schemas.events import ReferenceRecord, Side, Signal, SignalKind
 from schemas.executions import (
     Accepted,
@@ -24,9 +22,10 @@ from schemas.executions import (
 )
 from schemas.identity import split_operator
 from schemas.journal import EntryKind, JournalEntry
+from schemas.journal_columns import Entry
 from schemas.registry import decode
 from schemas.trading import Decided, ExitReason, OrderPurpose
-from streams.operators.desk.accounting import first_minute_after, money_digits, watched
+from streams.operators.desk.accounting import as_records, first_minute_after, watched
 from streams.operators.desk.clock import advance, forget_columns, next_timer_us, passing, take_clock
 from streams.operators.desk.consensus import forget
 from streams.operators.desk.entries import enter, own_entries, own_positions
@@ -48,7 +47,7 @@ from streams.operators.desk.reference import take_reference
 from streams.operators.desk.state import NEVER_US, DeskState, Order, Position
 from streams.operators.desk.turn import Turn
 from streams.operators.desk.volatility import observe
-from streams.operators.marks import ClockRows, Marks, marks_to_records
+from streams.operators.marks import ClockRows, Marks
 
 Input = Signal | Execution | Command | ReferenceRecord
 """What a journal takes in."""
@@ -68,7 +67,7 @@ class Desk:
         """The state before the account's first entry."""
         return DeskState(account=account)
 
-    def fold(self, state: DeskState, entry: JournalEntry) -> list[Decided]:
+    def fold(self, state: DeskState, entry: JournalEntry | Entry) -> list[Decided]:
         """What one entry of the journal decides. Raises UnreadableRecord for an input that isn't a record."""
         out: list[Decided | Marks] = []
         if entry.kind in (EntryKind.INPUT, EntryKind.REFERENCE):
@@ -124,15 +123,7 @@ class Desk:
 
     def records(self, state: DeskState, out: list[Decided | Marks]) -> list[Decided]:
         """Outputs with every mark as a record."""
-        found: list[Decided] = []
-        for one in out:
-            if isinstance(one, np.ndarray):
-                found += marks_to_records(
-                    one, operator=state.operator, account=state.account, digits=money_digits(state)
-                )
-            else:
-                found.append(one)
-        return found
+        return as_records(state, out)
 
     def dump(self, state: DeskState) -> bytes:
         """The state as bytes: version first, deterministic."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
 from schemas.journal import EntryKind, JournalEntry
+from schemas.journal_columns import Entry
 from streams.operators.marks import ClockRows
 
 
-def rows_of(entry: JournalEntry) -> ClockRows:
+def rows_of(entry: JournalEntry | Entry) -> ClockRows:
     """The rows of a CLOCK entry."""
+    if isinstance(entry, Entry):
+        return ClockRows(*entry.clock) if entry.clock is not None else _NONE
     return ClockRows(
         entry.clock_names,
         np.array(entry.clock_us, np.int64),
@@ -51,3 +55,6 @@ def bare_time(us: int) -> ClockRows:
     one = np.array([us], np.int64)
     none, price = np.full(1, -1, np.int64), np.zeros(1, np.float64)
     return ClockRows((), one, np.full(1, -1, np.int32), none, none, price, price, np.zeros(1, np.int32), none)
+
+
+_NONE: Final = bare_time(0).part(0, 0)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from schemas.configuration import AccountConfig, RiskLimits, SessionTable, StrategyConfig
-from schemas.events import ListingSpec, ReferenceRecord
+from schemas.configuration import AccountConfig, RiskLimits, StrategyConfig
+from schemas.events import ListingSpec, OperatorActivation, ReferenceRecord
 from schemas.identity import operator_id
+from streams.operators.desk.accounting import as_records
 from streams.operators.desk.limits import begin_day
-from streams.operators.desk.state import Configured
+from streams.operators.desk.state import Configured, Dated
 from streams.operators.desk.turn import Turn, units
 
 DESK = "desk"
@@ -18,14 +19,16 @@ def take_reference(turn: Turn, record: ReferenceRecord) -> None:
     if not isinstance(record, Configured) or getattr(record, "account", state.account) != state.account:
         return
     state.ref_no = max(state.ref_no, record.ref_no)
-    if record.effective_from_us <= turn.us:
+    if isinstance(record, OperatorActivation):
+        _activate(turn, record)
+    elif record.effective_from_us <= turn.us:
         configure(turn, record)
     else:
         state.future.append(record)
         state.future.sort(key=lambda known: (known.effective_from_us, known.ref_no))
 
 
-def configure(turn: Turn, record: Configured) -> None:
+def configure(turn: Turn, record: Dated) -> None:
     """Puts a record into force."""
     state = turn.state
     state.cache.clear()
@@ -37,10 +40,17 @@ def configure(turn: Turn, record: Configured) -> None:
         state.limits = record
     elif isinstance(record, ListingSpec):
         state.specs[record.listing] = record
-    elif isinstance(record, SessionTable):
+    else:
         state.sessions[record.listing] = record
-    elif record.operator == DESK and record.active:
-        state.operator = operator_id(record.instance, record.ref_no)
+
+
+def _activate(turn: Turn, activation: OperatorActivation) -> None:
+    """What is said from here on is that of a desk's activation for this account, and numbered anew."""
+    state = turn.state
+    if activation.operator == DESK and activation.active and state.account in activation.listings:
+        turn.out[:] = as_records(state, turn.out)
+        state.operator = operator_id(activation.instance, activation.ref_no)
+        state.out_seqs.clear()
 
 
 def _open_account(turn: Turn, config: AccountConfig) -> None:

@@ -24,7 +24,9 @@ KEPT_ORDERS: Final = 256
 KEPT_EARLY: Final = 64
 """Deals whose position isn't known yet that wait for it."""
 
-Configured = AccountConfig | StrategyConfig | RiskLimits | SessionTable | ListingSpec | OperatorActivation
+Dated = AccountConfig | StrategyConfig | RiskLimits | SessionTable | ListingSpec
+"""What comes into force at a time of its own."""
+Configured = Dated | OperatorActivation
 Deal = Filled | PartiallyFilled
 
 
@@ -178,7 +180,7 @@ class DeskState:
     strategies: dict[str, StrategyConfig] = field(default_factory=dict)
     specs: dict[str, ListingSpec] = field(default_factory=dict)
     sessions: dict[str, SessionTable] = field(default_factory=dict)
-    future: list[Configured] = field(default_factory=list)
+    future: list[Dated] = field(default_factory=list)
     quotes: dict[str, Quote] = field(default_factory=dict)
     qualities: dict[str, int] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)

@@ -7,14 +7,27 @@ from typing import Any
 
 import pytest
 
-from schemas.events import SignalKind
+from schemas.events import OperatorActivation, ProgramKind, SignalKind
 from schemas.integrity import ZERO_MAC, ZERO_NONCE
 from schemas.journal import EntryKind, JournalEntry, JournalSource
+from schemas.journal_columns import read_entry
 from schemas.registry import UnreadableRecord, decision_bytes, encode
 from schemas.trading import EquityMarked, Submitted
 from streams.operators.base import BadState
 from streams.operators.desk import Desk, bare_time, clock_entry, rows_of
-from tests.unit.streams.desk.account import CONFIG, LONG, SPEC, T0, Account, all_of, one, rows, signal, strategy
+from tests.unit.streams.desk.account import (
+    CONFIG,
+    LONG,
+    REFERENCE,
+    SPEC,
+    T0,
+    Account,
+    all_of,
+    one,
+    rows,
+    signal,
+    strategy,
+)
 
 BLANK = JournalEntry(
     kind=EntryKind.OPEN, source=JournalSource.BACKTEST, account="test", epoch=1, nonce=ZERO_NONCE, seq=0, taken_us=T0,
@@ -117,3 +130,65 @@ def test_records_and_their_bytes_lead_to_the_same_state() -> None:
         desk.fold(folded, _entry(EntryKind.INPUT, T0 + (k + 5) * 10**6, record))
     assert len(folded.positions) == 1
     assert desk.digest(direct) == desk.digest(folded)
+
+
+def test_entries_read_in_one_pass_are_folded_alike() -> None:
+    desk, slow, quick = Desk(), Desk().initial("test"), Desk().initial("test")
+    minute = (T0 // 60_000_000 + 1) * 60_000_000
+    order = one(Account().enter(LONG), Submitted)
+    deal = Account().deal_of(order, 1.1)
+    entered = signal(SignalKind.ENTER, LONG, T0 + 4 * 10**6, 4)
+    told = rows((minute, 900, 1.1, 1.10002), (minute + 60_000_000, 901, 1.2, 1.20002))
+    journal = [
+        BLANK,
+        *(_entry(EntryKind.REFERENCE, T0 + k, record) for k, record in enumerate((SPEC, CONFIG, strategy()))),
+        clock_entry(BLANK, rows((T0 + 10**6, 3, 1.1, 1.10002)), T0 + 10**6),
+        clock_entry(BLANK, rows(names=()), T0 + 2 * 10**6),
+        _entry(EntryKind.INPUT, T0 + 4 * 10**6, entered),
+        _entry(EntryKind.INPUT, T0 + 5 * 10**6, deal),
+        clock_entry(BLANK, told, minute + 60_000_000),
+    ]
+    said = 0
+    for entry in journal:
+        found = desk.fold(slow, entry)
+        assert [encode(d) for d in desk.fold(quick, read_entry(encode(entry)))] == [encode(d) for d in found]
+        said += len(found)
+    assert said > 4
+    assert desk.digest(slow) == desk.digest(quick)
+
+
+def test_positions_keep_their_order_through_a_snapshot() -> None:
+    account = Account(CONFIG, SPEC, strategy("one"), strategy("two"))
+    first, second = one(account.enter(LONG), Submitted), one(account.enter(LONG, "two"), Submitted)
+    account.fill(second, 1.1)
+    account.fill(first, 1.1)
+    again = account.desk.load(account.desk.dump(account.state))
+    assert list(again.positions) == list(account.state.positions) == [second.order_no, first.order_no]
+
+
+def activation(account: str, ref_no: int, **fields: Any) -> OperatorActivation:
+    base: dict[str, Any] = {
+        "instance": "desk", "operator": "desk", "version": 1, "parameters": "{}", "program_kind": ProgramKind.BUILTIN,
+        "program": "", "program_sha256": "", "listings": (account,), "warm_from_us": 0, "emit_all": False,
+        "active": True,
+    }  # fmt: skip
+    return OperatorActivation(**{**REFERENCE, "ref_no": ref_no}, **{**base, **fields})
+
+
+def test_a_desks_activation_numbers_anew_what_it_says_from_then_on() -> None:
+    account = Account()
+    before = one(account.enter(LONG), Submitted)
+    account.fill(before, 1.10002)
+    account.us = (account.us // 60_000_000 + 1) * 60_000_000
+    marked = account.take(activation("test", 7))
+    assert [(mark.operator, mark.out_seq > 0) for mark in all_of(marked, EquityMarked)] == [("desk@0", True)]
+    order = one(account.exit(), Submitted)
+    assert (order.operator, order.ref_no) == ("desk@7", 7)
+    assert min(record.out_seq for record in account.said if record.operator == "desk@7") == 0
+
+
+@pytest.mark.parametrize("fields", [{"account": "other"}, {"operator": "bars"}, {"active": False}])
+def test_other_activations_are_not_the_desks(fields: dict[str, Any]) -> None:
+    account = Account()
+    account.take(activation(**{"account": "test", "ref_no": 7, **fields}))
+    assert one(account.enter(LONG), Submitted).operator == "desk@0"
