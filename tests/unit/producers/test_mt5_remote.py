@@ -49,6 +49,7 @@ sys.path.insert(0, sys.argv[1])
 from rpyc.utils.server import ThreadedServer
 from rpyc import SlaveService
 server = ThreadedServer(SlaveService, hostname="127.0.0.1", port=0, logger=__import__("logging").getLogger("quiet"))
+server.listener.listen(5)
 print(server.port, flush=True)
 server.start()
 """
