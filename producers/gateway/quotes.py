@@ -1,0 +1,110 @@
+"""The quotes that prevailed at deals: the newest ticks of the account's listings, followed on `ticks`."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final, NamedTuple
+
+import numpy as np
+from confluent_kafka import Consumer, TopicPartition
+from numpy.typing import NDArray
+
+from infra.chain_follower import Standing, read_repairs, standing_of
+from infra.kafka import new_consumer, split_batch, take
+from schemas.accept import Verdict
+from schemas.catalogue import partition_of
+from schemas.chains import Chains
+from schemas.integrity import KeyRing
+from schemas.quality import BROKEN
+from schemas.ticks import TickBlock
+
+KEPT_TICKS: Final = 8_192
+"""Newest good ticks of a listing that are kept: deals are asked about within seconds."""
+
+
+class Prevailing(NamedTuple):
+    """A tick: its place among the listing's (n), bid and ask."""
+
+    n: int
+    bid: float
+    ask: float
+
+
+class _Run(NamedTuple):
+    """Good ticks of a block."""
+
+    n: NDArray[np.int64]
+    time_ms: NDArray[np.int64]
+    bid: NDArray[np.float64]
+    ask: NDArray[np.float64]
+
+
+class Quotes:
+    """Follows the chains of listings, from their last anchors on. Raises ChainStopped, Unreachable."""
+
+    def __init__(self, bootstrap: str, keys: KeyRing) -> None:
+        self._bootstrap, self._keys = bootstrap, keys
+        self._chains = Chains("ticks", keys, read_repairs(bootstrap, keys))
+        self._runs: dict[str, deque[_Run]] = {}
+        self._watermarks: dict[str, int] = {}
+        self._positions: dict[int, int] = {}
+        self._consumer: Consumer | None = None
+
+    def follow(self, listing: str) -> None:
+        """Follows a listing from now on, with what is on the log since its last anchor."""
+        if listing in self._runs:
+            return
+        standing: Standing = standing_of(self._bootstrap, self._keys, listing)
+        self._runs[listing], self._watermarks[listing] = deque(), 0
+        self._chains.heads[listing] = standing.head
+        partition = partition_of("ticks", listing)
+        self._positions[partition] = min(self._positions.get(partition, standing.scanned_to), standing.scanned_to)
+        self._assign()
+
+    def poll(self) -> None:
+        """Takes what has come; never waits."""
+        if self._consumer is None:
+            return
+        while records := split_batch(take(self._consumer, 1_000, 0))[0]:
+            for message in records:
+                partition, offset = message.partition() or 0, message.offset() or 0
+                self._positions[partition] = offset + 1
+                key = message.key() or b""
+                if key.decode(errors="replace") not in self._runs:
+                    continue
+                judged = self._chains.judge(partition, offset, key, message.value())
+                if judged.verdict is Verdict.TAKE:
+                    self._add(judged.record)
+
+    def at(self, listing: str, time_ms: int) -> Prevailing | None:
+        """The newest good tick at or before a time, UTC; None if none is known that early or the listing isn't."""
+        for run in reversed(self._runs.get(listing, ())):
+            index = int(np.searchsorted(run.time_ms, time_ms, side="right")) - 1
+            if index >= 0:
+                return Prevailing(int(run.n[index]), float(run.bid[index]), float(run.ask[index]))
+        return None
+
+    def knows(self, listing: str, time_ms: int) -> bool:
+        """Whether the log has every tick up to that time, so that `at` won't change any more."""
+        return self._watermarks.get(listing, 0) > time_ms
+
+    def close(self) -> None:
+        """Ends its consumer."""
+        if self._consumer is not None:
+            self._consumer.close()
+            self._consumer = None
+
+    def _assign(self) -> None:
+        if self._consumer is None:
+            self._consumer = new_consumer(self._bootstrap)
+        self._consumer.assign([TopicPartition("ticks", p, offset) for p, offset in self._positions.items()])
+
+    def _add(self, block: TickBlock) -> None:
+        listing, runs = block.listing, self._runs[block.listing]
+        self._watermarks[listing] = max(self._watermarks[listing], block.watermark_ms)
+        good = np.flatnonzero((np.asarray(block.quality) & BROKEN) == 0)
+        if len(good):
+            columns = (np.asarray(block.time_ms)[good], np.asarray(block.bid)[good], np.asarray(block.ask)[good])
+            runs.append(_Run(good + block.first_n, *columns))
+            while sum(len(run.n) for run in runs) - len(runs[0].n) > KEPT_TICKS:
+                runs.popleft()
