@@ -34,7 +34,7 @@ def write_all(folder: Path) -> None:
 
 def topics() -> str:
     """The catalogue as a table. It stands in topics.md itself, held equal by a test, so it is readable unbuilt."""
-    from schemas.catalogue import ACCOUNT_TOPICS, TOPICS
+    from schemas.catalogue import TOPICS
 
     return table(
         ("topic", "key", "partitions", "kind", "records", "kept", "written by", "what it holds"),
@@ -49,7 +49,7 @@ def topics() -> str:
                 topic.writer,
                 topic.doc,
             )
-            for topic in (*TOPICS.values(), *ACCOUNT_TOPICS.values())
+            for topic in TOPICS.values()
         ),
     )
 
@@ -65,7 +65,9 @@ def records() -> str:
             ("field", "type", "meaning"),
             ((f"`{field['name']}`", avro_type(field["type"]), field["doc"]) for field in schema["fields"]),
         )
-        parts.append(f"## {name}\n\n{schema['doc']}\n\nTopic `{place['topic']}`, schema id {place['id']}.\n\n{fields}")
+        topics = " and ".join(f"`{topic}`" for topic in (place["topic"], *place.get("also", ())))
+        lies = f"Topic{'s' if 'also' in place else ''} {topics}, schema id {place['id']}."
+        parts.append(f"## {name}\n\n{schema['doc']}\n\n{lies}\n\n{fields}")
     return "\n\n".join(parts)
 
 

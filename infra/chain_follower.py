@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, Message, TopicPartition
 
@@ -13,11 +13,11 @@ from infra.kafka import end_of, new_consumer, read_range, split_batch, take
 from schemas.accept import Forgery, Head, Verdict
 from schemas.catalogue import partition_of
 from schemas.chains import Chains, repairs_in
-from schemas.events import Anchor, ReferenceOpen, ReferenceRecord, Repair
+from schemas.events import Anchor, Repair
 from schemas.integrity import KeyRing
 from schemas.ticks import TickBlock
 
-Seen = Callable[[TickBlock | ReferenceRecord | ReferenceOpen, Verdict], None]
+Seen = Callable[[Any, Verdict], None]
 """What a follower hands each readable record of its chain to."""
 
 
@@ -43,15 +43,23 @@ class ChainFollower:
     """Reads one chain of a partition forwards, record by record, through accept()."""
 
     def __init__(
-        self, bootstrap: str, topic: str, key: str, keys: KeyRing, start: Standing, repairs: Sequence[Repair]
+        self,
+        bootstrap: str,
+        topic: str,
+        key: str,
+        keys: KeyRing,
+        start: Standing,
+        repairs: Sequence[Repair],
+        partition: int | None = None,
     ) -> None:
-        self.partition = partition_of(topic, key)
+        """`partition`: an account's, by its AccountConfig; of a listing it is known."""
+        self.partition = partition_of(topic, key) if partition is None else partition
         self.scanned_to = start.scanned_to
         self.highest_epoch = start.highest_epoch
         self.head_offset = -1
         self._topic, self._key, self._bootstrap = topic, key, bootstrap
         self._key_bytes = None if topic == "reference" else key.encode()
-        self._chains = Chains(topic, keys, repairs)
+        self._chains = Chains(topic, keys, repairs, {key: self.partition})
         self._chains.heads[key] = start.head
         self._consumer: Consumer | None = None
 
@@ -112,36 +120,39 @@ def read_repairs(bootstrap: str, keys: KeyRing) -> list[Repair]:
     return repairs_in(values, keys)
 
 
-def standing_of(bootstrap: str, keys: KeyRing, listing: str) -> Standing:
-    """Where an opener of a listing's chain starts to read: at its last anchor, else at the partition's start.
+def standing_of(
+    bootstrap: str, keys: KeyRing, key: str, topic: str = "ticks", partition: int | None = None
+) -> Standing:
+    """Where an opener of a chain starts to read: at its last anchor, else at the partition's start.
 
-    Raises ChainStopped if the log doesn't have what the anchor witnesses: to go on from there would leave a hole.
+    `key` is the listing, or the account, whose `partition` has to be told. Raises ChainStopped if the log doesn't have
+    what the anchor witnesses: to go on from there would leave a hole.
     """
-    anchor = anchors.last_anchor(bootstrap, keys, "ticks", listing)
+    anchor = anchors.last_anchor(bootstrap, keys, topic, key)
     if anchor is None:
         return Standing(Head(), 0, 0)
-    if not _is_met(bootstrap, keys, listing, anchor):
+    if not _is_met(bootstrap, keys, key, anchor, partition_of(topic, key) if partition is None else partition):
         raise ChainStopped(
-            f"the log of {listing} has not the record at ticks/{anchor.partition}/{anchor.offset} that an anchor "
+            f"the log of {key} has not the record at {topic}/{anchor.partition}/{anchor.offset} that an anchor "
             "witnesses: its tail was cut, or the record was changed; `tickledger verify` names the place"
         )
     return Standing(anchors.head_of(anchor), anchor.scanned_to, anchor.epoch)
 
 
-def _is_met(bootstrap: str, keys: KeyRing, listing: str, anchor: Anchor) -> bool:
+def _is_met(bootstrap: str, keys: KeyRing, key: str, anchor: Anchor, partition: int) -> bool:
     """Whether the record at the anchor's offset is its head, the OPEN that holds, or one that a Repair led past."""
-    partition, offset = partition_of("ticks", listing), anchor.offset
-    if anchor.partition != partition or anchor.scanned_to > end_of(bootstrap, "ticks", partition):
+    topic, offset = anchor.topic, anchor.offset
+    if anchor.partition != partition or anchor.scanned_to > end_of(bootstrap, topic, partition):
         return False
-    chains = Chains("ticks", keys)
-    for batch in read_range(bootstrap, "ticks", partition, offset, offset + 1):
+    chains = Chains(topic, keys, (), {key: partition})
+    for batch in read_range(bootstrap, topic, partition, offset, offset + 1):
         read = chains.read(partition, batch[0].offset() or 0, batch[0].key(), batch[0].value())
-        if not isinstance(read.link, Forgery) and read.position.offset == offset and read.chain == listing:
+        if not isinstance(read.link, Forgery) and read.position.offset == offset and read.chain == key:
             if read.link.opens:
                 return (read.link.epoch, read.link.nonce) == (anchor.epoch, anchor.nonce)
             return read.link.mac == anchor.head_mac
     repairs = read_repairs(bootstrap, keys)
-    return any((r.topic, r.partition, r.offset, r.chain) == ("ticks", partition, offset, listing) for r in repairs)
+    return any((r.topic, r.partition, r.offset, r.chain) == (topic, partition, offset, key) for r in repairs)
 
 
 def read_tail(bootstrap: str, keys: KeyRing, listing: str, standing: Standing, ticks: int) -> list[TickBlock]:

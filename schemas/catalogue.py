@@ -44,7 +44,7 @@ class Topic:
 
 _COMPACT = {"segment.ms": "600000", "min.cleanable.dirty.ratio": "0.2", "segment.bytes": "67108864"}
 
-TOPICS: Final[dict[str, Topic]] = {
+_MARKET: Final[dict[str, Topic]] = {
     t.name: t
     for t in (
         Topic(
@@ -103,6 +103,7 @@ _ACCOUNT: Final[tuple[tuple[str, Kind, tuple[str, ...], str, str], ...]] = (
         "executions",
         "fact",
         (
+            "AccountOpen",
             "Sending",
             "Accepted",
             "Rejected",
@@ -116,7 +117,7 @@ _ACCOUNT: Final[tuple[tuple[str, Kind, tuple[str, ...], str, str], ...]] = (
         "gateway",
         "What the venue did with orders.",
     ),
-    ("commands", "fact", ("Command",), "command line", "What people asked of an account."),
+    ("commands", "fact", ("AccountOpen", "Command"), "command line, sequencer", "What people asked of an account."),
     (
         "orders",
         "derived",
@@ -145,14 +146,24 @@ ACCOUNT_TOPICS: Final = {
     name: Topic(name, "account", _ACCOUNT_PARTITIONS, kind, records, writer, doc)
     for name, kind, records, writer, doc in _ACCOUNT
 }
-"""The topics of an account: a backtest keeps them as files beside its results; a broker gets them with the gateway."""
+"""The topics of an account: all of its records on each lie on the partition that its AccountConfig names, under its
+name as the key. A backtest keeps them as files beside its results."""
+
+ACCOUNT_FACTS: Final = frozenset({"journal", "executions", "commands"})
+"""Those whose records are links of a chain an account; the others are derived from the journal."""
+
+TOPICS: Final[dict[str, Topic]] = _MARKET | ACCOUNT_TOPICS
+"""All topics of a log."""
 
 
 def partition_of(topic: str, key: str | bytes) -> int:
     """The partition of `key` on `topic`: Kafka's murmur2, as the Java client computes it.
 
-    `snapshots` lie on the partition that their listing has on `ticks`: pass the listing as the key.
+    `snapshots` lie on the partition that their listing has on `ticks`: pass the listing as the key. Raises ValueError
+    for a topic of accounts: an account's partition is said by its AccountConfig, and by nothing else.
     """
+    if topic in ACCOUNT_TOPICS:
+        raise ValueError(f"the partition of {key!r} on {topic} is the one that its AccountConfig names")
     count = TOPICS[topic].partitions
     if count == 1:
         return 0

@@ -9,19 +9,25 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from schemas import events
 from schemas.accept import Forgery, Head, Link, Mark, Numbered, Verdict, accept, accept_numbered
-from schemas.catalogue import MAX_VALUE_BYTES, TOPICS, partition_of
-from schemas.events import Derived, ReferenceRecord, Repair
+from schemas.catalogue import ACCOUNT_TOPICS, MAX_VALUE_BYTES, TOPICS, partition_of
+from schemas.events import ReferenceRecord, Repair
+from schemas.executions import AccountOpen
 from schemas.identity import InvalidName, parse_listing, split_operator
 from schemas.integrity import ZERO_MAC, KeyRing
+from schemas.journal import EntryKind, JournalEntry
 from schemas.registry import Record, UnreadableRecord, decode, schema_id
 from schemas.ticks import TICK_BLOCK_ID, BlockKind, Columns, TickBlock, decode_block, decode_into
 
 REFERENCE_CHAIN = "reference"
+
+Partitions = Mapping[str, int] | Callable[[str], int | None]
+"""The partition of each account by its AccountConfig; None for one that `reference` doesn't have. One that reads on
+when it is asked never takes an account that has just been configured for an intruder's."""
 
 
 class Position(NamedTuple):
@@ -33,8 +39,9 @@ class Position(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """A record with its verdict. `chain` is the listing (for `reference`, that word; for derived records operator and
-    listing), empty if it can't be told; `record` is None if the bytes can't be read; `alert` if somebody has to look.
+    """A record with its verdict. `chain` is the listing or account (for `reference`, that word; for derived records
+    operator, and listing or account), empty if it can't be told; `record` is None if the bytes can't be read; `alert`
+    if somebody has to look.
     """
 
     verdict: Verdict
@@ -56,13 +63,18 @@ class Read(NamedTuple):
 
 
 class Chains:
-    """The chains of one topic of facts (`ticks` or `reference`), each with the head where this reader stands."""
+    """The chains of one topic of facts, each with the head where this reader stands: a chain a listing on `ticks`, one
+    on `reference`, a chain an account on `journal`, `executions` and `commands`, whose `partitions` have to be told.
+    """
 
-    def __init__(self, topic: str, keys: KeyRing, repairs: Iterable[Repair] = ()) -> None:
+    def __init__(
+        self, topic: str, keys: KeyRing, repairs: Iterable[Repair] = (), partitions: Partitions | None = None
+    ) -> None:
         self.topic = topic
         self.heads: dict[str, Head] = {}
         self.counts: Counter[Verdict] = Counter()
         self._keys = keys
+        self._partition_of = _told(topic, partitions)
         self._repairs: dict[tuple[int, int], Repair] = {}
         self.add_repairs(repairs)
 
@@ -142,7 +154,13 @@ class Chains:
             record = decode(value)
             if not self._keys.holds(self.topic, getattr(record, "key_id", ""), value):
                 return "", record, Forgery(self._bad_mac(getattr(record, "key_id", "")))
-            return REFERENCE_CHAIN, record, reference_link(record)
+            if self.topic == REFERENCE_CHAIN:
+                return REFERENCE_CHAIN, record, reference_link(record)
+            if type(record).__name__ not in TOPICS[self.topic].records:
+                return "", record, Forgery(f"a {type(record).__name__} doesn't belong on {self.topic}")
+            account: str = record.account  # type: ignore[union-attr]
+            wrong = _misplaced(account, self._partition_of(account), partition, key)
+            return (account, record, account_link(record)) if not wrong else ("", record, Forgery(wrong))
         except UnreadableRecord as error:
             return "", None, Forgery(str(error))
 
@@ -153,48 +171,73 @@ class Chains:
 
 
 class Derivations:
-    """The derived records of one topic (`bars`, `signals`), each operator and listing with the number due next."""
+    """The derived records of one topic, each operator and listing (of an account's topics: operator and account) with
+    the number due next. `partitions` have to be told for an account's topics.
+    """
 
-    def __init__(self, topic: str, keys: KeyRing) -> None:
+    def __init__(self, topic: str, keys: KeyRing, partitions: Partitions | None = None) -> None:
         self.topic = topic
         self.marks: dict[tuple[str, str], Mark] = {}
         self.counts: Counter[Verdict] = Counter()
         self._keys = keys
+        self._of_accounts = topic in ACCOUNT_TOPICS
+        self._partition_of = _told(topic, partitions)
 
     def judge(self, partition: int, offset: int, key: bytes | None, value: bytes | None) -> Judged:
-        """What the record is to this reader; moves the mark of its operator and listing."""
+        """What the record is to this reader; moves the mark of its operator and listing or account."""
         position = Position(self.topic, partition, offset)
         try:
             record = self._read(partition, key, value)
         except (UnreadableRecord, InvalidName) as error:
             self.counts[Verdict.FORGED] += 1
             return Judged(Verdict.FORGED, "", None, str(error), True, position)
-        whose = (record.operator, record.listing)
+        whose = (record.operator, self._whom(record))
         verdict, mark, reason, alert = accept_numbered(self.marks.get(whose, _FIRST), Numbered(record.out_seq))
         self.marks[whose] = mark
         self.counts[verdict] += 1
         return Judged(verdict, "/".join(whose), record, reason, alert, position)
 
-    def _read(self, partition: int, key: bytes | None, value: bytes | None) -> Derived:
+    def _whom(self, record: Any) -> str:
+        found: str = record.account if self._of_accounts else record.listing
+        return found
+
+    def _read(self, partition: int, key: bytes | None, value: bytes | None) -> Any:
         if not value:
             raise UnreadableRecord("it is empty")
         if len(value) > MAX_VALUE_BYTES:
             raise UnreadableRecord(f"it has {len(value)} bytes, more than {MAX_VALUE_BYTES}")
-        record = decode(value)
-        if (
-            not isinstance(record, events.Bar | events.Signal)
-            or type(record).__name__ not in TOPICS[self.topic].records
-        ):
+        record: Any = decode(value)
+        if type(record).__name__ not in TOPICS[self.topic].records:
             raise UnreadableRecord(f"a {type(record).__name__} doesn't belong on {self.topic}")
-        if isinstance(record, events.Signal) and not self._keys.holds(self.topic, record.key_id, value):
+        if hasattr(record, "mac") and not self._keys.holds(self.topic, record.key_id, value):
             raise UnreadableRecord("its MAC is wrong: a byte was changed, or it was written without the key")
         split_operator(record.operator)
-        parse_listing(record.listing)
-        if key != record.listing.encode():
-            raise UnreadableRecord(f"it is of {record.listing} and lies under the key {_shown(key)}")
-        if partition != partition_of(self.topic, record.listing):
-            raise UnreadableRecord(f"it is of {record.listing} and lies on the wrong partition")
+        whom = self._whom(record)
+        if not self._of_accounts:
+            parse_listing(whom)
+        if wrong := _misplaced(whom, self._partition_of(whom), partition, key):
+            raise UnreadableRecord(wrong)
         return record
+
+
+def _told(topic: str, partitions: Partitions | None) -> Callable[[str], int | None]:
+    """What tells the partition of a chain's key on `topic`."""
+    if topic not in ACCOUNT_TOPICS:
+        return lambda key: partition_of(topic, key)
+    if partitions is None:
+        raise TypeError(f"the partitions of accounts on {topic} have to be told: only reference has them")
+    return partitions if callable(partitions) else partitions.get
+
+
+def _misplaced(whom: str, expected: int | None, partition: int, key: bytes | None) -> str:
+    """Why a record of `whom` doesn't belong where it lies; empty if it does."""
+    if key != whom.encode():
+        return f"it is of {whom} and lies under the key {_shown(key)}"
+    if expected is None:
+        return f"it is of {whom}, an account that reference doesn't have"
+    if partition != expected:
+        return f"it is of {whom} and lies on the wrong partition"
+    return ""
 
 
 def repairs_in(values: Iterable[bytes], keys: KeyRing) -> list[Repair]:
@@ -239,6 +282,16 @@ def reference_link(record: Record) -> Link | Forgery:
         return Forgery(f"a {type(record).__name__} doesn't belong on reference")
     number = record.ref_no
     return Link(False, record.epoch, record.nonce, record.seq, number - 1, 1, number, record.prev, record.mac)
+
+
+def account_link(record: Record) -> Link | Forgery:
+    """What accept() sees of a record of `journal`, `executions` or `commands`: its items are itself."""
+    if isinstance(record, AccountOpen) or (isinstance(record, JournalEntry) and record.kind is EntryKind.OPEN):
+        if record.seq or record.prev != ZERO_MAC:
+            return Forgery("an OPEN has neither number nor link")
+        return Link(True, record.epoch, record.nonce, 0, 0, 0, 0, record.prev, record.mac)
+    made: Any = record
+    return Link(False, made.epoch, made.nonce, made.seq, made.seq - 1, 1, 0, made.prev, made.mac)
 
 
 def _tick_link(block: TickBlock) -> Link | Forgery:

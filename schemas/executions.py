@@ -69,6 +69,20 @@ class CommandKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccountOpen:
+    """Opens an epoch of an account's chain of executions or commands."""
+
+    epoch: int
+    nonce: bytes
+    seq: int
+    account: str
+    written_us: int
+    key_id: str
+    prev: bytes
+    mac: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
     """A request that is about to go to the venue."""
 
@@ -288,4 +302,4 @@ class Command:
 
 
 Execution = Sending | Accepted | Rejected | PartiallyFilled | Filled | Canceled | Expired | Reconciled | Adopted
-"""What lies on `executions`."""
+"""What an account's gateway writes on `executions`."""

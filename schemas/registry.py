@@ -1,7 +1,8 @@
 """Schemas with fixed ids, and the wire format: magic 0, the id in four bytes, the Avro body.
 
-One schema is one record type, subject `<topic>-<full name>`; a reader picks the type by the id. Ids are in
-`avro/ids.json` and never change. TickBlocks have a columnar codec of their own, held equal to the schema by tests.
+One schema is one record type, subject `<topic>-<full name>` on each topic that it lies on; a reader picks the type by
+the id. Ids are in `avro/ids.json` and never change. TickBlocks have a columnar codec of their own, held equal to the
+schema by tests.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import fastavro
 
 from schemas import events, executions, journal, trading
 from schemas.events import Event
-from schemas.executions import Command, Execution
+from schemas.executions import AccountOpen, Command, Execution
 from schemas.integrity import ZERO_MAC, KeyRing
 from schemas.journal import JournalEntry
 from schemas.trading import Decided
@@ -29,7 +30,7 @@ from schemas.trading import Decided
 PREFIX_BYTES: Final = 5
 
 
-Record = Event | JournalEntry | Execution | Command | Decided
+Record = Event | JournalEntry | AccountOpen | Execution | Command | Decided
 """Any record but a TickBlock."""
 
 _MODULES: Final = (events, journal, executions, trading)
@@ -40,10 +41,11 @@ class UnreadableRecord(ValueError):
 
 
 class Schema(NamedTuple):
-    """One record type: its fixed id, topic, name in full, Avro schema, and the class of its values."""
+    """One record type: its fixed id, topic (and others that it lies on), name in full, Avro schema, class of values."""
 
     id: int
     topic: str
+    also: tuple[str, ...]
     name: str
     full_name: str
     avro: dict[str, Any]
@@ -51,9 +53,14 @@ class Schema(NamedTuple):
     record: type[Record] | None
 
     @property
-    def subject(self) -> str:
-        """Its name in a schema registry."""
-        return f"{self.topic}-{self.full_name}"
+    def topics(self) -> tuple[str, ...]:
+        """All topics that it lies on."""
+        return (self.topic, *self.also)
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Its names in a schema registry, one a topic."""
+        return tuple(f"{topic}-{self.full_name}" for topic in self.topics)
 
     @property
     def prefix(self) -> bytes:
@@ -76,7 +83,9 @@ def schemas() -> dict[str, Schema]:
         avro = json.loads((folder / f"{name}.avsc").read_text(encoding="utf-8"))
         full_name = f"{avro['namespace']}.{avro['name']}"
         record = next((getattr(module, name) for module in _MODULES if hasattr(module, name)), None)
-        found[name] = Schema(entry["id"], entry["topic"], name, full_name, avro, fastavro.parse_schema(avro), record)
+        also = tuple(entry.get("also", ()))
+        parsed = fastavro.parse_schema(avro)
+        found[name] = Schema(entry["id"], entry["topic"], also, name, full_name, avro, parsed, record)
     return found
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from schemas import configuration, events, executions, journal, ticks, trading
-from schemas.catalogue import ACCOUNT_TOPICS, TOPICS
+from schemas.catalogue import TOPICS
 from schemas.registry import Record, Schema, encode, schema_id, schemas
 from schemas.timeframes import Timeframe
 
@@ -37,6 +37,7 @@ NAMES_AND_IDS = {
     "RiskLimits": (16, "reference-tickledger.RiskLimits"),
     "SessionTable": (17, "reference-tickledger.SessionTable"),
     "JournalEntry": (50, "journal-tickledger.JournalEntry"),
+    "AccountOpen": (51, "executions-tickledger.AccountOpen", "commands-tickledger.AccountOpen"),
     "Sending": (60, "executions-tickledger.Sending"),
     "Accepted": (61, "executions-tickledger.Accepted"),
     "Rejected": (62, "executions-tickledger.Rejected"),
@@ -157,15 +158,15 @@ def test_a_mac_is_the_last_field(schema: Schema) -> None:
 
 
 def test_ids_and_subjects_never_change() -> None:
-    assert {s.name: (s.id, s.subject) for s in SCHEMAS} == NAMES_AND_IDS
+    assert {s.name: (s.id, *s.subjects) for s in SCHEMAS} == NAMES_AND_IDS
 
 
 def test_ids_are_unique_and_each_schema_has_a_file_a_topic_and_a_type() -> None:
     assert len({s.id for s in SCHEMAS}) == len(SCHEMAS)
     files = {f.name.removesuffix(".avsc") for f in (resources.files("schemas") / "avro").iterdir()} - {"ids.json"}
     assert files == set(schemas())
-    assert {(r, t.name) for t in (TOPICS | ACCOUNT_TOPICS).values() for r in t.records} == {
-        (s.name, s.topic) for s in SCHEMAS
+    assert {(r, t.name) for t in TOPICS.values() for r in t.records} == {
+        (s.name, topic) for s in SCHEMAS for topic in s.topics
     }
     assert {s.record for s in EVENTS} == set(typing.get_args(Record))
     assert schemas()["TickBlock"].id == ticks.TICK_BLOCK_ID
