@@ -1,4 +1,4 @@
-"""What the worker tells: on the log of the service, and as alerts that name the record they are about."""
+"""What worker and desk tell: on the log of the service, and as alerts that name the record they are about."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ SOURCE = "worker"
 class Alarms:
     """Raises alerts through a producer, whose owner flushes."""
 
-    def __init__(self, producer: Producer, clock: Clock) -> None:
-        self._producer, self._clock = producer, clock
+    def __init__(self, producer: Producer, clock: Clock, source: str = SOURCE) -> None:
+        self._producer, self._clock, self._source = producer, clock, source
 
     def note(self, judged: Judged) -> None:
         """Tells of a record that somebody should look at; of others nothing."""
         if judged.alert:
-            alert = alert_of(judged, SOURCE, self._clock.now_us())
+            alert = alert_of(judged, self._source, self._clock.now_us())
             log.warning("record not taken", alert_id=alert.alert_id, reason=judged.reason, chain=judged.chain)
             raise_alert(self._producer, alert)
 
@@ -32,4 +32,4 @@ class Alarms:
         """Tells that something about `subject` doesn't go on."""
         log.error(code, subject=subject, message=message)
         now = self._clock.now_us()
-        raise_alert(self._producer, alert_about(code, Severity.CRITICAL, SOURCE, subject, position, now, message))
+        raise_alert(self._producer, alert_about(code, Severity.CRITICAL, self._source, subject, position, now, message))

@@ -1,4 +1,4 @@
-"""The Faust app: the group that shares the partitions of `ticks`, and one agent that hands each record to the worker.
+"""The Faust app of a service: a group that shares the partitions of a topic, and one agent that hands over each record.
 
 An error in a step ends the process at once: Faust would otherwise go on with the next record.
 """
@@ -6,34 +6,62 @@ An error in a step ends the process at once: Faust would otherwise go on with th
 from __future__ import annotations
 
 import hashlib
+import os
 import socket
-from collections.abc import Callable
-from typing import Any
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 import faust
 
+from infra.clock import STANDING_WAIT_S, Stopwatch, SystemClock
+from infra.errors import NotReady
+from infra.market_clock import MarketClock, service_clock
 from infra.settings import Settings
 from schemas.catalogue import TOPICS
-from streams.driver import Driver, or_end
-
-GROUP = "tickledger-worker"
+from streams.outbox import or_end
 
 BUFFERED_RECORDS = 256
 """Records that Faust holds ready; one of an import has up to 180 kB."""
 
 
-def make_app(settings: Settings, bootstrap: str, driver: Driver, ready: Callable[[], None]) -> faust.App:
+class Service(NamedTuple):
+    """What a service is to Faust: its name in the stack, its group, and the topic that it reads."""
+
+    name: str
+    group: str
+    topic: str
+
+
+class Steps(Protocol):
+    """What a service does with what its group gives it."""
+
+    def assigned(self, partitions: Iterable[int]) -> None: ...
+
+    def revoked(self, partitions: Iterable[int]) -> None: ...
+
+    async def take(self, event: Any) -> None: ...
+
+    async def quiet(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+def make_app(
+    settings: Settings, bootstrap: str, service: Service, steps: Steps, ready: Callable[[], None]
+) -> faust.App:
     """The app; `ready` is called whenever the group has given this process its partitions."""
     app = faust.App(
-        GROUP,
+        service.group,
         broker=";".join(f"kafka://{address}" for address in bootstrap.split(",")),
         store="memory://",
-        datadir=str(settings.home / "worker"),
+        datadir=str(settings.home / service.name),
         topic_disable_leader=True,
         topic_allow_declare=False,
         web_enabled=False,
         consumer_auto_offset_reset="earliest",
-        consumer_group_instance_id=_instance(settings),
+        consumer_group_instance_id=_instance(settings, service.name),
         broker_session_timeout=settings.worker.session_timeout_s,
         broker_heartbeat_interval=min(1.0, settings.worker.session_timeout_s / 3),
         broker_commit_interval=0.5,
@@ -46,34 +74,34 @@ def make_app(settings: Settings, bootstrap: str, driver: Driver, ready: Callable
         worker_redirect_stdouts=False,
         logging_config=None,
     )
-    ticks = app.topic(
-        "ticks",
+    topic = app.topic(
+        service.topic,
         key_type=bytes,
         value_type=bytes,
         key_serializer="raw",
         value_serializer="raw",
-        partitions=TOPICS["ticks"].partitions,
+        partitions=TOPICS[service.topic].partitions,
         internal=False,
     )
 
-    async def fold_ticks(stream: Any) -> None:
+    async def take_all(stream: Any) -> None:
         async for event in stream.noack().events():
-            await or_end(driver.take(event))
+            await or_end(steps.take(event), service.name)
 
     async def when_quiet() -> None:
-        await or_end(driver.quiet())
+        await or_end(steps.quiet(), service.name)
 
     async def on_assigned(_: Any, assigned: Any, **__: Any) -> None:
-        driver.assigned(tp.partition for tp in assigned if tp.topic == "ticks")
+        steps.assigned(tp.partition for tp in assigned if tp.topic == service.topic)
         ready()
 
     async def on_revoked(_: Any, revoked: Any, **__: Any) -> None:
-        driver.revoked([tp.partition for tp in revoked if tp.topic == "ticks"])
+        steps.revoked([tp.partition for tp in revoked if tp.topic == service.topic])
 
     async def on_shutdown(_: Any, **__: Any) -> None:
-        await or_end(driver.close())
+        await or_end(steps.close(), service.name)
 
-    app.agent(ticks)(fold_ticks)
+    app.agent(topic)(take_all)
     app.timer(0.25)(when_quiet)
     app.on_partitions_assigned.connect(on_assigned)
     app.on_partitions_revoked.connect(on_revoked)
@@ -81,7 +109,31 @@ def make_app(settings: Settings, bootstrap: str, driver: Driver, ready: Callable
     return app
 
 
-def _instance(settings: Settings) -> str:
-    """The same for each start of a home's worker: so the group takes it back at once, also after a kill."""
+def run(app: faust.App) -> None:
+    """Runs the app until SIGTERM."""
+    with Path(os.devnull).open("w") as nowhere:
+        # Its spinner and cursor codes go nowhere, and its logs through ours.
+        _Worker(app, redirect_stdouts=False, quiet=True, stdout=nowhere).execute_from_commandline()
+
+
+def clock_of(settings: Settings) -> MarketClock | SystemClock:
+    """The clock of a service's records, once it is there. Raises NotReady if no terminal has set it in time."""
+    waited = Stopwatch()
+    while True:
+        try:
+            return service_clock(settings)
+        except NotReady:
+            if waited.seconds() > settings.stack.start_timeout_s:
+                raise
+            time.sleep(STANDING_WAIT_S)
+
+
+class _Worker(faust.Worker):  # type: ignore[misc]
+    def _setup_logging(self) -> None:
+        self.spinner = None
+
+
+def _instance(settings: Settings, name: str) -> str:
+    """The same for each start of a home's service: so the group takes it back at once, also after a kill."""
     place = f"{socket.gethostname()} {settings.home.resolve()}"
-    return f"worker-{hashlib.sha256(place.encode()).hexdigest()[:16]}"
+    return f"{name}-{hashlib.sha256(place.encode()).hexdigest()[:16]}"

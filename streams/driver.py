@@ -7,35 +7,27 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import os
-import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
-from infra import anchors, log
-from infra.clock import Clock
-from infra.errors import TickledgerError
-from infra.kafka import DeliveryFailed, new_producer
+from infra import anchors
+from infra.clock import Clock, SystemClock
 from infra.settings import WorkerSettings
 from schemas.chains import REFERENCE_CHAIN
 from schemas.events import Anchor
 from schemas.integrity import KeyRing
 from streams import snapshots
+from streams.outbox import Outbox, off_loop, or_end
 from streams.partition import Surroundings, TickPartition
 from streams.reference_follower import ReferenceFollower
 
-logger = log.get(__name__)
-
+WORKER = "worker"
 ANCHOR_INTERVAL_S = 60.0
 SNAPSHOT_BYTES_PER_S = 1_000_000
 """The interval between snapshots stretches so that a worker writes no more."""
 
-WAITING_RECORDS = 20_000
-"""Outputs that may wait for the broker before the input has to."""
-
 Loading = asyncio.Future[TickPartition]
-T = TypeVar("T")
 
 
 class Done(NamedTuple):
@@ -57,9 +49,10 @@ class Driver:
 
     def __init__(self, settings: WorkerSettings, bootstrap: str, keys: KeyRing, clock: Clock) -> None:
         self._settings, self._bootstrap, self._keys, self._clock = settings, bootstrap, keys, clock
-        self._producer = new_producer(bootstrap, on_delivery=self._delivered)
-        self._failure: Exception | None = None
-        self._incarnation = clock.now_us()
+        self._outbox = Outbox(bootstrap, **{"linger.ms": 1})
+        self._producer = self._outbox.producer
+        # The machine's own clock: a market's may stand, and two incarnations would be one.
+        self._incarnation = SystemClock().now_us()
         self._world = Surroundings(bootstrap, keys, clock, self._producer, ReferenceFollower(bootstrap, keys))
         self._loading: dict[int, Loading] = {}
         self._levelling: dict[Loading, asyncio.Future[None]] = {}
@@ -76,7 +69,7 @@ class Driver:
         new = sorted(set(partitions) - set(self._loading))
         if not new:
             return
-        found = asyncio.ensure_future(_off_loop(functools.partial(find, self._bootstrap, self._keys, new)))
+        found = asyncio.ensure_future(off_loop(functools.partial(find, self._bootstrap, self._keys, new)))
         for partition in new:
             self._loading[partition] = asyncio.ensure_future(self._load(partition, found))
 
@@ -99,18 +92,18 @@ class Driver:
             if part.is_quick(read):
                 part.take(read)
             else:
-                await _off_loop(functools.partial(part.take, read))
+                await off_loop(functools.partial(part.take, read))
             # Acknowledged only at the next checkpoint: until then it need not keep its ticks.
             event.value = message.value = None
             self._done.append(Done(loading, event))
             await self._folded()
         if part.behind and loading not in self._levelling:
-            self._levelling[loading] = asyncio.ensure_future(or_end(self._level(message.partition, loading)))
+            self._levelling[loading] = asyncio.ensure_future(or_end(self._level(message.partition, loading), WORKER))
         await self._checkpoint_if_due()
 
     async def quiet(self) -> None:
         """Called now and then: checkpoints what is left when the input is quiet, and moves the anchors on."""
-        self._check()
+        self._outbox.check()
         await self._partitions()
         await self._checkpoint_if_due()
         if time.monotonic() >= self._next_anchors:
@@ -126,13 +119,13 @@ class Driver:
             self._is_dirty = False
             done, self._done = self._done, []
             states = [s for part in await self._partitions() for s in part.changed()]
-            await self._flush()
+            await self._outbox.flush()
             sent = 0
             for state in states:
                 size, written = snapshots.write(self._producer, self._keys, self._incarnation, state)
                 sent += size
                 self._tidy(state, written)
-            await self._flush()
+            await self._outbox.flush()
             for loading, event in done:
                 if self._has(event.message.partition, loading):
                     event.ack()
@@ -167,7 +160,7 @@ class Driver:
         part = await loading
         while part.behind and self._has(partition, loading):
             async with self._busy:
-                await _off_loop(part.catch_up)
+                await off_loop(part.catch_up)
                 await self._folded()
             await self._checkpoint_if_due()
         del self._levelling[loading]
@@ -175,10 +168,7 @@ class Driver:
     async def _folded(self) -> None:
         """After each step: takes delivery reports, and waits while too many outputs wait."""
         self._is_dirty = True
-        self._check()
-        while len(self._producer) > WAITING_RECORDS:
-            await _off_loop(functools.partial(self._producer.flush, 0.2))
-            self._check()
+        await self._outbox.make_room()
 
     async def _checkpoint_if_due(self) -> None:
         now = time.monotonic()
@@ -190,7 +180,7 @@ class Driver:
         """Removes records of an earlier incarnation, or of a larger state, that the ones just written replace."""
         whose = (state.operator, state.listing)
         old = self._superseded.get(whose, ())
-        snapshots.remove(self._producer, state.listing, [key for key in old if key not in written])
+        snapshots.remove(self._producer, state, [key for key in old if key not in written])
         self._superseded[whose] = written
 
     async def _anchor(self) -> None:
@@ -202,45 +192,14 @@ class Driver:
             for listing, (head, offset) in sorted(part.heads.items())
         ]
         follower = self._world.reference
-        await _off_loop(follower.read_on)
+        await off_loop(follower.read_on)
         if follower.head_offset >= 0 and not follower.head.stopped:
             place = (follower.head, follower.head_offset, follower.scanned_to)
             made.append(anchors.make_anchor("reference", REFERENCE_CHAIN, 0, *place, now, key_id))
         moved = [anchor for anchor in made if _place(anchor) != _place(self._anchored.get(anchor.chain))]
         anchors.send(self._producer, self._keys, moved)
         self._anchored |= {anchor.chain: anchor for anchor in moved}
-        await self._flush()
-
-    async def _flush(self) -> None:
-        """Returns once the broker has everything; for as long as that takes, the broker may be away."""
-        while self._producer.flush(0) > 0:
-            await _off_loop(functools.partial(self._producer.flush, 0.5))
-            self._check()
-        self._check()
-
-    def _check(self) -> None:
-        self._producer.poll(0)
-        if self._failure is not None:
-            raise self._failure
-
-    def _delivered(self, error: object, message: Any) -> None:
-        if error is not None:
-            self._failure = DeliveryFailed(f"the broker refused an output on {message.topic()}: {error}")
-
-
-async def or_end(step: Awaitable[None]) -> None:
-    """Runs one step; an error in it ends the process at once, before anything later is acknowledged."""
-    try:
-        await step
-    except asyncio.CancelledError:
-        raise
-    except BaseException as error:
-        if isinstance(error, TickledgerError):
-            logger.error("worker ends", reason=str(error))
-        else:
-            logger.error("worker ends", reason=repr(error), exc_info=error)
-        sys.stderr.flush()
-        os._exit(1)
+        await self._outbox.flush()
 
 
 def find(bootstrap: str, keys: KeyRing, partitions: list[int]) -> Found:
@@ -255,7 +214,3 @@ def find(bootstrap: str, keys: KeyRing, partitions: list[int]) -> Found:
 
 def _place(anchor: Anchor | None) -> tuple[object, ...]:
     return () if anchor is None else (anchors.head_of(anchor), anchor.offset, anchor.scanned_to)
-
-
-async def _off_loop(function: Callable[[], T]) -> T:
-    return await asyncio.get_running_loop().run_in_executor(None, function)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from schemas.configuration import AccountConfig
 from schemas.events import ListingSpec, OperatorActivation, ReferenceOpen, ReferenceRecord, Repair
 
 
@@ -27,6 +28,7 @@ class ReferenceView:
         self._specs: dict[str, list[ListingSpec]] = {}
         self._activations: list[OperatorActivation] = []
         self._repairs: list[Repair] = []
+        self._accounts: dict[str, AccountConfig] = {}
         self._steps: dict[tuple[str, int], tuple[SpecStep, ...]] = {}
         for record in records:
             self.apply(record)
@@ -44,10 +46,17 @@ class ReferenceView:
             self._activations.append(record)
         elif isinstance(record, Repair):
             self._repairs.append(record)
+        elif isinstance(record, AccountConfig):
+            self._accounts[record.account] = record
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
         return tuple(self._repairs)
+
+    @property
+    def accounts(self) -> Mapping[str, AccountConfig]:
+        """The last AccountConfig of each account, by name."""
+        return self._accounts
 
     def specs(self, listing: str) -> tuple[ListingSpec, ...]:
         """All of the listing's, by number."""

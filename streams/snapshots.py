@@ -2,14 +2,15 @@
 
 A snapshot is a record an (operator, listing, incarnation); one above 512 KiB is cut into numbered parts. It carries
 its own position: the offset of the last block folded and the chain's head there. On start the greatest position wins,
-and a new incarnation removes the records that it supersedes.
+and a new incarnation removes the records that it supersedes. A listing's lie on the partition that it has on `ticks`;
+an account's desk is one too, with the account in the listing's place, by its partition of `journal`.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import cramjam
 from confluent_kafka import KafkaException, Producer, TopicPartition
@@ -17,7 +18,7 @@ from confluent_kafka import KafkaException, Producer, TopicPartition
 from infra.errors import Unreachable
 from infra.kafka import ends, hand_over, new_consumer, split_batch, take, unreachable
 from schemas.accept import Head
-from schemas.catalogue import partition_of
+from schemas.catalogue import TOPICS, partition_of
 from schemas.events import Snapshot
 from schemas.integrity import ZERO_MAC, KeyRing
 from schemas.registry import UnreadableRecord, decode, seal
@@ -25,10 +26,15 @@ from schemas.registry import UnreadableRecord, decode, seal
 TOPIC = "snapshots"
 PART_BYTES = 512 * 1024
 _SEPARATOR = "|"
+Folded = Literal["ticks", "journal"]
+"""What a state was folded from."""
 
 
 class State(NamedTuple):
-    """The state of one operator for one listing after the block at `offset`, whose link is `head`."""
+    """The state of one operator for one listing after the block at `offset`, whose link is `head`.
+
+    `partition`: for a desk, whose `listing` is an account, that of its journal; -1 for a listing, which tells its own.
+    """
 
     operator: str
     listing: str
@@ -36,6 +42,12 @@ class State(NamedTuple):
     head: Head
     out_seq: int
     data: bytes
+    partition: int = -1
+
+    @property
+    def home(self) -> int:
+        """The partition of `ticks` or `journal` that it was folded from."""
+        return partition_of("ticks", self.listing) if self.partition < 0 else self.partition
 
     @property
     def digest(self) -> str:
@@ -55,7 +67,6 @@ def write(producer: Producer, keys: KeyRing, incarnation: int, state: State) -> 
     """Hands the records of one state to the producer; (bytes sent, their keys)."""
     packed = bytes(cramjam.zstd.compress(state.data, 3))
     pieces = [packed[i : i + PART_BYTES] for i in range(0, len(packed), PART_BYTES)] or [b""]
-    partition = partition_of("ticks", state.listing)
     sent = 0
     written = []
     for part, piece in enumerate(pieces):
@@ -65,7 +76,7 @@ def write(producer: Producer, keys: KeyRing, incarnation: int, state: State) -> 
             incarnation=incarnation,
             part=part,
             parts=len(pieces),
-            partition=partition,
+            partition=state.home,
             offset=state.offset,
             epoch=state.head.epoch,
             nonce=state.head.nonce,
@@ -81,26 +92,29 @@ def write(producer: Producer, keys: KeyRing, incarnation: int, state: State) -> 
         )
         value = seal(record, TOPIC, keys)
         key = _key(state.operator, state.listing, incarnation, part)
-        hand_over(producer, TOPIC, partition, key, value)
+        hand_over(producer, TOPIC, _place(state.home), key, value)
         sent += len(value)
         written.append(key)
     return sent, tuple(written)
 
 
-def remove(producer: Producer, listing: str, keys: Iterable[bytes]) -> None:
-    """Hands tombstones for superseded records to the producer."""
+def remove(producer: Producer, state: State, keys: Iterable[bytes]) -> None:
+    """Hands tombstones for records that those of `state` supersede to the producer."""
     for key in keys:
-        hand_over(producer, TOPIC, partition_of("ticks", listing), key, None)
+        hand_over(producer, TOPIC, _place(state.home), key, None)
 
 
-def load(bootstrap: str, keys: KeyRing, partitions: Sequence[int]) -> dict[int, list[Stored]]:
-    """The states of each of the partitions: of each operator and listing the one with the greatest position.
+def load(bootstrap: str, keys: KeyRing, partitions: Sequence[int], topic: Folded = "ticks") -> dict[int, list[Stored]]:
+    """The states that were folded from each of the partitions of `topic`: of each operator and listing (of `journal`,
+    account) the one with the greatest position.
 
     What can't be read, has a wrong MAC, lacks a part or fails its digest is left out: it is folded anew.
     """
     latest: dict[bytes, Snapshot] = {}
-    for partition, key, value in _records(bootstrap, partitions):
+    for partition, key, value in _records(bootstrap, sorted({_place(p) for p in partitions})):
         record = _read(keys, partition, key, value)
+        if record is not None and (("/" in record.listing) != (topic == "ticks") or record.partition not in partitions):
+            continue
         if record is None:
             latest.pop(key, None)
         else:
@@ -122,7 +136,7 @@ def load(bootstrap: str, keys: KeyRing, partitions: Sequence[int]) -> dict[int, 
     result: dict[int, list[Stored]] = {p: [] for p in partitions}
     for whose, stored in best.items():
         keys_of = (*stored.keys, *others.get(whose, ()))
-        result[partition_of("ticks", stored.state.listing)].append(stored._replace(keys=keys_of))
+        result[stored.state.home].append(stored._replace(keys=keys_of))
     return result
 
 
@@ -140,7 +154,8 @@ def _whole(incarnation: int, records: list[tuple[bytes, Snapshot]]) -> Stored | 
     if hashlib.sha256(data).hexdigest() != first.digest:
         return None
     head = Head(first.epoch, first.nonce, first.seq, first.n, first.head_ref_no, first.head_mac)
-    state = State(first.operator, first.listing, first.offset, head, first.out_seq, data)
+    partition = -1 if "/" in first.listing else first.partition
+    state = State(first.operator, first.listing, first.offset, head, first.out_seq, data, partition)
     return Stored(state, incarnation, tuple(k for k, _ in records))
 
 
@@ -155,9 +170,9 @@ def _read(keys: KeyRing, partition: int, key: bytes, value: bytes | None) -> Sna
         return None
     if key != _key(record.operator, record.listing, record.incarnation, record.part):
         return None
-    if partition != partition_of("ticks", record.listing):
+    if "/" in record.listing and record.partition != partition_of("ticks", record.listing):
         return None
-    return record
+    return record if partition == _place(record.partition) else None
 
 
 def _records(bootstrap: str, partitions: Sequence[int]) -> Iterator[tuple[int, bytes, bytes | None]]:
@@ -189,6 +204,11 @@ def _records(bootstrap: str, partitions: Sequence[int]) -> Iterator[tuple[int, b
         raise unreachable(error) from error
     finally:
         consumer.close()
+
+
+def _place(home: int) -> int:
+    """The partition of `snapshots` of states that were folded from partition `home`."""
+    return home % TOPICS[TOPIC].partitions
 
 
 def _key(operator: str, listing: str, incarnation: int, part: int) -> bytes:

@@ -30,17 +30,20 @@ COLUMNS = (
 @st.composite
 def entries(draw: st.DrawFn) -> JournalEntry:
     """Entries as they may lie on a journal: the columns of a clock fit together."""
-    record = draw(records(JournalEntry))  # type: ignore[type-var]
+    record: Any = draw(records(JournalEntry))  # type: ignore[arg-type]
     names, rows = draw(st.lists(texts, max_size=3)), draw(st.integers(0, 6))
     if record.kind is not EntryKind.CLOCK:
         names, rows = [], 0
-    some = {"clock_bid": doubles, "clock_ask": doubles, "clock_quality": ints}
+    some: dict[str, Any] = {"clock_bid": doubles, "clock_ask": doubles, "clock_quality": ints}
     some["clock_listing"] = st.integers(-1, len(names) - 1)
-    columns = {c: tuple(draw(st.lists(some.get(c, longs), min_size=rows, max_size=rows))) for c in COLUMNS}
+    columns: dict[str, Any] = {
+        c: tuple(draw(st.lists(some.get(c, longs), min_size=rows, max_size=rows))) for c in COLUMNS
+    }
     marks = draw(st.dictionaries(texts, longs, max_size=3))
-    return dataclasses.replace(
+    made: JournalEntry = dataclasses.replace(
         record, clock_names=tuple(names), mark_streams=tuple(marks), mark_seqs=tuple(marks.values()), **columns
     )
+    return made
 
 
 def as_read(record: JournalEntry, found: Entry) -> None:
@@ -52,7 +55,8 @@ def as_read(record: JournalEntry, found: Entry) -> None:
     assert (found.clock is not None) == (record.kind is EntryKind.CLOCK)
     if found.clock is not None:
         assert found.clock.names == record.clock_names
-        for name, column in zip(COLUMNS, found.clock[1:], strict=True):
+        arrays: tuple[Any, ...] = found.clock[1:]
+        for name, column in zip(COLUMNS, arrays, strict=True):
             assert column.tobytes() == np.array(getattr(record, name), column.dtype).tobytes(), name
 
 

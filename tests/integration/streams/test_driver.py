@@ -13,11 +13,12 @@ import pytest
 from infra.anchors import head_of, read_anchors
 from infra.clock import SystemClock
 from infra.errors import Unreachable
-from infra.kafka import read_range
+from infra.kafka import DeliveryFailed, read_range
 from infra.settings import WorkerSettings
 from streams import driver as module
 from streams import snapshots
-from streams.driver import Driver, or_end
+from streams.driver import Driver
+from streams.outbox import or_end
 from streams.snapshots import State
 from tests.integration.streams.line import KEYS, Line, lively
 
@@ -98,8 +99,8 @@ def test_nothing_is_acknowledged_when_an_output_failed(line: Line) -> None:
         one._no_checkpoint_before = 2**40
         for event in given:
             await one.take(event)
-        one._delivered("MSG_SIZE_TOO_LARGE", SimpleNamespace(topic=lambda: "bars"))
-        with pytest.raises(module.DeliveryFailed, match="refused an output on bars: MSG_SIZE"):
+        one._outbox.refused("bars", "MSG_SIZE_TOO_LARGE")
+        with pytest.raises(DeliveryFailed, match="refused an output on bars: MSG_SIZE"):
             await one.checkpoint()
 
     run(steps())
@@ -116,15 +117,15 @@ def test_what_is_revoked_during_a_checkpoint_is_not_acknowledged(line: Line, mon
         one._no_checkpoint_before = 2**40
         for event in given:
             await one.take(event)
-        flush = one._flush
+        flush = one._outbox.flush
 
         async def revoked_meanwhile() -> None:
             one.revoked([line.partition])
             await flush()
 
-        monkeypatch.setattr(one, "_flush", revoked_meanwhile)
+        monkeypatch.setattr(one._outbox, "flush", revoked_meanwhile)
         await one.checkpoint()
-        monkeypatch.setattr(one, "_flush", flush)
+        monkeypatch.setattr(one._outbox, "flush", flush)
         # The next owner may be this process again, from the group's place.
         again = events(line)
         for event in again:
@@ -288,7 +289,7 @@ def test_an_error_in_a_step_ends_the_process(error: Exception, monkeypatch: pyte
     async def step() -> None:
         raise error
 
-    run(or_end(step()))
+    run(or_end(step(), "worker"))
     assert ended == [1]
 
 
@@ -296,7 +297,7 @@ def test_a_step_that_is_cancelled_ends_nothing(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("os._exit", lambda _: pytest.fail("it ended"))
 
     async def steps() -> None:
-        task = asyncio.ensure_future(or_end(asyncio.sleep(60)))
+        task = asyncio.ensure_future(or_end(asyncio.sleep(60), "worker"))
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

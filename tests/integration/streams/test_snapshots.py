@@ -80,7 +80,7 @@ def test_of_each_operator_the_newest_is_given(line: Line) -> None:
 def test_without_one_of_its_parts_an_older_one_is_taken(line: Line) -> None:
     write(line, 1, state(line, 10))
     keys = write(line, 2, state(line, 20, large(3)))
-    snapshots.remove(line.producer, line.listing, keys[1:2])
+    snapshots.remove(line.producer, state(line), keys[1:2])
     line.producer.flush()
     (found,) = loaded(line)
     assert found.state.offset == 10
@@ -114,7 +114,7 @@ def test_one_that_was_tampered_with_is_left_out(line: Line, what: str) -> None:
         value = seal(record, "snapshots", KEYS)
     name = key.decode() if what != "key" else key.decode().replace("|1|0", "|2|0")
     if what == "key":
-        snapshots.remove(line.producer, line.listing, [key])
+        snapshots.remove(line.producer, state(line), [key])
         line.producer.flush()
     line.put(value, key=name, topic="snapshots")
     assert loaded(line) == []

@@ -18,7 +18,7 @@ from infra.stack.home import read_json
 from schemas.accept import Head
 from schemas.ticks import TickBlock
 from streams import snapshots
-from streams.app import GROUP
+from streams.worker import SERVICE
 from tests.conftest import StartStack, TestStack
 from tests.integration.streams.line import KEYS, Line, lively
 from tests.integration.streams.service import Service, wait
@@ -69,7 +69,7 @@ def is_complete(line: Line) -> None:
 
 def committed(line: Line) -> int:
     """What the group has acknowledged of the listing's partition."""
-    consumer = Consumer({"bootstrap.servers": line.kafka, "group.id": GROUP})
+    consumer = Consumer({"bootstrap.servers": line.kafka, "group.id": SERVICE.group})
     try:
         return consumer.committed([TopicPartition("ticks", line.partition)], timeout=10)[0].offset
     finally:
