@@ -18,8 +18,8 @@ from projections.question import Question
 from schemas.identity import InvalidName, SignalId, parse_signal_id, split_operator
 
 
-class UnknownSignal(TickledgerError):
-    """No signal of the database has this id."""
+class UnknownRecord(TickledgerError):
+    """No record of the database has this id."""
 
 
 TICK_COLUMNS: Final = (
@@ -44,11 +44,11 @@ class Trail:
 
 
 def trail(connection: Connection, text: str) -> Trail:
-    """The walk from the signal whose id is `text`. Raises UnknownSignal, or UnknownSymbol for its listing."""
+    """The walk from the signal whose id is `text`. Raises UnknownRecord, or UnknownSymbol for its listing."""
     try:
         wanted = parse_signal_id(text)
     except InvalidName as error:
-        raise UnknownSignal(str(error)) from error
+        raise UnknownRecord(str(error)) from error
     listing = resolve(wanted.listing, known_listings(connection))
     signal = _signal(connection, wanted)
     ref_no = split_operator(wanted.operator)[1]
@@ -69,7 +69,7 @@ def _signal(connection: Connection, wanted: SignalId) -> dict[str, Any]:
         cursor.execute(_SIGNAL, (wanted.operator, wanted.listing, wanted.out_seq))
         row = cursor.fetchone()
         if row is None or cursor.description is None:
-            raise UnknownSignal(_unknown(connection, wanted))
+            raise UnknownRecord(_unknown(connection, wanted))
         return {"id": str(wanted)} | {c.name: v for c, v in zip(cursor.description, row, strict=True)}
 
 
@@ -88,7 +88,8 @@ def _record(connection: Connection, condition: str, *values: Any) -> dict[str, A
 
 def _ticks(connection: Connection, listing: Known, from_n: int, to_n: int) -> pl.DataFrame:
     question = Question("ticks", (listing,), from_n=from_n, to_n=to_n + 1)
-    ticks = pl.concat([*answer(connection, question).frames], how="vertical") if to_n >= from_n else pl.DataFrame()
+    frames = [*answer(connection, question).frames] if to_n >= from_n else []
+    ticks = pl.concat(frames, how="vertical") if frames else pl.DataFrame()
     blocks = connection.execute(_BLOCKS, (listing.id, to_n, from_n)).fetchall()
     if not len(ticks) or not blocks:
         return pl.DataFrame()

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from schemas.accept import Verdict
 from schemas.catalogue import MAX_BLOCK_TICKS
 from schemas.chains import Position
-from schemas.events import Alert, Bar, ListingSpec, OperatorActivation, Repair, Signal, SourceEvent
+from schemas.events import Alert, Bar, Configuration, ListingSpec, OperatorActivation, Repair, Signal, SourceEvent
 from schemas.ticks import Columns, TickBlock
 
-Numbered = ListingSpec | OperatorActivation | Repair
+Numbered = ListingSpec | OperatorActivation | Repair | Configuration
 """What has a number on `reference`."""
 
 MAX_TICKS: Final = 32 * MAX_BLOCK_TICKS
@@ -39,6 +39,8 @@ class Batch:
         self.sources: list[tuple[SourceEvent, Position]] = []
         self.alerts: list[tuple[Alert, Position]] = []
         self.reference: list[tuple[Numbered, Position]] = []
+        self.account: list[tuple[Any, Position]] = []
+        """Records of the topics of accounts."""
         self.raised: list[Alert] = []
         self.verdicts: Counter[tuple[str, int, Verdict]] = Counter()
         self.firsts: dict[tuple[str, int], int] = {}

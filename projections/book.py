@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from infra.clock import Clock
 from infra.notices import alert_of
 from projections.batch import MAX_TICKS, Batch
 from schemas.accept import Verdict
-from schemas.chains import Chains, Derivations, Judged, Position
-from schemas.events import Alert, ReferenceOpen, ReferenceRecord, Repair, Signal, SourceEvent
+from schemas.catalogue import ACCOUNT_FACTS, ACCOUNT_TOPICS
+from schemas.chains import Chains, Derivations, Judged, Partitions, Position
+from schemas.events import Alert, Bar, ReferenceOpen, Repair, Signal, SourceEvent
+from schemas.executions import AccountOpen
 from schemas.integrity import KeyRing
+from schemas.journal import EntryKind, JournalEntry
 from schemas.registry import UnreadableRecord, decode
 from schemas.ticks import BlockKind, Columns, TickBlock
 
 SERVICE: Final = "projector"
-FACTS: Final = ("reference", "ticks")
-DERIVED: Final = ("bars", "signals")
+FACTS: Final = ("reference", "ticks", *sorted(ACCOUNT_FACTS))
+DERIVED: Final = ("bars", "signals", *sorted(set(ACCOUNT_TOPICS) - ACCOUNT_FACTS))
 EVENTS: Final = {"sources": SourceEvent, "alerts": Alert}
 
 
 class Book:
     """Heads, marks and offsets of a reader of all topics. It only moves: after a failed write, load another one."""
 
-    def __init__(self, keys: KeyRing, clock: Clock, *, quiet: bool = False) -> None:
-        self.facts = {topic: Chains(topic, keys) for topic in FACTS}
-        self.derived = {topic: Derivations(topic, keys) for topic in DERIVED}
+    def __init__(self, keys: KeyRing, clock: Clock, accounts: Partitions, *, quiet: bool = False) -> None:
+        """`accounts`: the partition that an account has by `reference`, None of one that isn't there."""
+        self.facts = {topic: Chains(topic, keys, partitions=accounts) for topic in FACTS}
+        self.derived = {topic: Derivations(topic, keys, accounts) for topic in DERIVED}
         self.offsets: dict[tuple[str, int], int] = {}
         self.newest_ms: dict[str, int] = {}
         self.at: dict[tuple[str, str], Position] = {}
@@ -61,8 +65,10 @@ class Book:
             if judged.verdict is Verdict.TAKE:
                 if isinstance(judged.record, Signal):
                     batch.signals.append((judged.record, position))
-                else:
+                elif isinstance(judged.record, Bar):
                     batch.bars.append(judged.record)
+                else:
+                    batch.account.append((judged.record, position))
             return judged
         return _event(batch, position, value)
 
@@ -85,8 +91,10 @@ class Book:
             self.at[topic, chain] = position
             if topic == "reference":
                 batch.reference.append((record, position))
-            else:
+            elif topic == "ticks":
                 batch.add_block(record, position)
+            else:
+                batch.account.append((record, position))
         return judged
 
     def _raise(self, batch: Batch, judged: Judged) -> None:
@@ -99,8 +107,10 @@ class Book:
         batch.raised.append(alert)
 
 
-def _opens(record: TickBlock | ReferenceRecord) -> bool:
-    return isinstance(record, ReferenceOpen) or (isinstance(record, TickBlock) and record.kind == BlockKind.OPEN)
+def _opens(record: Any) -> bool:
+    if isinstance(record, TickBlock | JournalEntry):
+        return record.kind in (BlockKind.OPEN, EntryKind.OPEN)
+    return isinstance(record, ReferenceOpen | AccountOpen)
 
 
 def _event(batch: Batch, position: Position, value: bytes | None) -> Judged:

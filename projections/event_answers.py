@@ -1,4 +1,4 @@
-"""Signals, alerts, sources and reference: few rows, through a server-side cursor."""
+"""Signals, alerts, sources, reference and what accounts have: through a server-side cursor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Final
 import polars as pl
 from psycopg import sql
 
-from projections.columns import COLUMNS
+from projections.account_answers import ACCOUNT_SELECTS
+from projections.columns import ACCOUNT_ANSWERS, COLUMNS
 from projections.database import Connection
 from projections.formats import TYPES
 from projections.moments import Moment
@@ -51,11 +52,14 @@ _EVENTS: Final = {
     ),
 }
 _PAGE: Final = 10_000
+_ALL: Final = _EVENTS | ACCOUNT_SELECTS
 
 
 def events(connection: Connection, question: Question) -> Iterator[pl.DataFrame]:
-    select, time, order, of_listing = _EVENTS[question.what]
+    select, time, order, of_listing = _ALL[question.what]
     conditions = question.between(time)
+    if question.account is not None and question.what in ACCOUNT_ANSWERS:
+        conditions.append(sql.SQL("account = {}").format(sql.Literal(question.account)))
     if question.listings:
         some = sql.Literal([listing.name for listing in question.listings]) + sql.SQL("::text[]")
         conditions.append(sql.SQL(of_listing).format(names=some))

@@ -10,11 +10,12 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 
 from infra.kafka import REQUEST_TIMEOUT_S, Ends, new_admin, unreachable
+from schemas.catalogue import ACCOUNT_TOPICS
 from schemas.catalogue import TOPICS as CATALOGUE
 
 Extents = dict[tuple[str, int], Ends]
 
-PROJECTED: Final = ("reference", "ticks", "bars", "signals", "sources", "alerts")
+PROJECTED: Final = ("reference", "ticks", "bars", "signals", "sources", "alerts", *ACCOUNT_TOPICS)
 """Topics that are projected. The rest of the log (anchors, snapshots) is made of these."""
 
 _PAUSE_S: Final = 0.1

@@ -25,8 +25,9 @@ TYPES: Final[dict[str, type[pl.DataType]]] = {
     "bool": pl.Boolean,
     "time": pl.Int64,
     "json": pl.String,
+    "money": pl.String,
 }
-"""Types of the columns of a frame: a time is UTC epoch in milliseconds."""
+"""Types of the columns of a frame: a time is UTC epoch in milliseconds, money a decimal number as text."""
 
 _ISO: Final = "%Y-%m-%dT%H:%M:%S%.3fZ"
 _WIDEST: Final = 100
@@ -68,7 +69,8 @@ def write_json(frames: Iterable[pl.DataFrame], columns: Sequence[Column], out: B
 
 def write_parquet(frames: Iterable[pl.DataFrame], columns: Sequence[Column], path: Path) -> None:
     """A file with a row group a frame, zstd; times are timestamps of milliseconds in UTC."""
-    schema = {c.name: pl.Datetime("ms", "UTC") if c.kind == "time" else TYPES[c.kind]() for c in columns}
+    special: dict[str, pl.DataType] = {"time": pl.Datetime("ms", "UTC"), "money": pl.Decimal(28, 8)}
+    schema = {c.name: special.get(c.kind, TYPES[c.kind]()) for c in columns}
 
     def source(
         with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
@@ -83,7 +85,7 @@ def write_table(frames: Iterable[pl.DataFrame], columns: Sequence[Column], out: 
     """Columns side by side for people, numbers to the right, long texts cut; all rows are held, so ask for few."""
     rows = [tuple(_cell(v) for v in row) for frame in frames for row in _in_text(frame, columns).iter_rows()]
     widths = [max(len(c.name), *(len(row[i]) for row in rows)) if rows else len(c.name) for i, c in enumerate(columns)]
-    right = [column.kind in ("int", "float") for column in columns]
+    right = [column.kind in ("int", "float", "money") for column in columns]
     for row in [tuple(column.name for column in columns), *rows]:
         cells = [v.rjust(w) if r else v.ljust(w) for v, w, r in zip(row, widths, right, strict=True)]
         out.write("  ".join(cells).rstrip().encode() + b"\n")

@@ -28,6 +28,7 @@ from infra.kafka import (
     split_batch,
     unreachable,
 )
+from projections.accounts import AccountPartitions
 from projections.batch import Batch
 from projections.book import SERVICE, Book
 from projections.database import address, explain
@@ -144,7 +145,8 @@ class Projector:
     ) -> None:
         check_topics(self._bootstrap)
         repairs = read_repairs(self._bootstrap, self._keys)
-        book = store.load(Book(self._keys, self._clock, quiet=self._quiet))
+        accounts = AccountPartitions(self._bootstrap, self._keys)
+        book = store.load(Book(self._keys, self._clock, accounts, quiet=self._quiet))
         self._repair(store, book, repairs)
         consumer = new_consumer(self._bootstrap, **_READ_AHEAD)
         try:

@@ -16,6 +16,7 @@ class Question:
     """`what` names an answer of projections/columns.py. Times are UTC epoch in milliseconds, [from_ms, to_ms).
 
     `listings`: whose rows; empty = all, also those of none (of ticks and bars: name all that are wanted).
+    `account`: whose, of the answers about accounts; None = all.
     `from_n`, `to_n`: of ticks, [from_n, to_n); None = to the end.
     `limit`: so many rows, the first, or with `tail` the last; None = all. `tail` needs a limit.
     """
@@ -30,6 +31,7 @@ class Question:
     good: bool = False
     limit: int | None = None
     tail: bool = False
+    account: str | None = None
 
     def between(self, column: str = "time") -> list[sql.Composable]:
         """Conditions that `column` lies in the range."""

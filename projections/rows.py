@@ -6,17 +6,20 @@ import dataclasses
 import json
 import math
 from collections.abc import Iterator
+from decimal import Decimal
 from enum import Enum
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+from psycopg.types.json import Jsonb
 
 from projections.batch import Batch, Numbered
 from projections.copy import BARS, TICK_BLOCKS, TICKS, macs, timestamptz, timestamptz_us
 from projections.moments import Moment
 from schemas.chains import Position
-from schemas.events import Alert, Bar, ListingSpec, OperatorActivation, Signal, SourceEvent
+from schemas.events import Alert, Bar, Signal, SourceEvent
+from schemas.journal import JournalEntry
 from schemas.quality import BROKEN
 
 Longs = npt.NDArray[np.int64]
@@ -210,12 +213,14 @@ REFERENCE_COLUMNS: Final = (
 )
 
 
+_SUBJECTS: Final = ("chain", "listing", "instance", "account")
+
+
 def reference_row(record: Numbered, position: Position) -> tuple[Any, ...]:
     """A row of `reference`, in the order of REFERENCE_COLUMNS."""
-    if isinstance(record, ListingSpec):
-        subject = record.listing
-    else:
-        subject = record.instance if isinstance(record, OperatorActivation) else record.chain
+    subject = next(
+        getattr(record, name) for name in ("chain", "listing", "instance", "account") if hasattr(record, name)
+    )
     row = (
         record.ref_no,
         type(record).__name__,
@@ -229,6 +234,49 @@ def reference_row(record: Numbered, position: Position) -> tuple[Any, ...]:
         json.dumps(_plain(dataclasses.asdict(record)), ensure_ascii=False),
     )
     return tuple(map(_text, row))
+
+
+ACCOUNT_COLUMNS: Final = {
+    "time": "timestamptz",
+    "seq": "int8",
+    "log_offset": "int8",
+    "order_no": "int8",
+    "position": "int8",
+    "account_id": "int4",
+    "operator_id": "int4",
+    "log_partition": "int2",
+    "topic": "text",
+    "kind": "text",
+    "listing": "text",
+    "body": "jsonb",
+}
+_ON_ITS_TOPIC: Final = "input"
+"""The bytes that a journal entry took: they lie on the topic that it names."""
+
+
+def account_rows(records: list[tuple[Any, Position]], accounts: Ids, operators: Ids) -> Iterator[tuple[Any, ...]]:
+    """Rows of `account_records`, in the order of ACCOUNT_COLUMNS."""
+    for record, position in records:
+        body = {f.name: getattr(record, f.name) for f in dataclasses.fields(record) if f.name != _ON_ITS_TOPIC}
+        yield (
+            Moment.of_us(account_time_us(record)),
+            body["out_seq"] if "operator" in body else record.seq,
+            position.offset,
+            body.get("order_no") or None,
+            body.get("position") or None,
+            accounts[record.account],
+            operators[record.operator] if "operator" in body else 0,
+            position.partition,
+            position.topic,
+            str(record.kind) if isinstance(record, JournalEntry) else type(record).__name__,
+            _text(body.get("listing", "")),
+            Jsonb(_plain(body)),
+        )
+
+
+def account_time_us(record: Any) -> int:
+    """When it was taken or written: UTC epoch in microseconds."""
+    return int(record.taken_us if hasattr(record, "taken_us") else record.written_us)
 
 
 def _times(batch: Batch) -> Longs:
@@ -265,6 +313,8 @@ def _plain(value: Any) -> Any:
         return {name: _plain(v) for name, v in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
+    if isinstance(value, Decimal):
+        return str(value)
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return _text(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -52,6 +52,7 @@ class Store:
             self._partitions = Partitions()
             self.listings = self._ids("listings")
             self.operators = self._ids("operators")
+            self.accounts = self._ids("accounts")
         except BaseException:
             self.connection.close()
             raise
@@ -85,6 +86,8 @@ class Store:
                 book.stopped_at[topic, chain] = stopped_at
         for topic, operator, listing, due in run(_SELECT_OUT_MARKS).fetchall():
             book.derived[topic].marks[operator, listing] = Mark(due)
+        for topic, operator, account, due in run(_SELECT_ACCOUNT_MARKS).fetchall():
+            book.derived[topic].marks[operator, account] = Mark(due)
         return book
 
     def write(self, batch: Batch, book: Book) -> None:
@@ -109,7 +112,11 @@ class Store:
             if batch.bars:
                 copy_rows(cursor, BARS, [rows.bar_rows(batch.bars, self.listings, self.operators)])
             if batch.signals:
-                _copy_signals(cursor, batch, self.listings, self.operators)
+                signals = rows.signal_rows(batch.signals, self.listings, self.operators)
+                _copy(cursor, "signals", rows.SIGNAL_COLUMNS, signals)
+            if batch.account:
+                found = rows.account_rows(batch.account, self.accounts, self.operators)
+                _copy(cursor, "account_records", rows.ACCOUNT_COLUMNS, found)
             for statement, values in (
                 (_SOURCE, [rows.source_row(*s) for s in batch.sources]),
                 (_ALERT, [rows.alert_row(*a) for a in batch.alerts]),
@@ -129,16 +136,23 @@ class Store:
             make(self.connection, "tick_blocks", "month", good)
         make(self.connection, "bars", "year", np.array([bar.time_ms for bar in batch.bars], np.int64))
         make(self.connection, "signals", "year", np.array([s.time_ms for s, _ in batch.signals], np.int64))
+        taken = np.array([rows.account_time_us(record) // 1000 for record, _ in batch.account], np.int64)
+        make(self.connection, "account_records", "month", taken)
 
     def _name(self, cursor: psycopg.Cursor[Any], batch: Batch) -> None:
-        """Gives ids to listings and operators that are met for the first time."""
+        """Gives ids to listings, accounts and operators that are met for the first time."""
         derived: list[Bar | Signal] = [*batch.bars, *(signal for signal, _ in batch.signals)]
         named = [*(block.listing for block, _ in batch.blocks), *(record.listing for record in derived)]
         for listing in dict.fromkeys(named):
             if listing not in self.listings:
                 cursor.execute("insert into tickledger.listings (name) values (%s) returning id", (listing,))
                 self.listings[listing] = _one(cursor)
-        for operator in dict.fromkeys(record.operator for record in derived):
+        for account in dict.fromkeys(record.account for record, _ in batch.account):
+            if account not in self.accounts:
+                cursor.execute("insert into tickledger.accounts (name) values (%s) returning id", (account,))
+                self.accounts[account] = _one(cursor)
+        decided = [record.operator for record, _ in batch.account if hasattr(record, "operator")]
+        for operator in dict.fromkeys([*(record.operator for record in derived), *decided]):
             if operator not in self.operators:
                 cursor.execute(
                     "insert into tickledger.operators (name, instance, ref_no) values (%s, %s, %s) returning id",
@@ -155,6 +169,20 @@ class Store:
             [
                 (self.operators[o], topic, self.listings[k], book.derived[topic].marks[o, k].next)
                 for topic, o, k in sorted(moved)
+            ],
+        )
+
+        decided = {
+            (position.topic, record.operator, record.account)
+            for record, position in batch.account
+            if hasattr(record, "operator")
+        }
+        cursor.executemany(
+            "insert into tickledger.account_marks (operator_id, topic, account_id, next_out) values (%s, %s, %s, %s) "
+            "on conflict (operator_id, topic, account_id) do update set next_out = excluded.next_out",
+            [
+                (self.operators[o], topic, self.accounts[a], book.derived[topic].marks[o, a].next)
+                for topic, o, a in sorted(decided)
             ],
         )
 
@@ -180,13 +208,14 @@ def _fence(connection: Connection, dsn: str, wait_s: float) -> None:
     )
 
 
-def _copy_signals(cursor: psycopg.Cursor[Any], batch: Batch, listings: rows.Ids, operators: rows.Ids) -> None:
+def _copy(cursor: psycopg.Cursor[Any], name: str, columns: Mapping[str, str], found: Iterable[tuple[Any, ...]]) -> None:
+    """Copies rows of `columns`, each with its type, into a table."""
     statement = sql.SQL("copy {} ({}) from stdin (format binary)").format(
-        table("signals"), sql.SQL(", ").join(map(sql.Identifier, rows.SIGNAL_COLUMNS))
+        table(name), sql.SQL(", ").join(map(sql.Identifier, columns))
     )
     with cursor.copy(statement) as copy:
-        copy.set_types(list(rows.SIGNAL_COLUMNS.values()))
-        for row in rows.signal_rows(batch.signals, listings, operators):
+        copy.set_types(list(columns.values()))
+        for row in found:
             copy.write_row(row)
 
 
@@ -267,6 +296,10 @@ _SELECT_HEADS: Final = (
 _SELECT_OUT_MARKS: Final = """
 select topic, operators.name, listings.name, next_out from tickledger.out_marks
 join tickledger.operators on operators.id = operator_id join tickledger.listings on listings.id = listing_id
+"""
+_SELECT_ACCOUNT_MARKS: Final = """
+select topic, operators.name, accounts.name, next_out from tickledger.account_marks
+join tickledger.operators on operators.id = operator_id join tickledger.accounts on accounts.id = account_id
 """
 _HOLDER: Final = """
 select a.pid, a.application_name, a.backend_start from pg_locks l join pg_stat_activity a on a.pid = l.pid

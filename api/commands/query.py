@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -20,8 +21,10 @@ from infra.settings import Settings
 from infra.stack.services import ALL
 from projections import audit as audit_walk
 from projections import formats, migrate
+from projections.account_answers import has_listing
 from projections.columns import COLUMNS, describe
 from projections.database import Connection, connect, explain
+from projections.fill_audit import fill_trail, is_fill_id
 from projections.formats import Format
 from projections.listings import Known, known_listings, resolve
 from projections.moments import use_moments
@@ -87,6 +90,9 @@ def bars(
     return _ask("bars", symbol, from_, to, limit, format_, output, home, config, timeframe=chosen)
 
 
+AccountOption = Annotated[str | None, Parameter(name="--account", help="Name of an account; default all.")]
+
+
 def _event_command(what: str, summary: str) -> None:
     @app.command(name=what, help=f"{summary}\n\n{describe(what)}")
     def command(
@@ -109,44 +115,116 @@ _event_command("sources", "What happened to feeds, by time.")
 _event_command("reference", "What was configured, by number; --from and --to are of when it was written.")
 
 
+def _account_command(what: str, summary: str) -> None:
+    help_ = f"{summary}\n\n{describe(what)}"
+    if has_listing(what):
+
+        @app.command(name=what, help=help_)
+        def of_listings(
+            *,
+            account: AccountOption = None,
+            symbol: SymbolOption = None,
+            from_: FromOption = None,
+            to: ToOption = None,
+            limit: LimitOption = None,
+            format_: FormatOption = None,
+            output: OutputOption = None,
+            home: HomeOption = None,
+            config: ConfigOption = None,
+        ) -> int:
+            return _ask(what, symbol, from_, to, limit, format_, output, home, config, account=account)
+
+    else:
+
+        @app.command(name=what, help=help_)
+        def of_accounts(
+            *,
+            account: AccountOption = None,
+            from_: FromOption = None,
+            to: ToOption = None,
+            limit: LimitOption = None,
+            format_: FormatOption = None,
+            output: OutputOption = None,
+            home: HomeOption = None,
+            config: ConfigOption = None,
+        ) -> int:
+            return _ask(what, None, from_, to, limit, format_, output, home, config, account=account)
+
+
+_account_command("orders", "Orders with the state that each has now, by the time of their decision.")
+_account_command("fills", "Deals matched to order, signal and decision price, by time.")
+_account_command("decisions", "What was decided on each candidate entry, with every check, by time.")
+_account_command("positions", "Positions as they are now, by the time of their last change.")
+_account_command("equity", "Balance, equity and margin at whole minutes while something is held.")
+_account_command("pnl", "What each closed part of a position earned, and what it went into.")
+_account_command("executions", "What the venue did with orders, in the order of the account's chain.")
+_account_command("journal", "What reached an account, in the one order in which it was taken.")
+_account_command("commands", "What people asked of accounts.")
+
+
 @app.command
 def audit(
-    signal_id: Annotated[str, Parameter(help="operator/feed/SYMBOL/number, the first column of query signals.")],
+    record_id: Annotated[
+        str,
+        Parameter(
+            help="desk/account/number, the first column of query fills, or operator/feed/SYMBOL/number, a signal's."
+        ),
+    ],
     *,
     format_: Annotated[Literal["table", "json"], Parameter(name="--format", help="table or json.")] = "table",
     home: HomeOption = None,
     config: ConfigOption = None,
 ) -> int:
-    """Walk from a signal to the activation that decided it, its listing's specification and its ticks.
+    """Walk from a fill to its deal, order, risk decision and signal, and from a signal to its ticks.
 
-    Each tick has its topic, partition and offset, its place in that block, and the block's MAC. JSON is {"signal",
-    "activation", "specification", "ticks"}; a table shows the last 50 ticks.
+    A signal has the activation that decided it and its listing's specification; each tick its topic, partition and
+    offset, its place in that block, and the block's MAC. JSON is {"signal", "activation", "specification", "ticks"}, of
+    a fill before these {"fill", "deal", "order", "changes", "reports", "decision"}; a table shows the last 50 ticks.
     """
     settings = settings_of(home, config, "query")
+    parts: dict[str, Any] = {}
     with _session(settings) as connection:
-        found = audit_walk.trail(connection, signal_id)
+        if is_fill_id(record_id):
+            found = fill_trail(connection, record_id)
+            parts = {f.name: getattr(found, f.name) for f in dataclasses.fields(found) if f.name != "signal"}
+            signal = found.signal
+        else:
+            signal = audit_walk.trail(connection, record_id)
+    ticks = None if signal is None else signal.ticks
+    parts |= {name: getattr(signal, name, None) for name in ("signal", "activation", "specification")}
     columns = [*COLUMNS["ticks"], *audit_walk.TICK_COLUMNS]
     out = sys.stdout.buffer
     if format_ == "json":
-        parts = {"signal": found.signal, "activation": found.activation, "specification": found.specification}
         out.write((json.dumps(parts, ensure_ascii=False)[:-1] + ', "ticks": ').encode())
-        formats.write_json([found.ticks], columns, out)
+        formats.write_json([] if ticks is None else [ticks], columns, out)
         out.write(b"}\n")
         out.flush()
         return 0
-    for title, values in (
-        ("signal", found.signal),
-        ("activation", found.activation),
-        ("specification", found.specification),
-    ):
-        print(title)
-        for name, value in (values or {"none": "on the log"}).items():
-            print(f"  {name:<24} {'' if value is None else value}")
-    print(f"ticks: {len(found.ticks)}" + (f", of these the last {TABLE_ROWS}" if len(found.ticks) > TABLE_ROWS else ""))
-    sys.stdout.flush()
-    formats.write_table([found.ticks.tail(TABLE_ROWS)], columns if len(found.ticks) else [], out)
+    for title, values in parts.items():
+        _show(title, values)
+    if ticks is not None:
+        print(f"ticks: {len(ticks)}" + (f", of these the last {TABLE_ROWS}" if len(ticks) > TABLE_ROWS else ""))
+        sys.stdout.flush()
+        formats.write_table([ticks.tail(TABLE_ROWS)], columns if len(ticks) else [], out)
     out.flush()
     return 0
+
+
+def _show(title: str, values: Any) -> None:
+    """A part of a walk: a line a field, or a line a record."""
+    print(title)
+    if isinstance(values, list):
+        for row in values or ["none"]:
+            print(f"  {row if isinstance(row, str) else '  '.join(f'{name} {value}' for name, value in row.items())}")
+        return
+    for name, value in (values or {"none": "on the log"}).items():
+        if isinstance(value, list):
+            for each in value:
+                print(
+                    f"  {name:<24} {'  '.join(f'{k} {v}' for k, v in each.items()) if isinstance(each, dict) else each}"
+                )
+        else:
+            print(f"  {name:<24} {'' if value is None else value}")
 
 
 def _ask(
@@ -162,6 +240,7 @@ def _ask(
     *,
     good: bool = False,
     timeframe: Timeframe | None = None,
+    account: str | None = None,
 ) -> int:
     from_ms = None if from_ is None else time_option(from_, "--from")
     to_ms = None if to is None else time_option(to, "--to")
@@ -186,6 +265,7 @@ def _ask(
             # One more than a table shows, to know whether there are more.
             limit=shown + 1 if tail and shown is not None else shown,
             tail=tail,
+            account=account,
         )
         found = answer(connection, question)
         if tail:

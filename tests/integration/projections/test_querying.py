@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from projections import tick_answers
-from projections.audit import UnknownSignal, trail
+from projections.audit import UnknownRecord, trail
 from projections.database import Connection, connect
 from projections.listings import Known, UnknownSymbol, known_listings, resolve
 from projections.moments import use_moments
@@ -217,7 +217,7 @@ def test_signals_have_the_id_that_the_audit_takes(
     [("berserker@2/{}/99", "has none"), ("nothing", "not of the form")],
 )
 def test_an_unknown_signal_says_what_there_is(session: Connection, broken: Written, made: str, said: str) -> None:
-    with pytest.raises(UnknownSignal, match=said):
+    with pytest.raises(UnknownRecord, match=said):
         trail(session, made.format(broken.listing))
 
 
