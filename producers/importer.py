@@ -31,7 +31,8 @@ from producers.listing_spec import DEFAULT_SERVER_CLOCK, spec_of, wanted_spec
 from producers.log_scan import LogScan, Place, rows_of
 from producers.pieces import columns_of
 from producers.progress import Meter, Progress, Stage
-from producers.source_events import availability, write_missing
+from producers.recorder.pinned import refuse_recorded
+from producers.source_events import availability, events_of, write_missing
 from producers.survey import QuoteFiles, Survey, printable, survey
 from schemas.accept import Head, Verdict
 from schemas.events import ListingSpec, ReferenceOpen, ReferenceRecord, SourceEvent
@@ -180,6 +181,7 @@ class _Import:
         self._result = ImportResult(listing=self._listing, twins=found.survey.twins)
 
     def run(self) -> ImportResult:
+        refuse_recorded(self._request.listing.feed, events_of(self._bootstrap, self._request.listing.feed))
         self._end_at_damage()
         self._meter.start(Stage.COMPARING, None)
         scan, standing = self._scan()

@@ -86,7 +86,7 @@ def wanted_spec(
     while none were told, and only widen. `server_clock`: None for what the listing has, New York + 7 h if it has none.
     The chain's fields are the writer's.
     """
-    spec = _unknown(listing) if now is None else now
+    spec = unknown_spec(listing) if now is None else now
     changes = dict(told)
     if server_clock is not None:
         changes["server_clock"] = server_clock
@@ -104,22 +104,8 @@ def spec_of(listing: str, records: Iterable[object]) -> ListingSpec | None:
     return found[-1] if found else None
 
 
-def digits_of(*prices: NDArray[np.float64]) -> int:
-    """The most decimal digits that any price has in its shortest form; of float64[n] each, finite ones above zero.
-
-    A double is the nearest to k / 10^d exactly if the division of the two gives it, while both are below 2^53.
-    """
-    rest = np.concatenate(prices)
-    rest = rest[np.isfinite(rest) & (rest > 0)]
-    for digits in range(MAX_DIGITS):
-        scale = 10.0**digits
-        rest = rest[np.rint(rest * scale) / scale != rest]
-        if not len(rest):
-            return digits
-    return MAX_DIGITS
-
-
-def _unknown(listing: str) -> ListingSpec:
+def unknown_spec(listing: str) -> ListingSpec:
+    """The spec of a listing of which nothing is known; the chain's fields are its writer's."""
     return ListingSpec(
         listing=listing,
         digits=0,
@@ -137,6 +123,21 @@ def _unknown(listing: str) -> ListingSpec:
         description="",
         **UNWRITTEN,
     )
+
+
+def digits_of(*prices: NDArray[np.float64]) -> int:
+    """The most decimal digits that any price has in its shortest form; of float64[n] each, finite ones above zero.
+
+    A double is the nearest to k / 10^d exactly if the division of the two gives it, while both are below 2^53.
+    """
+    rest = np.concatenate(prices)
+    rest = rest[np.isfinite(rest) & (rest > 0)]
+    for digits in range(MAX_DIGITS):
+        scale = 10.0**digits
+        rest = rest[np.rint(rest * scale) / scale != rest]
+        if not len(rest):
+            return digits
+    return MAX_DIGITS
 
 
 def _typed(key: str, value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,10 @@ def page_of(rows: list[Row]) -> NDArray[np.void]:
     return page
 
 
-def ask(history: list[Row], cursor: Cursor, newest: int = NEWEST) -> tuple[list[Row], bool, bool]:
-    rows = [row for row in history if row[0] >= cursor.second * 1000]
-    found = cursor.take(page_of(rows[: cursor.page]), cursor.page, newest)
+def ask(history: list[Row], cursor: Cursor, newest: int = NEWEST, sweep: bool = False) -> tuple[list[Row], bool, bool]:
+    question = cursor.ask(sweep)
+    rows = [row for row in history if row[0] >= question.second * 1000]
+    found = cursor.take(page_of(rows[: question.rows]), question, newest)
     return plain(found.rows), found.complete, found.vouched
 
 
@@ -34,10 +36,10 @@ def plain(rows: Rows) -> list[Row]:
     return list(zip(rows[:, 0].tolist(), rows[:, 1].copy().view(np.float64).tolist(), strict=True))
 
 
-def drain(history: list[Row], cursor: Cursor) -> list[Row]:
+def drain(history: list[Row], cursor: Cursor, sweep: bool = False) -> list[Row]:
     taken: list[Row] = []
     while True:
-        fresh, complete, _ = ask(history, cursor)
+        fresh, complete, _ = ask(history, cursor, sweep=sweep)
         taken += fresh
         if complete:
             return taken
@@ -48,17 +50,18 @@ def drain(history: list[Row], cursor: Cursor) -> list[Row]:
     st.lists(st.tuples(st.sampled_from([0, 0, 1, 5, 300, 1000, 2500]), st.sampled_from([1.0, 2.0])), max_size=60),
     st.lists(st.integers(0, 60), max_size=6),
     st.integers(1, 5),
+    st.lists(st.booleans(), min_size=7, max_size=7),
 )
 def test_every_row_comes_once_and_in_order_however_it_is_paged(
-    steps: list[tuple[int, float]], stops: list[int], page: int
+    steps: list[tuple[int, float]], stops: list[int], page: int, sweeps: list[bool]
 ) -> None:
     time_msc, history = 5_000, []
     for step, bid in steps:
         time_msc += step
         history.append((time_msc, bid))
     cursor, taken = Cursor(5, page), []
-    for stop in sorted({*stops, len(history)}):
-        taken += drain(history[:stop], cursor)
+    for stop, sweep in zip(sorted({*stops, len(history)}), sweeps, strict=False):
+        taken += drain(history[:stop], cursor, sweep)
     assert taken == history
 
 
@@ -71,9 +74,12 @@ def test_a_cursor_behind_what_is_on_the_log_goes_on_there(steps: list[tuple[int,
     for step, bid in steps:
         time_msc += step
         history.append((time_msc, bid))
-    done = data.draw(st.integers(1, len(history)))
-    cursor = Cursor.behind(rows_of_page(page_of(history[:done])), 3, NEWEST)
-    assert drain(history, cursor) == history[done:]
+    done, first = data.draw(st.integers(1, len(history))), data.draw(st.sampled_from([0, 0, 5]))
+    whole = history[first][0] // 1000 < history[done - 1][0] // 1000 if first < done else False
+    known = history[first if whole else 0 : done]
+    cursor = Cursor.behind(rows_of_page(page_of(known)), 3, NEWEST, all_rows=len(known) == done)
+    assert drain(history, cursor, sweep=True) == history[done:]
+    assert drain(history, cursor, sweep=True) == []
 
 
 def test_equal_rows_are_as_many_as_the_terminal_has() -> None:
@@ -88,6 +94,21 @@ def test_a_late_row_of_a_second_that_is_read_again_is_new() -> None:
     drain([(5100, 1.0), (5500, 1.0)], cursor)
     assert drain([(5100, 1.0), (5300, 2.0), (5500, 1.0)], cursor) == [(5300, 2.0)]
     assert drain([(5100, 1.0), (5300, 2.0), (5500, 1.0), (5600, 1.0)], cursor) == [(5600, 1.0)]
+
+
+@settings(max_examples=100)
+@given(st.lists(st.tuples(st.integers(5_000, 60_000), st.sampled_from([1.0, 2.0]), st.booleans()), max_size=40))
+def test_rows_that_come_late_are_found_by_a_sweep(rows: list[tuple[int, float, bool]]) -> None:
+    cursor, taken = Cursor(5, 4), []
+    arrived: list[Row] = []
+    for time_msc, bid, sweep in rows:
+        newest = max((row[0] for row in arrived), default=0)
+        if time_msc >= newest - 20_000:
+            arrived = sorted([*arrived, (time_msc, bid)], key=lambda row: row[0])
+        taken += drain(arrived, cursor, sweep)
+    taken += drain(arrived, cursor, sweep=True)
+    assert not Counter(taken) - Counter(arrived)
+    assert all(row[0] < cursor.second * 1000 - 30_000 for row in Counter(arrived) - Counter(taken))
 
 
 def test_a_row_that_the_terminal_gave_once_too_often_comes_once_more_and_later_ones_once() -> None:
@@ -122,9 +143,13 @@ def test_a_time_in_the_future_does_not_keep_the_cursor_from_what_comes_before_it
 
 def test_nothing_of_what_was_taken_is_found_again_then_ticks_may_be_missing() -> None:
     taken = rows_of_page(page_of([(5000, 1.0), (5400, 1.0)]))
-    assert ask([(7000, 1.0)], Cursor.behind(taken, 10, NEWEST)) == ([(7000, 1.0)], True, False)
-    assert ask([(5400, 1.0), (7000, 1.0)], Cursor.behind(taken, 10, NEWEST)) == ([(7000, 1.0)], True, True)
-    assert ask([], Cursor.behind(taken, 10, NEWEST)) == ([], True, True)
+    assert ask([(7000, 1.0)], Cursor.behind(taken, 10, NEWEST, all_rows=True)) == ([(7000, 1.0)], True, False)
+    assert ask([(5400, 1.0), (7000, 1.0)], Cursor.behind(taken, 10, NEWEST, all_rows=True)) == (
+        [(7000, 1.0)],
+        True,
+        True,
+    )
+    assert ask([], Cursor.behind(taken, 10, NEWEST, all_rows=True)) == ([], True, True)
     assert ask([(7000, 1.0)], Cursor(5, 10)) == ([(7000, 1.0)], True, True)
 
 
