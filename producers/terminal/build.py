@@ -1,0 +1,192 @@
+"""A simulated terminal from its settings: which ticks, which symbols, which account."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from infra.market_clock import MarketClockWriter
+from infra.marks import Mark
+from infra.settings import TerminalSettings
+from producers.clocks import ServerClock
+from producers.formats.data import ListingData, open_data
+from producers.listing_spec import DEFAULT_SERVER_CLOCK, digits_of
+from producers.sample import SAMPLE_DAY
+from producers.specs import LabSpec, load_spec
+from producers.terminal import constants as mt5
+from producers.terminal.account import TradeAccount
+from producers.terminal.faults import Fault, Faults, read_faults, refuse_unshapeable
+from producers.terminal.market import Market, Source, bounds_us
+from producers.terminal.pace import Pace
+from producers.terminal.server import TradeServer
+from producers.terminal.store import Kept, Store
+from producers.terminal.symbols import symbol_of
+from producers.terminal.synthetic import DIGITS, PREFIX, RandomWalks, load_of
+from producers.terminal.terminal import Terminal
+from producers.terminal.ticks import TickHistory, Ticks, joined
+from schemas.ticks import TickBlock
+
+START_LEAD_US: Final = 2_000_000
+"""How long before its first tick a market starts."""
+
+
+class Played(NamedTuple):
+    """What a market plays."""
+
+    ticks: Mapping[str, Ticks]
+    """By symbol; of a source, its first ones."""
+    digits: Mapping[str, int]
+    """Of each symbol's prices."""
+    server_clock: str
+    told: Mapping[str, Any]
+    """Which data it is, for the state that is kept; JSON."""
+    source: Source | None = None
+    end_us: int = 0
+    """Of a source: when its last tick happens."""
+
+
+def played(settings: TerminalSettings, cache: Path | None) -> Played:
+    """The ticks that settings name. Raises BadFile, Refused, SettingsError."""
+    if len(settings.data) == 1 and settings.data[0].startswith(PREFIX):
+        load = load_of(settings.data[0])
+        walks = RandomWalks(load, settings.seed)
+        digits = dict.fromkeys(load.names, DIGITS)
+        told = {"data": settings.data[0], "seed": settings.seed}
+        return Played(walks.first(), digits, DEFAULT_SERVER_CLOCK, told, walks, load.end_us)
+    if settings.data:
+        spread = load_spec(settings.spec, settings.symbol or "EURUSD", ()).spread_points
+        data = open_data(
+            settings.data,
+            symbol=settings.symbol or None,
+            format_=settings.data_format or None,
+            spread_points=spread,
+            cache=cache,
+        )
+    else:
+        sample = SAMPLE_DAY[0]
+        data = open_data([sample.path], symbol=sample.listing.partition("/")[2], zone=UTC, cache=cache)
+    told = {"data": {one.listing.symbol: [file.quotes.sha256 for file in one.files] for one in data}}
+    return Played(
+        {one.listing.symbol: _ticks(one) for one in data},
+        {one.listing.symbol: one.digits for one in data},
+        data[0].server_clock,
+        told,
+    )
+
+
+def of_ticks(ticks: Mapping[str, Ticks], server_clock: str = DEFAULT_SERVER_CLOCK) -> Played:
+    """Ticks that are at hand; for tests."""
+    digits = {name: digits_of(own.bid, own.ask) for name, own in ticks.items()}
+    return Played(ticks, digits, server_clock, {"data": sorted(ticks)})
+
+
+def build(
+    settings: TerminalSettings,
+    data: Played,
+    clock: MarketClockWriter,
+    *,
+    marks: Sequence[Mark] = (),
+    standing: bool = False,
+    state: Path | None = None,
+    account: TradeAccount | None = None,
+    faults: Sequence[Fault] | None = None,
+) -> Terminal:
+    """The terminal, where its home's state has it, or at the start of its data.
+
+    `state`: the file that keeps it. `account`, `faults`: others than those of the settings. Raises BadFile, Refused,
+    SettingsError, HomeUnusable.
+    """
+    server_clock = ServerClock(data.server_clock)
+    specs = {name: load_spec(settings.spec, name, ()) for name in data.ticks}
+    histories = {name: TickHistory(name, ticks, server_clock) for name, ticks in data.ticks.items()}
+    symbols = {
+        name: symbol_of(spec, data.digits[name], around_the_clock=_weekends(histories[name]))
+        for name, spec in specs.items()
+    }
+    start_us, end_us = bounds_us(histories, START_LEAD_US)
+    market = Market(symbols, histories, server_clock, start_us, data.end_us or end_us, data.source)
+    if account is None:
+        account = account_of(settings, next(iter(specs.values())))
+    if faults is None:
+        faults = read_faults(settings.faults) if settings.faults is not None else []
+    if data.source is not None:
+        refuse_unshapeable(faults)
+    told = {**data.told, "spec": settings.spec, "login": account.login, "balance": str(account.balance)}
+    store = None if state is None else Store(state, told)
+    kept = None if store is None else store.load()
+    injected = Faults(faults, settings.seed)
+    if kept is not None:
+        injected.restore(kept.terminal["faults"])
+    injected.shape_all({name: (history, symbols[name].point) for name, history in histories.items()})
+    server = TradeServer(market, account, replace(next(iter(specs.values())).model, seed=settings.seed))
+    pace = _pace(settings, clock, market, kept, marks, standing)
+    terminal = Terminal(
+        market, server, pace, injected, latency_ms=settings.latency_ms, seed=settings.seed, store=store,
+        speed_told=settings.speed,
+    )  # fmt: skip
+    if kept is not None:
+        terminal.restore(kept.terminal, kept.server)
+    terminal.save()
+    return terminal
+
+
+def account_of(settings: TerminalSettings, spec: LabSpec) -> TradeAccount:
+    """The account that settings ask for, on the terms of a preset."""
+    terms, usual = spec.account, TradeAccount()
+    netting = settings.position_mode == "netting"
+    return TradeAccount(
+        login=settings.login or usual.login,
+        password=settings.password.get_secret_value() or usual.password,
+        server=settings.server or usual.server,
+        currency=terms["currency"],
+        currency_digits=terms["currency_digits"],
+        balance=Decimal(repr(settings.balance)),
+        leverage=int(terms["leverage"]),
+        margin_mode=mt5.ACCOUNT_MARGIN_MODE_RETAIL_NETTING if netting else mt5.ACCOUNT_MARGIN_MODE_RETAIL_HEDGING,
+        margin_so_call=terms["margin_call_level"],
+        margin_so_so=terms["stop_out_level"],
+        rates=tuple(terms["rates"].items()),
+    )
+
+
+def _pace(
+    settings: TerminalSettings,
+    clock: MarketClockWriter,
+    market: Market,
+    kept: Kept | None,
+    marks: Sequence[Mark],
+    standing: bool,
+) -> Pace:
+    """Of a state that was kept: not before what anybody has read from its clock, at the pace that was set last."""
+    now_us, speed = market.start_us, settings.speed
+    if kept is not None:
+        now_us = max(kept.terminal["now_us"], clock.left_at_us() or 0)
+        if kept.terminal["speed_told"] == settings.speed:
+            speed, standing = kept.terminal["pace"]["speed"], kept.terminal["pace"]["standing"]
+    lead_us = int(settings.lead_s * 1e6)
+    return Pace(clock, now_us, market.end_us, speed=speed, standing=standing, lead_us=lead_us, marks=marks)
+
+
+def _ticks(data: ListingData) -> Ticks:
+    return joined([_of_block(block) for block in data.blocks()])
+
+
+def _of_block(block: TickBlock) -> Ticks:
+    deals = len(block.last) > 0
+    zeros = np.zeros(block.size)
+    return Ticks(
+        block.time_ms, block.bid, block.ask, block.last if deals else zeros, block.volume if deals else zeros,
+        block.flags, block.quality,
+    )  # fmt: skip
+
+
+def _weekends(history: TickHistory) -> bool:
+    """Whether there are ticks on a Saturday or, other than its last hours, a Sunday of the server's clock."""
+    day = (history.rows(0, history.ticks.size)["time"] // 86_400 + 4) % 7
+    return bool(np.any((day == 0) | (day == 6)))

@@ -1,0 +1,195 @@
+"""One symbol's ticks at the simulated server: those that have happened, and those still to come.
+
+All columns are there from the start (or grow ahead of market time); `played` says how many ticks have happened. A
+terminal serves rows on the server's clock, in whole seconds; the block of `CACHED_ROWS` around the newest is kept made,
+as the cache of a terminal, which has the last 4,096 ticks at hand.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.money import Quote
+from producers.clocks import ServerClock
+from producers.mt5 import TICK_DTYPE
+from producers.terminal.failure import invalid_params
+from schemas.quality import BROKEN
+from streams.venue.watch import Market as Columns
+
+Rows: TypeAlias = NDArray[Any]
+"""Rows of `TICK_DTYPE`."""
+CACHED_ROWS: Final = 4_096
+NEVER_MS: Final = 2**62
+_OTHER_BIT: Final = 0x80
+_BID_ASK: Final = 6
+_DEAL: Final = 8 | 16 | 32 | 64
+
+
+class Ticks(NamedTuple):
+    """Ticks of one symbol in the order of time: time_ms int64[n], UTC; bid, ask, last, volume float64[n]; flags and
+    quality int32[n]."""
+
+    time_ms: NDArray[np.int64]
+    bid: NDArray[np.float64]
+    ask: NDArray[np.float64]
+    last: NDArray[np.float64]
+    volume: NDArray[np.float64]
+    flags: NDArray[np.int32]
+    quality: NDArray[np.int32]
+
+    @property
+    def size(self) -> int:
+        return len(self.time_ms)
+
+    @classmethod
+    def of_quotes(cls, time_ms: NDArray[np.int64], bid: NDArray[np.float64], ask: NDArray[np.float64]) -> Ticks:
+        """Quotes without deals, all good."""
+        n = len(time_ms)
+        zeros, flags = np.zeros(n), np.full(n, _BID_ASK, np.int32)
+        return cls(time_ms, bid, ask, zeros, zeros, flags, np.zeros(n, np.int32))
+
+    def part(self, start: int, end: int) -> Ticks:
+        return Ticks._make(column[start:end] for column in self)
+
+    def taken(self, index: NDArray[np.int64]) -> Ticks:
+        """The rows of these places."""
+        return Ticks._make(column[index] for column in self)
+
+
+def joined(parts: list[Ticks]) -> Ticks:
+    """One after the other."""
+    return parts[0] if len(parts) == 1 else Ticks._make(map(np.concatenate, zip(*parts, strict=True)))
+
+
+class TickHistory:
+    """A symbol's ticks, played so far and to come."""
+
+    def __init__(self, symbol: str, ticks: Ticks, clock: ServerClock) -> None:
+        """Ticks are put in the order of time, as a server's history is; equal times stay as they are."""
+        self.symbol, self.clock = symbol, clock
+        self.played = 0
+        """How many have happened."""
+        self._cached: tuple[int, Rows] = (0, np.empty(0, TICK_DTYPE))
+        self._set(_sorted(ticks))
+
+    @property
+    def ticks(self) -> Ticks:
+        """All of them, to come as well."""
+        return self._ticks
+
+    @property
+    def next_ms(self) -> int:
+        """When the next one happens, UTC; `NEVER_MS` if none is left."""
+        return self._next_ms
+
+    def end(self, until_ms: int) -> int:
+        """How many have happened once market time is `until_ms`."""
+        if until_ms < self._next_ms:
+            return self.played
+        return self.played + int(np.searchsorted(self._ticks.time_ms[self.played :], until_ms, "right"))
+
+    def play(self, end: int) -> None:
+        """The ticks before `end` have happened."""
+        self.played = end
+        self._next_ms = int(self._ticks.time_ms[end]) if end < self._ticks.size else NEVER_MS
+
+    def columns(self, start: int, end: int) -> list[tuple[Columns, int, int]]:
+        """Ticks [start, end) for the matching engine: columns of one offset each, with the places in them."""
+        found = []
+        for at, segment in self._segments:
+            first, last = max(start, at), min(end, at + len(segment.time_ms))
+            if first < last:
+                found.append((segment, first - at, last - at))
+        return found
+
+    def quote(self) -> Quote | None:
+        """The newest good one that has happened."""
+        ticks = self._ticks
+        for n in range(self.played - 1, -1, -1):
+            if not int(ticks.quality[n]) & BROKEN:
+                return Quote(float(ticks.bid[n]), float(ticks.ask[n]), n, int(ticks.time_ms[n]))
+        return None
+
+    def grow(self, more: Ticks) -> None:
+        """More to come, all later than what is there."""
+        self._set(joined([self._ticks, more]))
+
+    def replace_rest(self, rest: Ticks) -> None:
+        """Other ticks to come, each later than market time."""
+        self._set(joined([self._ticks.part(0, self.played), _sorted(rest)]))
+
+    # -- as a terminal serves it ---------------------------------------------------------------------------------------
+
+    def rows(self, start: int, end: int) -> Rows:
+        """Ticks [start, end) as `copy_ticks_*` gives them; a copy."""
+        at, cached = self._cached
+        if not at <= start <= end <= at + len(cached):
+            at = max(0, min(start, self.played - CACHED_ROWS))
+            made = self._made(at, min(max(end, self.played) + CACHED_ROWS, self._ticks.size))
+            if end - start > 2 * CACHED_ROWS:
+                return made[start - at : end - at].copy()
+            cached = made
+            self._cached = at, cached
+        return cached[start - at : end - at].copy()
+
+    def at_or_after(self, server_ms: int) -> int:
+        """The place of the first tick from a time of the server's clock on."""
+        return int(np.searchsorted(self._search_ms, server_ms, "left"))
+
+    def after(self, server_ms: int) -> int:
+        """The place behind the last tick up to a time of the server's clock."""
+        return int(np.searchsorted(self._search_ms, server_ms, "right"))
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _set(self, ticks: Ticks) -> None:
+        self._ticks = Ticks._make(map(np.ascontiguousarray, ticks))
+        offsets = self.clock.offsets_s(ticks.time_ms)
+        self._stamp_ms = ticks.time_ms + offsets.astype(np.int64) * 1000
+        # Where the server's clock is set back its stamps go back too: what is found then is the later pass.
+        self._search_ms = np.maximum.accumulate(self._stamp_ms) if ticks.size else self._stamp_ms
+        self._segments = _segments(self._ticks, offsets)
+        self._cached = (0, np.empty(0, TICK_DTYPE))
+        self.play(self.played)
+
+    def _made(self, start: int, end: int) -> Rows:
+        ticks, stamps = self._ticks.part(start, end), self._stamp_ms[start:end]
+        rows = np.empty(len(stamps), TICK_DTYPE)
+        rows["time"] = stamps // 1000
+        rows["bid"], rows["ask"], rows["last"] = ticks.bid, ticks.ask, ticks.last
+        rows["volume"] = rows["volume_real"] = ticks.volume
+        rows["time_msc"] = stamps
+        # The real one sets a bit that no document explains, and not always.
+        now_and_then = ((np.arange(start, end) * 2_654_435_761 >> 8) & 3 == 0).astype(np.int32) * _OTHER_BIT
+        rows["flags"] = ticks.flags | now_and_then
+        return rows
+
+
+def wanted(rows: Rows, flags: int) -> Rows:
+    """The rows that `COPY_TICKS_ALL`, `_INFO` or `_TRADE` asks for. Raises TerminalFailure for other flags."""
+    if flags == -1:
+        return rows
+    if flags not in (1, 2):
+        raise invalid_params()
+    found: Rows = rows[(rows["flags"] & (_BID_ASK if flags == 1 else _DEAL)) != 0]
+    return found
+
+
+def _sorted(ticks: Ticks) -> Ticks:
+    if bool(np.all(ticks.time_ms[1:] >= ticks.time_ms[:-1])):
+        return ticks
+    return ticks.taken(np.argsort(ticks.time_ms, kind="stable"))
+
+
+def _segments(ticks: Ticks, offsets: NDArray[np.int32]) -> list[tuple[int, Columns]]:
+    if not ticks.size:
+        return []
+    starts = [0, *(np.flatnonzero(np.diff(offsets)) + 1).tolist()]
+    found = []
+    for start, end in zip(starts, [*starts[1:], ticks.size], strict=True):
+        own = ticks.part(start, end)
+        found.append((start, Columns(start, int(offsets[start]), own.time_ms, own.bid, own.ask, own.quality)))
+    return found
