@@ -1,4 +1,4 @@
-"""`tickledger up`: broker, database, worker and projector in the foreground until Ctrl-C."""
+"""`tickledger up`: everything that the home's settings ask for, in the foreground until Ctrl-C."""
 
 from __future__ import annotations
 

@@ -28,10 +28,38 @@ class Service:
     stop_timeout_s: float = 6.0
 
 
-WORKER = Service("worker", (sys.executable, "-P", "-m", "streams.worker"), depends_on=(KAFKA,))
-PROJECTOR = Service("projector", (sys.executable, "-P", "-m", "projections.projector"))
+def _program(name: str, module: str, *depends_on: str) -> Service:
+    return Service(name, (sys.executable, "-P", "-m", module), depends_on)
+
+
+WORKER = _program("worker", "streams.worker", KAFKA)
+PROJECTOR = _program("projector", "projections.projector", KAFKA, POSTGRES)
 PROGRAMS: tuple[Service, ...] = (WORKER, PROJECTOR)
+"""What every home runs."""
+
 ALL: tuple[str, ...] = (KAFKA, POSTGRES, *(service.name for service in PROGRAMS))
+
+TERMINAL = _program("terminal", "producers.terminal")
+RECORDER = _program("recorder", "producers.recorder", KAFKA, "terminal")
+DESK = _program("desk", "streams.desk_service", KAFKA)
+SEQUENCER = _program("sequencer", "streams.sequencer", KAFKA)
+GATEWAY = _program("gateway", "producers.gateway", KAFKA, "terminal")
+API = _program("api", "api.server", KAFKA, POSTGRES)
+EVERY_PROGRAM: tuple[Service, ...] = (*PROGRAMS, TERMINAL, RECORDER, DESK, SEQUENCER, GATEWAY, API)
+"""What any home may run."""
+
+FENCED = 3
+"""Exit code of a service that another one of its kind has replaced: it is started again after a minute."""
+
+
+def programs_of(settings: Settings) -> tuple[Service, ...]:
+    """What a home runs by its settings: with a terminal the recorder, with an account all that trades it."""
+    found = [*PROGRAMS]
+    if settings.terminal.kind:
+        found += [TERMINAL] if settings.terminal.kind == "simulated" else []
+        found += [RECORDER]
+        found += [DESK, SEQUENCER, GATEWAY] if settings.trade.account else []
+    return (*found, API)
 
 
 def announce(home: Path, service: str, ready: bool = True, **extra: Any) -> None:

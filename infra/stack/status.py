@@ -10,7 +10,7 @@ from infra.settings import Settings
 from infra.stack import ownership, ports
 from infra.stack.addresses import recorded_port, shown_postgres
 from infra.stack.home import Home, read_json
-from infra.stack.services import KAFKA, POSTGRES, PROGRAMS, Service, is_ready, running
+from infra.stack.services import EVERY_PROGRAM, KAFKA, POSTGRES, Service, is_ready, programs_of, running
 from infra.stack.stack import check_external, external
 
 State = Literal["ready", "starting", "stopping", "stopped", "failed", "external"]
@@ -27,10 +27,16 @@ class ServiceStatus(TypedDict):
     reason: str | None
 
 
-def status(settings: Settings, programs: Sequence[Service] = PROGRAMS) -> dict[str, ServiceStatus]:
-    """By service, broker and database first. A server that settings name is "external" if it answers, else "failed"."""
+def status(settings: Settings, programs: Sequence[Service] | None = None) -> dict[str, ServiceStatus]:
+    """By service, broker and database first. A server that settings name is "external" if it answers, else "failed".
+
+    `programs`: default those that the settings ask for, and what else runs on the home.
+    """
     named = external(settings)
     home = Home(settings.home)
+    if programs is None:
+        wanted = programs_of(settings)
+        programs = [p for p in EVERY_PROGRAM if p in wanted or running(home, p.name) is not None]
     return {
         name: _external(settings, name) if name in named else _embedded(home, name)
         for name in (KAFKA, POSTGRES, *(program.name for program in programs))

@@ -30,6 +30,10 @@ PR_SET_CHILD_SUBREAPER = 36
 FIRST_DELAY_S = 0.2
 LONGEST_DELAY_S = 5.0
 STEADY_S = 10.0
+FENCED = 3
+"""Exit code of a service that another one of its kind has replaced."""
+
+FENCED_DELAY_S = 60.0
 WINDOW_S = 60.0
 KEPT_LOGS = 3
 RECORD_AGAIN_S = 1.0
@@ -166,9 +170,16 @@ class Supervisor:
             return
         self.tell(event="started", service=service.name, **identity)
 
-    def failed(self, service: Service, reason: str) -> None:
-        """Start it again later, waiting longer each time it ended soon; give up after too many ends in WINDOW_S."""
+    def failed(self, service: Service, reason: str, code: int = 1) -> None:
+        """Start it again later, waiting longer each time it ended soon; give up after too many ends in WINDOW_S.
+
+        One that was replaced waits a minute: two that replace each other would write nothing else.
+        """
         now = time.monotonic()
+        if code == FENCED:
+            service.start_at = now + FENCED_DELAY_S
+            self.tell(event="exited", service=service.name, reason=reason, again_in_s=FENCED_DELAY_S)
+            return
         service.ends = [*(end for end in service.ends if end > now - WINDOW_S), now]
         service.quick_ends = 0 if now - service.started_at > STEADY_S else service.quick_ends + 1
         if len(service.ends) > service.most_ends:
@@ -191,11 +202,11 @@ class Supervisor:
 
     def reap(self) -> None:
         """Take the ends of all children; a service's own children don't outlive it."""
-        for service, reason in self.collect():
+        for service, reason, code in self.collect():
             self.end_orphans()
-            self.failed(service, reason)
+            self.failed(service, reason, code)
 
-    def collect(self) -> list[tuple[Service, str]]:
+    def collect(self) -> list[tuple[Service, str, int]]:
         by_pid = {service.process.pid: service for service in self.services.values() if service.process is not None}
         ended = []
         while True:
@@ -210,7 +221,8 @@ class Supervisor:
                 code = os.waitstatus_to_exitcode(status)
                 service.process.returncode = code
                 service.process = None
-                ended.append((service, f"ended by signal {-code}" if code < 0 else f"ended with exit code {code}"))
+                reason = f"ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+                ended.append((service, reason, code))
         return ended
 
     def stop(self, name: str) -> None:

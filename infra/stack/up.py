@@ -15,7 +15,7 @@ from infra.stack import ownership
 from infra.stack.home import Home
 from infra.stack.launch import end_leftover
 from infra.stack.process import Identity
-from infra.stack.services import KAFKA, POSTGRES, PROGRAMS, Service
+from infra.stack.services import EVERY_PROGRAM, KAFKA, POSTGRES, Service, programs_of
 from infra.stack.stack import Progress, Running, run_alone
 
 END_PATIENCE_S = 45.0
@@ -50,13 +50,16 @@ def up(
     on_start: Callable[[Running], None] | None = None,
     on_ready: Callable[[Running], None] = lambda running: None,
     progress: Progress = lambda _: None,
-    programs: Sequence[Service] = PROGRAMS,
+    programs: Sequence[Service] | None = None,
 ) -> None:
     """Start all services and supervise them in the foreground until a signal; ends them in order.
+
+    `programs`: default those that the settings ask for.
 
     ``on_ready`` is called once when all are ready. Raises HomeBusy (another process runs this home), ServiceFailed
     (a service died again and again: which and why), and what a start can raise.
     """
+    programs = programs_of(settings) if programs is None else programs
     services = {KAFKA, POSTGRES, *(program.name for program in programs)}
     with until_asked(), run_alone(settings, services, on_start, progress, programs) as running:
         on_ready(running)
@@ -65,7 +68,7 @@ def up(
             time.sleep(0.1)
 
 
-def down(settings: Settings, progress: Progress = lambda _: None, programs: Sequence[Service] = PROGRAMS) -> bool:
+def down(settings: Settings, progress: Progress = lambda _: None, programs: Sequence[Service] = EVERY_PROGRAM) -> bool:
     """End what runs on this home, whoever started it, and wait until it has ended; whether something ran.
 
     Raises NotReady if it doesn't end in time.

@@ -1,0 +1,1 @@
+"""The API and the page, on this machine alone: what the database has, pushed as it changes."""

@@ -1,0 +1,76 @@
+"""The service: `python -P -m api.server`."""
+
+from __future__ import annotations
+
+import sys
+
+import uvicorn
+
+from api.server.app import make_app
+from api.server.market import Market
+from infra import log
+from infra.errors import SettingsError, TickledgerError
+from infra.settings import Settings, load_settings
+from infra.stack import ports
+from infra.stack.addresses import postgres_dsn, record_address, recorded_port
+from infra.stack.home import Home
+from infra.stack.services import announce
+
+SERVICE = "api"
+LOCAL = ("127.0.0.1", "localhost")
+logger = log.get(__name__)
+
+
+def check_host(settings: Settings) -> None:
+    """Raises SettingsError for an address that others reach."""
+    if settings.api.host not in LOCAL:
+        raise SettingsError(
+            f"api.host = {settings.api.host!r}: page and API ask nobody who they are, so they listen on 127.0.0.1 "
+            "only; reach them from another machine through a tunnel (ssh -L), until they can tell who asks"
+        )
+
+
+class _Server(uvicorn.Server):
+    """Says that it is ready once it listens."""
+
+    def __init__(self, config: uvicorn.Config, settings: Settings) -> None:
+        super().__init__(config)
+        self._settings = settings
+
+    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        await super().startup(sockets)  # type: ignore[arg-type]
+        if self.started:
+            announce(self._settings.home, SERVICE)
+            logger.info("listens", address=f"http://{ports.ADDRESS}:{self.config.port}")
+
+
+def main() -> int:
+    """Serves until SIGTERM or SIGINT; the exit code."""
+    try:
+        settings = load_settings()
+        log.configure(SERVICE, settings.log.level)
+        check_host(settings)
+        home = Home(settings.home)
+        port = ports.choose("api.port", settings.api.port, recorded_port(home, SERVICE), set())
+        market = Market(settings)
+        app = make_app(settings, postgres_dsn(settings), market)
+        record_address(home, SERVICE, f"{ports.ADDRESS}:{port}")
+        config = uvicorn.Config(
+            app,
+            host=ports.ADDRESS,
+            port=port,
+            log_config=None,
+            access_log=False,
+            lifespan="on",
+            timeout_graceful_shutdown=1,
+        )
+        _Server(config, settings).run()
+        market.close()
+    except TickledgerError as error:
+        logger.error("ends", reason=str(error))
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,229 @@
+"""The FastAPI application."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from importlib.resources import files
+from io import BytesIO
+from typing import Annotated, Any, Final, Literal
+
+import psycopg
+from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+
+from api.server.answers import DEFAULT_ROWS, MOST_ROWS, Asked, BadQuestion, page
+from api.server.live import Live
+from api.server.market import Market, MarketRefused
+from api.server.models import PAGES, MarketState, Ready, Walk
+from api.server.models import Live as IsLive
+from infra.errors import TickledgerError, Unreachable
+from infra.settings import Settings
+from infra.stack.status import all_ready, status
+from projections import audit, formats, migrate
+from projections.columns import COLUMNS
+from projections.database import Connection, connect, explain
+from projections.fill_audit import fill_trail, is_fill_id
+from projections.listings import UnknownSymbol, known_listings
+from projections.moments import use_moments
+
+HOSTS: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
+OWN_HEADER: Final = "x-tickledger"
+"""Asked of everything that changes something: a page of somebody else can't send it without being asked first."""
+
+TICKS_SHOWN: Final = 200
+_PAGE_FILES: Final = {
+    "": ("index.html", "text/html; charset=utf-8"),
+    "page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "chart.js": ("chart.js", "text/javascript; charset=utf-8"),
+    "page.css": ("page.css", "text/css; charset=utf-8"),
+}
+_SAFE: Final = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+}
+
+
+def make_app(settings: Settings, dsn: str, market: Market) -> FastAPI:
+    """The application over the database at `dsn`; `market` is the simulated one, if there is one."""
+
+    def slow() -> Mapping[str, Any]:
+        return {"services": status(settings)}
+
+    def quick() -> Mapping[str, Any]:
+        return {"market": market.state()}
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.live = Live(dsn, quick, slow)
+        yield
+        app.state.live.close()
+
+    app = FastAPI(
+        title="tickledger",
+        summary="What the log has, as the database tells it; nothing here changes it.",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.dsn = dsn
+    app.middleware("http")(_guarded)
+    for kind, code in ((BadQuestion, 422), (UnknownSymbol, 404), (audit.UnknownRecord, 404), (MarketRefused, 409)):
+        app.exception_handler(kind)(_problem_of(code))
+    app.exception_handler(TickledgerError)(_problem_of(503))
+    _add_health(app, settings, dsn)
+    _add_answers(app)
+    _add_market(app, market)
+    _add_page(app)
+    return app
+
+
+def _add_health(app: FastAPI, settings: Settings, dsn: str) -> None:
+    @app.get("/health/live", tags=["health"], operation_id="live")
+    def live() -> IsLive:
+        """Whether this process answers."""
+        return IsLive(status="live")
+
+    @app.get("/health/ready", tags=["health"], operation_id="ready", responses={503: {"model": Ready}})
+    def ready(response: Response) -> Ready:
+        """Whether all services of the home can be used; 503 if not."""
+        services = status(settings)
+        trouble = ""
+        try:
+            with connect(dsn, "tickledger api") as connection:
+                migrate.check(connection)
+        except TickledgerError as error:
+            trouble = str(error)
+        found = Ready(ready=all_ready(services) and not trouble, services=services, database=trouble)  # type: ignore[arg-type]
+        response.status_code = 200 if found.ready else 503
+        return found
+
+
+def _add_answers(app: FastAPI) -> None:
+    for what in COLUMNS:
+        app.get(f"/api/{what}", tags=["answers"], operation_id=what, response_model=PAGES[what])(_answer_of(what))
+
+    @app.get("/api/listings", tags=["answers"], operation_id="listings")
+    def listings(connection: Annotated[Connection, Depends(_connection)]) -> list[str]:
+        """All listings of the log, by name."""
+        return [listing.name for listing in known_listings(connection)]
+
+    @app.get("/api/audit/{record_id:path}", tags=["answers"], operation_id="audit")
+    def audit_walk(record_id: str, connection: Annotated[Connection, Depends(_connection)]) -> Walk:
+        """The walk from a fill (desk/account/number) or a signal (operator/feed/SYMBOL/number) to what caused it."""
+        parts: dict[str, Any] = {}
+        if is_fill_id(record_id):
+            found = fill_trail(connection, record_id)
+            parts = {f.name: getattr(found, f.name) for f in dataclasses.fields(found) if f.name != "signal"}
+            signal = found.signal
+        else:
+            signal = audit.trail(connection, record_id)
+        if signal is not None:
+            out = BytesIO()
+            columns = [*COLUMNS["ticks"], *audit.TICK_COLUMNS]
+            formats.write_json([signal.ticks.tail(TICKS_SHOWN)], columns, out)
+            parts |= {"signal": signal.signal, "activation": signal.activation, "specification": signal.specification}
+            parts |= {"ticks": json.loads(out.getvalue()), "tick_count": len(signal.ticks)}
+        return Walk(**parts)
+
+    @app.get("/api/stream", tags=["answers"], operation_id="stream", response_class=StreamingResponse)
+    async def stream(
+        request: Request,
+        symbol: Annotated[str | None, Query(description="feed/SYMBOL whose candles are pushed too")] = None,
+    ) -> StreamingResponse:
+        """Server-sent events: each is a section of the page that has changed, as JSON."""
+
+        async def events() -> AsyncIterator[str]:
+            async with request.app.state.live.subscribed(symbol) as subscriber:
+                async for event in subscriber.events():
+                    yield event
+
+        return StreamingResponse(events(), media_type="text/event-stream")
+
+
+def _answer_of(what: str) -> Callable[..., dict[str, Any]]:
+    def rows(
+        connection: Annotated[Connection, Depends(_connection)],
+        symbol: Annotated[str | None, Query(description="feed/SYMBOL, or SYMBOL while one feed has it")] = None,
+        account: Annotated[str | None, Query(description="name of an account")] = None,
+        timeframe: Annotated[str | None, Query(description="of bars: M1, M5, M15, M30, H1, H4 or D1")] = None,
+        from_: Annotated[str | None, Query(alias="from", description="from this time on, ISO 8601")] = None,
+        to: Annotated[str | None, Query(description="up to this time, without it")] = None,
+        limit: Annotated[int, Query(ge=1, le=MOST_ROWS, description="rows of a page")] = DEFAULT_ROWS,
+        cursor: Annotated[str | None, Query(description="next of the page before")] = None,
+        newest: Annotated[bool, Query(description="the last rows instead of the first")] = False,
+    ) -> dict[str, Any]:
+        return page(connection, Asked(what, symbol, account, timeframe, from_, to, limit, cursor, newest))
+
+    rows.__doc__ = f"Rows of {what}, ascending, a page at a time."
+    return rows
+
+
+def _add_market(app: FastAPI, market: Market) -> None:
+    @app.get("/api/market", tags=["market"], operation_id="market")
+    def state() -> MarketState:
+        """Where the simulated market is."""
+        return MarketState(**market.state())
+
+    @app.post("/api/market/{action}", tags=["market"], operation_id="move_market")
+    def act(
+        action: Literal["pause", "resume", "speed"],
+        value: Annotated[
+            float | None, Query(ge=0, le=100_000, description="of speed: times real time, 0 = all it can")
+        ] = None,
+    ) -> MarketState:
+        """Pauses, resumes or paces the simulated market; needs the header X-Tickledger."""
+        market.act(action, value)
+        return MarketState(**market.state())
+
+
+def _add_page(app: FastAPI) -> None:
+    @app.get("/", include_in_schema=False)
+    @app.get("/{name}", include_in_schema=False)
+    def page_file(name: str = "") -> Response:
+        if name not in _PAGE_FILES:
+            raise HTTPException(404, f"there is no page {name}")
+        file, kind = _PAGE_FILES[name]
+        return Response((files("api.server.page") / file).read_bytes(), media_type=kind)
+
+
+def _connection(request: Request) -> Iterator[Connection]:
+    with connect(request.app.state.dsn, "tickledger api") as connection:
+        use_moments(connection)
+        try:
+            migrate.check(connection)
+            yield connection
+        except psycopg.Error as error:
+            raise explain(error, request.app.state.dsn) from error
+
+
+async def _guarded(request: Request, call_next: Callable[[Request], Any]) -> Response:
+    """Only this machine's own names, so that no other site's name can be made to lead here; changes need our header."""
+    host = request.headers.get("host", "")
+    name = host.rpartition(":")[0] if ":" in host and not host.endswith("]") else host
+    if name not in HOSTS:
+        return _problem(421, f"this server is 127.0.0.1, not {host!r}")
+    if request.method not in ("GET", "HEAD") and OWN_HEADER not in request.headers:
+        return _problem(403, "a request that changes something needs the header X-Tickledger: 1")
+    response: Response = await call_next(request)
+    response.headers.update(_SAFE)
+    return response
+
+
+def _problem_of(code: int) -> Callable[[Request, Exception], Response]:
+    def answer(_: Request, error: Exception) -> Response:
+        return _problem(503 if isinstance(error, Unreachable) else code, str(error))
+
+    return answer
+
+
+def _problem(code: int, detail: str) -> JSONResponse:
+    return JSONResponse(
+        {"type": "about:blank", "status": code, "detail": detail}, code, media_type="application/problem+json"
+    )

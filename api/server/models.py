@@ -1,0 +1,100 @@
+"""The answers as typed models, made from the columns that `query` documents."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from projections.columns import COLUMNS
+
+_TYPES: Final[dict[str, Any]] = {
+    "text": str,
+    "int": int,
+    "float": float,
+    "bool": bool,
+    "time": str,
+    "json": Any,
+    "money": str,
+}
+
+
+class Answer(BaseModel):
+    """Base of all answers."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def _row(what: str) -> type[BaseModel]:
+    fields: dict[str, Any] = {
+        column.name: (_TYPES[column.kind] | None, Field(default=None, description=column.doc))
+        for column in COLUMNS[what]
+    }
+    return create_model(f"{what.capitalize()}Row", __base__=Answer, **fields)
+
+
+def _page(what: str, row: type[BaseModel]) -> type[BaseModel]:
+    return create_model(
+        f"{what.capitalize()}Page",
+        __base__=Answer,
+        items=(list[row], Field(description="rows, ascending")),  # type: ignore[valid-type]
+        next=(
+            str | None,
+            Field(default=None, description="give it as cursor for what follows, also later; null: nothing was found"),
+        ),
+    )
+
+
+PAGES: Final[dict[str, type[BaseModel]]] = {what: _page(what, _row(what)) for what in COLUMNS}
+"""The model of a page of each answer."""
+
+
+class Live(Answer):
+    """The process answers."""
+
+    status: str = Field(description="live")
+
+
+class ServiceState(Answer):
+    """A service of the home."""
+
+    state: str = Field(description="ready, starting, stopping, stopped, failed or external")
+    pid: int | None = Field(default=None, description="its process")
+    address: str | None = Field(default=None, description="where it listens")
+    reason: str | None = Field(default=None, description="why it failed")
+
+
+class Ready(Answer):
+    """Whether everything that the home's settings ask for can be used."""
+
+    ready: bool = Field(description="all services are, and the database answers")
+    services: dict[str, ServiceState] = Field(description="by name")
+    database: str = Field(description="empty, or why it doesn't answer")
+
+
+class MarketState(Answer):
+    """The simulated market."""
+
+    simulated: bool = Field(description="false: a real terminal, which nobody plays")
+    now: str | None = Field(default=None, description="market time, ISO 8601 UTC")
+    played_from: str | None = Field(default=None, description="start of what is played")
+    played_to: str | None = Field(default=None, description="its end")
+    speed: float | None = Field(default=None, description="times real time; 0 = as fast as it can")
+    standing: bool | None = Field(default=None, description="paused")
+    ended: bool | None = Field(default=None, description="all is played")
+
+
+class Walk(Answer):
+    """The walk from a fill or a signal to what caused it; parts that there are none of are null."""
+
+    fill: dict[str, Any] | None = None
+    deal: dict[str, Any] | None = None
+    order: dict[str, Any] | None = None
+    changes: list[dict[str, Any]] | None = None
+    reports: list[dict[str, Any]] | None = None
+    decision: dict[str, Any] | None = None
+    signal: dict[str, Any] | None = None
+    activation: dict[str, Any] | None = None
+    specification: dict[str, Any] | None = None
+    ticks: list[dict[str, Any]] = Field(default_factory=list, description="the last 200 ticks, with their positions")
+    tick_count: int = Field(default=0, description="how many ticks it rests on")

@@ -1,0 +1,120 @@
+// Candles with signals and fills, and lines over time, on a canvas.
+
+const styles = getComputedStyle(document.documentElement);
+const color = (name) => styles.getPropertyValue(`--${name}`).trim();
+
+/** A canvas at the screen's own resolution, cleared; its context and size in CSS pixels. */
+function cleared(canvas) {
+  const ratio = window.devicePixelRatio || 1;
+  const { clientWidth: width, clientHeight: height } = canvas;
+  if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
+    canvas.width = Math.round(width * ratio);
+    canvas.height = Math.round(height * ratio);
+  }
+  const context = canvas.getContext("2d");
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, width, height);
+  context.font = "11px system-ui, sans-serif";
+  return { context, width, height };
+}
+
+/** Draws the grid with `count` labels of values between low and high, and returns value -> y. */
+function scale({ context, width, height }, low, high, text, count = 5) {
+  const room = high - low || Math.abs(high) * 0.001 || 1;
+  const top = 8, bottom = height - 18;
+  const y = (value) => bottom - ((value - low) / room) * (bottom - top);
+  context.strokeStyle = color("line");
+  context.fillStyle = color("soft");
+  for (let i = 0; i <= count; i += 1) {
+    const value = low + (room * i) / count;
+    context.beginPath();
+    context.moveTo(0, y(value));
+    context.lineTo(width - 58, y(value));
+    context.stroke();
+    context.fillText(text(value), width - 54, y(value) + 4);
+  }
+  return y;
+}
+
+const hour = (seconds) => new Date(seconds * 1000).toISOString().slice(11, 16);
+
+/** Draws a listing's candles; returns what can be clicked: [{x, y, id}]. */
+export function candles(canvas, section, digits) {
+  const area = cleared(canvas);
+  const { context, width, height } = area;
+  const bars = section ? [...section.bars, ...(section.forming ? [section.forming] : [])] : [];
+  if (!bars.length) {
+    context.fillStyle = color("soft");
+    context.fillText("no bar yet", 10, 20);
+    return [];
+  }
+  const low = Math.min(...bars.map((bar) => bar.l)), high = Math.max(...bars.map((bar) => bar.h));
+  const margin = (high - low) * 0.08 || 1e-5;
+  const y = scale(area, low - margin, high + margin, (value) => value.toFixed(digits));
+  const step = (width - 64) / Math.max(bars.length, 60);
+  const first = bars[0].t;
+  const place = new Map(bars.map((bar, i) => [bar.t, i]));
+  const x = (i) => (i + 0.5) * step;
+  const at = (seconds) => {
+    const minute = Math.floor(seconds / 60) * 60;
+    if (place.has(minute)) return x(place.get(minute));
+    const next = bars.findIndex((bar) => bar.t > minute);
+    return x(next < 0 ? bars.length - 1 : Math.max(0, next - 1));
+  };
+  context.fillStyle = color("soft");
+  for (let i = 0; i < bars.length; i += Math.max(1, Math.ceil(80 / step))) context.fillText(hour(bars[i].t), x(i), height - 4);
+  bars.forEach((bar, i) => {
+    context.strokeStyle = context.fillStyle = bar.c >= bar.o ? color("up") : color("down");
+    context.beginPath();
+    context.moveTo(x(i), y(bar.h));
+    context.lineTo(x(i), y(bar.l));
+    context.stroke();
+    const top = Math.min(y(bar.o), y(bar.c));
+    context.fillRect(x(i) - step * 0.35, top, Math.max(1, step * 0.7), Math.max(1, Math.abs(y(bar.o) - y(bar.c))));
+  });
+  const arrow = (px, py, up, filled) => {
+    const size = 6, way = up ? 1 : -1;
+    context.beginPath();
+    context.moveTo(px, py);
+    context.lineTo(px - size, py + way * size * 1.6);
+    context.lineTo(px + size, py + way * size * 1.6);
+    context.closePath();
+    if (filled) context.fill(); else context.stroke();
+  };
+  for (const signal of section.signals) {
+    if (signal.t < first || signal.kind !== "ENTER") continue;
+    context.strokeStyle = signal.side === "LONG" ? color("up") : color("down");
+    arrow(at(signal.t), y(signal.side === "LONG" ? signal.ask : signal.bid), signal.side === "LONG", false);
+  }
+  const spots = [];
+  for (const fill of section.fills) {
+    if (fill.t < first) continue;
+    context.fillStyle = fill.side === "LONG" ? color("up") : color("down");
+    arrow(at(fill.t), y(fill.price), fill.side === "LONG", true);
+    spots.push({ x: at(fill.t), y: y(fill.price), id: fill.id });
+  }
+  return spots;
+}
+
+/** Draws equity and balance, and the drawdown from the peak below. */
+export function equity(canvas, rows) {
+  const area = cleared(canvas);
+  const { context, width } = area;
+  if (!rows.length) {
+    context.fillStyle = color("soft");
+    context.fillText("nothing was held yet", 10, 20);
+    return;
+  }
+  const values = rows.flatMap((row) => [row.equity, row.balance]);
+  const low = Math.min(...values), high = Math.max(...values);
+  const margin = (high - low) * 0.1 || 1;
+  const y = scale(area, low - margin, high + margin, (value) => value.toFixed(0));
+  const begin = rows[0].t, span = rows[rows.length - 1].t - begin || 1;
+  const x = (row) => ((row.t - begin) / span) * (width - 64) + 2;
+  for (const [name, tone] of [["balance", "soft"], ["equity", "accent"]]) {
+    context.strokeStyle = color(tone);
+    context.beginPath();
+    rows.forEach((row, i) => (i ? context.lineTo(x(row), y(row[name])) : context.moveTo(x(row), y(row[name]))));
+    context.stroke();
+  }
+}

@@ -1,0 +1,155 @@
+"""What the page shows, in sections: each is asked of the database and pushed when it has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from projections.database import Connection
+from projections.listings import known_listings
+from schemas import quality
+
+BARS_SHOWN: Final = 180
+ROWS_SHOWN: Final = 40
+EQUITY_SHOWN: Final = 600
+
+Section = Any
+
+
+def overall(connection: Connection) -> Mapping[str, Section]:
+    """The sections that concern all listings and accounts."""
+    return {
+        "topics": _dicts(connection, _TOPICS),
+        "feeds": _feeds(connection),
+        "alerts": _dicts(connection, _ALERTS),
+        "accounts": [_account(connection, name) for (name,) in connection.execute(_ACCOUNTS).fetchall()],
+    }
+
+
+def of_listing(connection: Connection, name: str) -> Section:
+    """A listing's candles with the one that is forming, and the signals and fills on them; None if it isn't there."""
+    found = next((listing for listing in known_listings(connection) if listing.name == name), None)
+    if found is None or found.id is None:
+        return None
+    bars = _dicts(connection, _CANDLES, found.id)[::-1]
+    since = bars[-1]["t"] + 60 if bars else 0
+    forming = _dicts(connection, _FORMING, found.id, since)
+    first = bars[0]["t"] if bars else since
+    return {
+        "listing": name,
+        "bars": bars,
+        "forming": forming[0] if forming and forming[0]["o"] is not None else None,
+        "signals": _dicts(connection, _SIGNALS, found.id, first),
+        "fills": _dicts(connection, _FILLS, name, first),
+    }
+
+
+def _feeds(connection: Connection) -> list[dict[str, Any]]:
+    feeds = []
+    for row in _dicts(connection, _LAST_TICKS):
+        digits = row.pop("digits")
+        row["spread"] = None if digits is None else round((row["ask"] - row["bid"]) * 10 ** int(digits), 1)
+        row["quality"] = quality.names(row["quality"])
+        feeds.append(row)
+    return feeds
+
+
+def _account(connection: Connection, name: str) -> dict[str, Any]:
+    equity = _dicts(connection, _EQUITY, name)[::-1]
+    return {
+        "account": name,
+        "state": (_dicts(connection, _STATE, name) or [{"state": "ACTIVE", "cause": "", "who": ""}])[0],
+        "equity": equity,
+        "positions": _dicts(connection, _POSITIONS, name),
+        "orders": _dicts(connection, _ORDERS, name),
+        "fills": _dicts(connection, _LAST_FILLS, name),
+        "decisions": _dicts(connection, _DECISIONS, name),
+        "pnl": _dicts(connection, _PNL, name),
+    }
+
+
+def _dicts(connection: Connection, query: str, *values: Any) -> list[dict[str, Any]]:
+    with connection.cursor() as cursor:
+        cursor.execute(query.encode(), values)
+        names = [column.name for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _s(column: str) -> str:
+    return f"extract(epoch from {column})::float8"
+
+
+_TOPICS: Final = """
+select topic, sum(taken)::bigint as taken, sum(forged + stopped + ahead)::bigint as refused
+from tickledger.marks group by topic order by topic
+"""
+_ALERTS: Final = f"""
+select {_s("time")} as t, severity, code, subject, source, message from tickledger.alerts
+order by time desc limit {ROWS_SHOWN}
+"""
+_ACCOUNTS: Final = "select name from tickledger.accounts order by name"
+_LAST_TICKS: Final = f"""
+select listings.name as listing, {_s("last.time")} as t, last.bid, last.ask, last.n + 1 as ticks, last.quality,
+    {_s("block.received")} as received, 1000 * {_s("block.received - block.time")} as lag_ms,
+    (spec.body ->> 'digits')::int as digits, good.share as good
+from tickledger.listings
+join lateral (select n, time, bid, ask, quality from tickledger.ticks where listing_id = listings.id
+    order by n desc limit 1) last on true
+left join lateral (select received, time from tickledger.tick_blocks where listing_id = listings.id and count > 0
+    order by first_n desc, seq desc limit 1) block on isfinite(block.time)
+left join lateral (select avg((recent.quality & 65535 = 0)::int)::float8 as share from (
+    select quality from tickledger.ticks where listing_id = listings.id and n > last.n - 500) recent) good on true
+left join lateral (select body from tickledger.reference where kind = 'ListingSpec' and subject = listings.name
+    order by ref_no desc limit 1) spec on true
+order by listings.name
+"""
+_CANDLES: Final = f"""
+select {_s("time")} as t, open as o, high as h, low as l, close as c, spread_mean as s from tickledger.bars
+where listing_id = %s and timeframe = 1 order by time desc limit {BARS_SHOWN}
+"""
+_FORMING: Final = """
+select (array_agg(bid order by n))[1] as o, max(bid) as h, min(bid) as l, (array_agg(bid order by n desc))[1] as c,
+    floor(extract(epoch from max(time)) / 60)::bigint * 60 as t
+from tickledger.ticks where listing_id = %s and time >= to_timestamp(%s) and quality & 255 = 0
+"""
+_SIGNALS: Final = f"""
+select operators.name || '/' || listings.name || '/' || out_seq as id, {_s("time")} as t, kind, side, bid, ask,
+    operators.instance from tickledger.signals join tickledger.operators on operators.id = operator_id
+join tickledger.listings on listings.id = listing_id
+where listing_id = %s and time >= to_timestamp(%s) and kind in ('ENTER', 'EXIT') order by time desc limit 400
+"""
+_FILLS: Final = f"""
+select id, {_s("venue_time")} as t, side, entry, price, volume, reason, instance from tickledger.fills
+where listing = %s and time >= to_timestamp(%s) order by time desc limit 400
+"""
+_EQUITY: Final = f"""
+select {_s("minute")} as t, balance::float8 as balance, equity::float8 as equity, margin::float8 as margin,
+    peak::float8 as peak from tickledger.equity where account = %s order by time desc limit {EQUITY_SHOWN}
+"""
+_STATE: Final = """
+select body ->> 'state' as state, body ->> 'cause' as cause, body ->> 'who' as who
+from tickledger.account_records join tickledger.accounts on accounts.id = account_id
+where accounts.name = %s and topic = 'risk' and kind = 'TradingStateChanged' order by time desc, seq desc limit 1
+"""
+_POSITIONS: Final = f"""
+select position, listing, instance, side, volume, price, sl, tp, {_s("opened")} as opened from tickledger.positions
+where account = %s and volume > 0 order by opened
+"""
+_ORDERS: Final = f"""
+select {_s("time")} as t, order_no, listing, instance, purpose, type, side, volume, price, sl, tp, state, filled,
+    reason, cause from tickledger.orders where account = %s order by time desc, seq desc limit {ROWS_SHOWN}
+"""
+_LAST_FILLS: Final = f"""
+select id, {_s("venue_time")} as t, order_no, listing, instance, side, entry, reason, volume, price, slippage_points,
+    commission::float8 as commission, profit::float8 as profit from tickledger.fills
+where account = %s order by time desc, seq desc limit {ROWS_SHOWN}
+"""
+_DECISIONS: Final = f"""
+select {_s("time")} as t, listing, instance, side, verdict, code, reason, asked, allowed from tickledger.decisions
+where account = %s order by time desc, seq desc limit {ROWS_SHOWN}
+"""
+_PNL: Final = """
+select instance, reason, count(*) as trades, sum(gross)::float8 as gross, sum(spread)::float8 as spread,
+    sum(slippage)::float8 as slippage, sum(commission)::float8 as commission, sum(swap)::float8 as swap,
+    sum(net)::float8 as net from tickledger.pnl where account = %s group by instance, reason order by instance, reason
+"""
