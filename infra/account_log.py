@@ -19,7 +19,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from infra import anchors
 from infra.chain_follower import ChainStopped, Fenced, Standing, read_repairs, standing_of, stopped_message
 from infra.clock import Clock
-from infra.errors import Unreachable
+from infra.errors import Refused, Unreachable
 from infra.kafka import (
     STALLED_S,
     DeliveryFailed,
@@ -31,8 +31,10 @@ from infra.kafka import (
     split_batch,
     take,
 )
+from infra.reference_log import read_reference
 from schemas.accept import Head, Verdict
-from schemas.chains import Chains, Judged
+from schemas.chains import Chains, Judged, Position
+from schemas.configuration import AccountConfig
 from schemas.events import Repair
 from schemas.executions import AccountOpen, Command, Execution
 from schemas.integrity import MAC_BYTES, ZERO_MAC, KeyRing
@@ -41,6 +43,10 @@ from schemas.registry import encode, seal
 WINDOW_RECORDS: Final = 256
 """Records that may be on their way before a writer waits for the log to give them back."""
 _BEGINNING: Final = Standing(Head(), 0, 0)
+
+
+class UnknownAccount(Refused):
+    """`reference` has no AccountConfig of an account."""
 
 
 class Taken(NamedTuple):
@@ -125,8 +131,8 @@ class AccountWriter:
 
     `open()` fences every writer before it and reads the chain, from its last anchor on; `write()` adds a record;
     `drain()` returns once `accept()` has taken all of them from the log. `opening` makes the OPEN's value, unsealed, of
-    (epoch, nonce); without it an AccountOpen is written. `on_record` gets what is read while opening. Raises Fenced,
-    ChainStopped, DeliveryFailed, Unreachable.
+    (epoch, nonce); without it an AccountOpen is written. `on_record` gets what is read while opening, `on_written` what
+    was written once it is read back. Raises Fenced, ChainStopped, DeliveryFailed, Unreachable.
     """
 
     def __init__(
@@ -141,11 +147,12 @@ class AccountWriter:
         start: Standing | None = None,
         opening: Callable[[int, bytes], bytes] | None = None,
         on_record: Callable[[Taken], None] | None = None,
+        on_written: Callable[[Taken], None] | None = None,
     ) -> None:
         self.topic, self.account, self.partition = topic, account, partition
         self._bootstrap, self._keys, self._clock = bootstrap, keys, clock
         self._opening = opening or self._account_open
-        self._on_record = on_record
+        self._on_record, self._on_written = on_record, on_written
         self._producer = new_producer(bootstrap, **{"linger.ms": 0})
         self._follower = AccountFollower(
             bootstrap,
@@ -169,6 +176,11 @@ class AccountWriter:
     def written(self) -> Head:
         """Where the chain stands on the log."""
         return self._follower.head
+
+    @property
+    def position(self) -> Position:
+        """Where on the log its reading stands."""
+        return Position(self.topic, self.partition, self._follower.scanned_to)
 
     @property
     def pending(self) -> int:
@@ -235,6 +247,8 @@ class AccountWriter:
         for taken in self._follower.poll(timeout):
             if self._pending and taken.judged.verdict is Verdict.TAKE and taken.value[-MAC_BYTES:] == self._pending[0]:
                 self._pending.popleft()
+                if self._on_written is not None:
+                    self._on_written(taken)
         head = self._follower.head
         if head.epoch > self._next.epoch:
             raise Fenced(
@@ -244,19 +258,18 @@ class AccountWriter:
         if head.stopped:
             raise ChainStopped(stopped_message(self._chain, head))
 
-    def anchor(self) -> None:
-        """Witnesses the head that was reached on `anchors`."""
-        head, offset = self.written, self._follower.head_offset
+    def anchor(self, link: Taken | None = None) -> None:
+        """Witnesses the head that was reached on `anchors`, or a link that was the head when it was written."""
+        head, offset, scanned_to = self.written, self._follower.head_offset, self._follower.scanned_to
+        if link is not None:
+            record = link.judged.record
+            head = Head(record.epoch, record.nonce, record.seq, record.seq, 0, record.mac)
+            offset = link.judged.position.offset
+            scanned_to = offset + 1
         if offset >= 0 and not head.stopped:
+            now_us, key_id = self._clock.now_us(), self._keys.current
             made = anchors.make_anchor(
-                self.topic,
-                self.account,
-                self.partition,
-                head,
-                offset,
-                self._follower.scanned_to,
-                self._clock.now_us(),
-                self._keys.current,
+                self.topic, self.account, self.partition, head, offset, scanned_to, now_us, key_id
             )
             anchors.send(self._producer, self._keys, [made])
 
@@ -328,6 +341,22 @@ class AccountWriter:
     def _delivered(self, error: object, message: Message) -> None:
         if error is not None:
             self._failure = DeliveryFailed(f"the broker refused a record of {self._chain}: {error}")
+
+
+def partition_of_account(bootstrap: str, keys: KeyRing, account: str) -> int:
+    """The partition of an account's topics, by its first AccountConfig: a later one moves nothing.
+
+    Raises UnknownAccount with those that there are.
+    """
+    records, _ = read_reference(bootstrap, keys)
+    configs = [record for record in records if isinstance(record, AccountConfig)]
+    for config in configs:
+        if config.account == account:
+            return config.partition
+    known = ", ".join(sorted({config.account for config in configs}))
+    raise UnknownAccount(
+        f"there is no account {account!r} on this log: " + (f"it has {known}" if known else "it has none")
+    )
 
 
 def read_account(bootstrap: str, keys: KeyRing, topic: str, account: str, partition: int) -> tuple[list[Any], Head]:

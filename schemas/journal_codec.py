@@ -40,16 +40,22 @@ def encode_clock(
     ask: npt.NDArray[np.float64],
     quality: npt.NDArray[np.int32],
     watermark_ms: npt.NDArray[np.int64],
+    taken_us: int | None = None,
+    marks: Mapping[str, int] | None = None,
 ) -> bytes:
-    """The value of a CLOCK of at least one row on Kafka, its MAC still zero; columns as in the JournalEntry."""
+    """The value of a CLOCK on Kafka, its MAC still zero; columns as in the JournalEntry, `marks` by stream.
+
+    `taken_us` is the last row's, and has to be said where time went on without one: of no rows, it is all there is.
+    """
+    at_us = int(us[-1]) if taken_us is None else taken_us
     before = b"".join(
         (
             _PREFIX, _KINDS[EntryKind.CLOCK], _SOURCES[head.source], _text(head.account),
-            _number(head.epoch), head.nonce, _number(head.seq), _number(int(us[-1])), b"\x00\x01\x00",
+            _number(head.epoch), head.nonce, _number(head.seq), _number(at_us), b"\x00\x01\x00",
             *((_number(len(names)), *map(_text, names)) if names else ()), b"\x00",
         )
     )  # fmt: skip
-    after = b"".join((b"\x00\x00", _text(head.key_id), head.prev, ZERO_MAC))
+    after = b"".join((*_marks(marks), _text(head.key_id), head.prev, ZERO_MAC))
     out = np.empty(len(us) * (5 * 10 + 2 * 8 + 2 * 5) + 8 * 12, np.uint8)
     at = 0
     for longs in (us, listing, n, time_ms):
@@ -71,18 +77,23 @@ def encode_taken(
     marks: Mapping[str, int] | None = None,
 ) -> bytes:
     """The value of an OPEN, INPUT or REFERENCE entry on Kafka, its MAC still zero; `marks` by stream."""
-    names = sorted(marks or {})
     parts = [
         _PREFIX, _KINDS[kind], _SOURCES[head.source], _text(head.account), _number(head.epoch),
         head.nonce, _number(head.seq), _number(taken_us), _text(stream), _number(stream_seq), _number(len(value)),
         value, bytes(9),
     ]  # fmt: skip
-    if marks:
-        parts += [_number(len(names)), *map(_text, names), b"\x00"]
-        parts += [_number(len(names)), *(_number(marks[name]) for name in names), b"\x00"]
-    else:
-        parts.append(bytes(2))
-    return b"".join((*parts, _text(head.key_id), head.prev, ZERO_MAC))
+    return b"".join((*parts, *_marks(marks), _text(head.key_id), head.prev, ZERO_MAC))
+
+
+def _marks(marks: Mapping[str, int] | None) -> list[bytes]:
+    """The two arrays of an entry's marks."""
+    if not marks:
+        return [bytes(2)]
+    names = sorted(marks)
+    return [
+        *(_number(len(names)), *map(_text, names), b"\x00"),
+        *(_number(len(names)), *(_number(marks[name]) for name in names), b"\x00"),
+    ]
 
 
 _PREFIX: Final = schemas()["JournalEntry"].prefix
