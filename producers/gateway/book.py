@@ -13,6 +13,7 @@ from typing import Final
 from schemas.events import Side
 from schemas.executions import (
     Accepted,
+    AccountOpen,
     Adopted,
     Canceled,
     DealEntry,
@@ -90,11 +91,15 @@ class Book:
 
     def __init__(self) -> None:
         self.orders: dict[int, Known] = {}
+        self._active: dict[int, Known] = {}
+        """Those that aren't over, or are asked something."""
         self.positions: dict[int, Held] = {}
         self.adopted: dict[int, Adopted] = {}
         """Positions that aren't ours, as last told."""
         self.deals: set[int] = set()
         self.newest_deal_ms = 0
+        self.since_ms = 0
+        """When the chain was opened first, UTC: what was dealt before isn't its concern."""
 
     def order(self, order_no: int) -> Known:
         """The order of that number, made if the chain hasn't said anything of it yet."""
@@ -115,12 +120,12 @@ class Book:
 
     def unanswered(self) -> list[Known]:
         """Orders with a request that the chain has no answer to, oldest number first."""
-        return sorted((known for known in self.orders.values() if known.asked), key=lambda known: known.order_no)
+        return sorted((known for known in self._active.values() if known.asked), key=lambda known: known.order_no)
 
     def working(self) -> list[Known]:
         """Orders that the venue took and that aren't over."""
         states = (OrderState.ACCEPTED, OrderState.PARTIALLY_FILLED)
-        return [known for known in self.orders.values() if known.state in states and known.asked is None]
+        return [known for known in self._active.values() if known.state in states and known.asked is None]
 
     def levels(self, held: Held) -> tuple[float | None, float | None]:
         """Stop and target that a position of ours has to have at the venue."""
@@ -131,9 +136,11 @@ class Book:
             return None, None
         return known.submitted.sl, known.submitted.tp
 
-    def fold(self, record: Execution) -> None:
+    def fold(self, record: Execution | AccountOpen) -> None:
         """Takes the next record of the chain."""
-        if isinstance(record, Adopted):
+        if isinstance(record, AccountOpen):
+            self.since_ms = self.since_ms or record.written_us // 1000
+        elif isinstance(record, Adopted):
             if record.volume:
                 self.adopted[record.position] = record
             else:
@@ -142,6 +149,13 @@ class Book:
             self._deal(record)
         elif record.order_no:
             self._report(self.order(record.order_no), record)
+            self._file(self.order(record.order_no))
+
+    def _file(self, known: Known) -> None:
+        if known.over and known.asked is None:
+            self._active.pop(known.order_no, None)
+        else:
+            self._active[known.order_no] = known
 
     def _report(self, known: Known, record: Execution) -> None:
         request = getattr(record, "request", OrderRequest.PLACE)
@@ -186,6 +200,7 @@ class Book:
             if not known.over:
                 whole = isinstance(deal, Filled)
                 known.state = OrderState.FILLED if whole else OrderState.PARTIALLY_FILLED
+            self._file(known)
         if deal.position not in self.adopted:
             self._move(deal)
 

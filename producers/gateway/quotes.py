@@ -9,7 +9,7 @@ import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 from numpy.typing import NDArray
 
-from infra.chain_follower import Standing, read_repairs, standing_of
+from infra.chain_follower import ChainStopped, read_repairs, standing_of
 from infra.kafka import new_consumer, split_batch, take
 from schemas.accept import Verdict
 from schemas.catalogue import partition_of
@@ -40,7 +40,7 @@ class _Run(NamedTuple):
 
 
 class Quotes:
-    """Follows the chains of listings, from their last anchors on. Raises ChainStopped, Unreachable."""
+    """Follows the chains of listings, from their last anchors on. Raises Unreachable."""
 
     def __init__(self, bootstrap: str, keys: KeyRing) -> None:
         self._bootstrap, self._keys = bootstrap, keys
@@ -51,11 +51,15 @@ class Quotes:
         self._consumer: Consumer | None = None
 
     def follow(self, listing: str) -> None:
-        """Follows a listing from now on, with what is on the log since its last anchor."""
+        """Follows a listing from now on, with what is on the log since its last anchor; one whose chain stands still
+        has no quotes."""
         if listing in self._runs:
             return
-        standing: Standing = standing_of(self._bootstrap, self._keys, listing)
         self._runs[listing], self._watermarks[listing] = deque(), 0
+        try:
+            standing = standing_of(self._bootstrap, self._keys, listing)
+        except ChainStopped:
+            return
         self._chains.heads[listing] = standing.head
         partition = partition_of("ticks", listing)
         self._positions[partition] = min(self._positions.get(partition, standing.scanned_to), standing.scanned_to)

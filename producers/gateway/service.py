@@ -1,0 +1,210 @@
+"""The gateway as a service: reads what was done, finds its place, and goes on until SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from infra import log
+from infra.account_log import AccountWriter, Taken
+from infra.chain_follower import Fenced, Standing
+from infra.clock import WaitingClock
+from infra.errors import SettingsError, TickledgerError
+from infra.kafka import new_producer
+from infra.keys import load_or_create
+from infra.market_clock import service_clock
+from infra.reference_log import read_reference
+from infra.settings import Settings, load_settings
+from infra.stack.addresses import kafka_address
+from infra.stack.home import Home, read_json, write_json
+from infra.stack.services import FENCED, announce
+from producers.clocks import ServerClock
+from producers.gateway.alarms import KafkaAlarms
+from producers.gateway.book import Book
+from producers.gateway.chain import ExecutionsChain
+from producers.gateway.fence import Fence, fence_path
+from producers.gateway.gateway import Gateway
+from producers.gateway.intake import Intake
+from producers.gateway.quotes import Quotes
+from producers.gateway.spool import Spool
+from producers.gateway.venue import Pin, Venue, WrongAccount
+from producers.mt5 import connect
+from schemas.accept import Head, Verdict
+from schemas.configuration import AccountConfig
+from schemas.events import Severity
+from schemas.integrity import KeyRing
+
+logger = log.get(__name__)
+
+ANCHOR_S: Final = 60.0
+"""The chain's head is witnessed so often."""
+_LONGEST_WAIT_S: Final = 0.25
+_EXECUTIONS: Final = "executions"
+
+
+def main() -> int:
+    """Runs the service until SIGTERM; returns the exit code."""
+    try:
+        settings = load_settings()
+        log.configure("gateway", settings.log.level)
+        log.calm()
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        serve(settings, stop)
+    except Fenced as error:
+        logger.error("gateway fenced", reason=str(error))
+        return FENCED
+    except TickledgerError as error:
+        logger.error("gateway can't go on", reason=str(error))
+        return error.exit_code
+    return 0
+
+
+def serve(settings: Settings, stop: threading.Event) -> None:
+    """Trades `trade.account` on the terminal until `stop` is set.
+
+    Raises SettingsError, WrongAccount, NoAnswer, Fenced, ChainStopped, Unreachable, and what else stops it.
+    """
+    account = settings.trade.account
+    if not account:
+        raise SettingsError("no account is named: set trade.account to one that `reference` has an AccountConfig of")
+    bootstrap, keys, clock = kafka_address(settings), load_or_create(settings), service_clock(settings)
+    config = account_config(bootstrap, keys, account, clock)
+    venue, pin = open_venue(settings, config)
+    fence = Fence(fence_of(settings, pin), "gateway")
+    settle = fence.take()
+    try:
+        producer = new_producer(bootstrap)
+        alarms = KafkaAlarms(producer, clock, account)
+        try:
+            if settle:
+                _settle(settings.trade.settle_s, fence, stop)
+            _run(settings, stop, bootstrap, keys, clock, config, venue, fence, alarms)
+        except WrongAccount as error:
+            alarms.tell("wrong_account", Severity.CRITICAL, account, str(error))
+            raise
+        finally:
+            producer.flush(5)
+    finally:
+        fence.release()
+
+
+def account_config(bootstrap: str, keys: KeyRing, account: str, clock: WaitingClock) -> AccountConfig:
+    """The account's configuration that holds now. Raises SettingsError if there is none."""
+    records, _ = read_reference(bootstrap, keys)
+    found = [r for r in records if isinstance(r, AccountConfig) and r.account == account]
+    now_us = clock.now_us()
+    holding = [record for record in found if record.effective_from_us <= now_us] or found[:1]
+    if not holding:
+        known = sorted({r.account for r in records if isinstance(r, AccountConfig)})
+        raise SettingsError(
+            f"trade.account is {account!r}, and `reference` has no AccountConfig of it; it has "
+            f"{', '.join(known) or 'none of any account'}: configure the account, or correct the setting"
+        )
+    return max(holding, key=lambda record: (record.effective_from_us, record.ref_no))
+
+
+def open_venue(settings: Settings, config: AccountConfig) -> tuple[Venue, Pin]:
+    """The terminal with its account pinned. Raises WrongAccount, NoAnswer, SettingsError, TerminalError."""
+    venue = Venue(connect(settings), settings.terminal, ServerClock(settings.recorder.server_clock))
+    pin = venue.pin(venue.sign_in(), config)
+    kept = pin_file(settings, config.account)
+    before = read_json(kept)
+    now: dict[str, Any] = pin._asdict()
+    if before is not None and before != now:
+        differ = ", ".join(
+            f"{name} {before.get(name)!r} → {now[name]!r}" for name in now if before.get(name) != now[name]
+        )
+        raise WrongAccount(
+            f"the account {config.account} was traded on another account of a terminal before ({differ}): log the "
+            f"terminal in to that one; if the change is meant, remove {kept}"
+        )
+    if before is None:
+        kept.parent.mkdir(mode=0o700, exist_ok=True)
+        write_json(kept, now)
+    return venue, pin
+
+
+def pin_file(settings: Settings, account: str) -> Path:
+    """Where it is kept which of the terminal's accounts an account is."""
+    return Home(settings.home).root / "gateway" / f"{account}.pin.json"
+
+
+def spool_of(settings: Settings) -> Spool:
+    """The account's spool."""
+    return Spool(Home(settings.home).root / "gateway" / f"{settings.trade.account}.spool")
+
+
+def fence_of(settings: Settings, pin: Pin) -> Path:
+    """The fence's file: in the home of a simulated terminal; for others in the user's cache, which all homes share."""
+    terminal = settings.terminal
+    if terminal.kind == "simulated":
+        home = Home(settings.home)
+        return fence_path(home.run, "simulated", pin.server, pin.login)
+    place = f"{terminal.host}:{terminal.port}" if terminal.kind == "rpyc" else str(terminal.path or "official")
+    return fence_path(settings.cache_dir / "fences", f"{terminal.kind} {place}", pin.server, pin.login)
+
+
+def _settle(settle_s: float, fence: Fence, stop: threading.Event) -> None:
+    """Waits for what an ended holder had on its way."""
+    logger.warning("another gateway was ended", settle_s=settle_s)
+    until = time.monotonic() + settle_s
+    while time.monotonic() < until and not stop.wait(_LONGEST_WAIT_S):
+        fence.beat()
+
+
+def _run(
+    settings: Settings,
+    stop: threading.Event,
+    bootstrap: str,
+    keys: KeyRing,
+    clock: WaitingClock,
+    config: AccountConfig,
+    venue: Venue,
+    fence: Fence,
+    alarms: KafkaAlarms,
+) -> None:
+    book = Book()
+
+    def fold(taken: Taken) -> None:
+        alarms.note(taken.judged)
+        if taken.judged.verdict is Verdict.TAKE:
+            book.fold(taken.judged.record)
+
+    # The book needs the whole chain, so it isn't read from its last anchor on.
+    start = Standing(Head(), 0, 0)
+    writer = AccountWriter(
+        bootstrap, keys, clock, _EXECUTIONS, config.account, config.partition, start=start, on_record=fold
+    )
+    intake = Intake(bootstrap, keys, config.account, config.partition, alarms.note)
+    quotes = Quotes(bootstrap, keys)
+    try:
+        head = writer.open()
+        chain = ExecutionsChain(writer, book, clock, fence.beat)
+        gateway = Gateway(config, settings.trade, venue, chain, quotes, alarms, clock, spool_of(settings), fence.beat)
+        for request in intake.backlog():
+            gateway.receive(request)
+        gateway.begin()
+        announce(settings.home, "gateway", ready=True, account=config.account, epoch=head.epoch)
+        logger.info("gateway ready", account=config.account, epoch=head.epoch, seq=head.seq)
+        wait_s, anchored_s = 0.0, time.monotonic()
+        while not stop.is_set():
+            for request in intake.poll(min(wait_s, _LONGEST_WAIT_S)):
+                gateway.receive(request)
+            quotes.poll()
+            wait_s = gateway.turn()
+            writer.follow()
+            fence.beat()
+            if time.monotonic() - anchored_s > ANCHOR_S:
+                anchored_s = time.monotonic()
+                writer.anchor()
+        writer.drain()
+        writer.anchor()
+    finally:
+        intake.close()
+        quotes.close()
+        writer.close()
