@@ -36,6 +36,11 @@ class Structure(tuple[Any, ...]):
         values = (f"{name}={value!r}" for name, value in zip(self._names, self, strict=True))
         return f"{type(self).__name__}({', '.join(values)})"
 
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Of the values, in order."""
+        return cls._names
+
     def __reduce__(self) -> tuple[type[Self], tuple[tuple[Any, ...]]]:
         return type(self), (tuple(self),)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import Enum
 from typing import NamedTuple
 
 from agents.money import Quote
@@ -59,6 +60,14 @@ class Position:
     """Accrued and not yet booked."""
 
 
+class Filling(Enum):
+    """What becomes of a market order that its first deal doesn't fill."""
+
+    RETURN = "the rest works on"
+    IOC = "the rest is canceled"
+    FOK = "there is no deal"
+
+
 class Request(NamedTuple):
     """A new order, as MT5's order_send takes one: a deal (MARKET) or a pending order. `position`: what it closes."""
 
@@ -72,6 +81,7 @@ class Request(NamedTuple):
     tp: float | None = None
     position: int = 0
     expires_ms: int = 0
+    filling: Filling = Filling.RETURN
 
 
 class Placed(NamedTuple):

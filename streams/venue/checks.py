@@ -85,6 +85,12 @@ def check_levels(spec: ListingSpec, side: Side, sl: float | None, tp: float | No
     raise Refusal(Retcode.INVALID_STOPS, f"the {name} {level} of a {side.lower()} must be {where} {price}{_by(spec)}")
 
 
+def check_expiry(expires_ms: int, at_us: int) -> None:
+    """Raises Refusal if a pending order's time (0 = it has none) has run out at its arrival."""
+    if expires_ms and expires_ms * 1000 <= at_us:
+        raise Refusal(Retcode.INVALID_EXPIRATION, "the order's time had run out before it arrived")
+
+
 def check_closing(
     order: Order, position: Position | None, orders: Iterable[Order], spec: ListingSpec, quote: Quote
 ) -> None:

@@ -17,6 +17,7 @@ from streams.venue.book import (
     Changed,
     Deal,
     Event,
+    Filling,
     Lapsed,
     MarginCall,
     Order,
@@ -81,6 +82,21 @@ class Engine:
         except Refusal as refusal:
             return [Refused(request.order_no, OrderRequest.PLACE, refusal.retcode, refusal.why)]
 
+    def check(self, at_us: int, request: Request, quote: Quote, server_offset_s: int) -> Decimal:
+        """The margin that a new order would bind now; a pending one binds none. Changes nothing but the quote.
+
+        Raises Refusal if `send` would refuse it, chance apart.
+        """
+        self.quote(request.listing, quote)
+        spec = self._spec(request.listing)
+        checks.check_session(self.sessions.get(request.listing), at_us // 1000, server_offset_s)
+        moment = Moment(at_us, quote, checks.server_day(at_us // 1000, server_offset_s))
+        if request.type is OrderType.MARKET:
+            order = self._checked_market(request, spec, moment)
+            return self.affordable(order, quote.ask if order.side is Side.LONG else quote.bid)
+        self._checked_pending(request, spec, moment)
+        return ZERO
+
     def modify(
         self,
         at_us: int,
@@ -116,12 +132,53 @@ class Engine:
         thing.after_us = at_us
         return [Changed(order_no, thing.number, thing.number, sl, tp)]
 
-    def remove(self, at_us: int, order_no: int, quote: Quote | None, server_offset_s: int) -> list[Event]:
-        """Takes an order's rest back."""
+    def amend(
+        self,
+        at_us: int,
+        ticket: int,
+        price: float,
+        sl: float | None,
+        tp: float | None,
+        expires_ms: int,
+        quote: Quote,
+        server_offset_s: int,
+    ) -> list[Event]:
+        """All of a pending order anew: price, levels (None = none) and when it expires (0 = never)."""
+        order = self.orders.get(ticket)
         try:
-            order = next((order for order in self.orders.values() if order.order_no == order_no), None)
             if order is None:
-                raise Refusal(Retcode.INVALID_ORDER, f"no order {order_no} is open at the venue")
+                raise Refusal(Retcode.INVALID_ORDER, f"no order with ticket {ticket} is open at the venue")
+            self.quote(order.listing, quote)
+            spec = self._spec(order.listing)
+            checks.check_session(self.sessions.get(order.listing), at_us // 1000, server_offset_s)
+            new = checks.on_grid(spec, price), checks.on_grid(spec, sl), checks.on_grid(spec, tp), expires_ms
+            if new == (order.price, order.sl, order.tp, order.expires_ms):
+                raise Refusal(Retcode.NO_CHANGES, "price, stop, target and time are these already")
+            if order.working:
+                raise Refusal(Retcode.FROZEN, f"order {ticket} is being filled")
+            checks.check_frozen(spec, order, quote)
+            if new[0] != order.price:
+                checks.check_pending_price(spec, order.type, order.side, new[0], quote)
+            checks.check_levels(spec, order.side, new[1], new[2], new[0] or 0.0)
+            if expires_ms != order.expires_ms:
+                checks.check_expiry(expires_ms, at_us)
+        except Refusal as refusal:
+            return [Refused(order.order_no if order else 0, OrderRequest.MODIFY, refusal.retcode, refusal.why)]
+        assert order is not None
+        order.price, (order.sl, order.tp) = new[0] or 0.0, new[1:3]
+        order.expires_ms, order.after_us = expires_ms, at_us
+        self._watches.clear()
+        return [Changed(order.order_no, ticket, 0, order.sl, order.tp)]
+
+    def remove(
+        self, at_us: int, order_no: int, quote: Quote | None, server_offset_s: int, *, ticket: int = 0
+    ) -> list[Event]:
+        """Takes an order's rest back; `ticket` tells orders of one number apart."""
+        try:
+            own = (o for o in self.orders.values() if o.order_no == order_no and ticket in (0, o.ticket))
+            order = next(own, None)
+            if order is None:
+                raise Refusal(Retcode.INVALID_ORDER, f"no order {ticket or order_no} is open at the venue")
             checks.check_session(self.sessions.get(order.listing), at_us // 1000, server_offset_s)
             if quote is not None and not order.working:
                 checks.check_frozen(self._spec(order.listing), order, quote)
@@ -213,15 +270,15 @@ class Engine:
         """A price with the slippage that the model assumes."""
         return slipped(self.model, self._spec(listing), side, price, order_no, what, count)
 
-    def affordable(self, order: Order, price: float) -> None:
-        """Raises Refusal (no money) if what the order adds binds more margin than is free."""
+    def affordable(self, order: Order, price: float) -> Decimal:
+        """The margin that what the order adds binds. Raises Refusal (no money) if it is more than is free."""
         added = order.volume
         if order.position:
-            return
+            return ZERO
         net = self.net(order.listing)
         if net is not None and net.side is not order.side:
             if added <= net.volume:
-                return
+                return ZERO
             freed = net.margin
             added -= net.volume
         else:
@@ -232,6 +289,7 @@ class Engine:
             raise Refusal(
                 Retcode.NO_MONEY, f"{added} lots need a margin of {needed} {self.account.currency}, {free} are free"
             )
+        return needed
 
     def drop(self, order: Order, why: str) -> Removed:
         """An order's rest is gone."""
@@ -275,35 +333,47 @@ class Engine:
     # -- inside --------------------------------------------------------------------------------------------------------
 
     def _send_market(self, request: Request, spec: ListingSpec, moment: Moment) -> list[Event]:
-        order, quote, model = self._order(request, spec), moment.quote, self.model
+        order, quote, model = self._checked_market(request, spec, moment), moment.quote, self.model
+        refuse_by_chance(model, order.order_no)
+        price = quote.ask if order.side is Side.LONG else quote.bid
+        price = slipped(model, spec, order.side, price, order.order_no, Draw.SLIPPAGE)
+        self.affordable(order, price)
+        if request.filling is Filling.FOK and deal_size(model, spec, order) < order.volume:
+            raise Refusal(Retcode.REJECT, f"{order.volume} lots can't be filled in one deal")
+        self.tickets += 1
+        order.ticket = self.tickets
+        deal = self.fill(order, price, moment)
+        if request.filling is Filling.IOC and order.volume:
+            return [deal, self.drop(order, "not filled at once")]
+        return [deal]
+
+    def _checked_market(self, request: Request, spec: ListingSpec, moment: Moment) -> Order:
+        order, quote = self._order(request, spec), moment.quote
         if order.position:
             position = self.ledger.positions.get(order.position)
             checks.check_closing(order, position, self.orders.values(), spec, quote)
         else:
             checks.check_volume(spec, request.volume)
             checks.check_levels(spec, order.side, order.sl, order.tp, closing_price(order.side, quote))
-        refuse_by_chance(model, order.order_no)
-        price = quote.ask if order.side is Side.LONG else quote.bid
-        price = slipped(model, spec, order.side, price, order.order_no, Draw.SLIPPAGE)
-        self.affordable(order, price)
-        self.tickets += 1
-        order.ticket = self.tickets
-        return [self.fill(order, price, moment)]
+        return order
 
     def _send_pending(self, request: Request, spec: ListingSpec, moment: Moment) -> list[Event]:
+        order = self._checked_pending(request, spec, moment)
+        self.tickets += 1
+        order.ticket, order.after_us = self.tickets, moment.at_us
+        self.orders[order.ticket] = order
+        self._watches.clear()
+        return [Placed(order.order_no, order.ticket, order.sl, order.tp)]
+
+    def _checked_pending(self, request: Request, spec: ListingSpec, moment: Moment) -> Order:
         order = self._order(request, spec)
         if order.position or order.type not in (OrderType.LIMIT, OrderType.STOP):
             raise Refusal(Retcode.INVALID, "only a market order closes a position")
         checks.check_volume(spec, request.volume)
         checks.check_pending_price(spec, order.type, order.side, checks.on_grid(spec, request.price), moment.quote)
         checks.check_levels(spec, order.side, order.sl, order.tp, order.price)
-        if request.expires_ms and request.expires_ms * 1000 <= moment.at_us:
-            raise Refusal(Retcode.INVALID_EXPIRATION, "the order's time had run out before it arrived")
-        self.tickets += 1
-        order.ticket, order.after_us = self.tickets, moment.at_us
-        self.orders[order.ticket] = order
-        self._watches.clear()
-        return [Placed(order.order_no, order.ticket, order.sl, order.tp)]
+        checks.check_expiry(request.expires_ms, moment.at_us)
+        return order
 
     def _order(self, request: Request, spec: ListingSpec) -> Order:
         if request.side not in (Side.LONG, Side.SHORT):

@@ -21,7 +21,6 @@ from schemas.executions import (
     Rejected,
 )
 from schemas.integrity import NONCE_BYTES, ZERO_MAC
-from schemas.quality import BROKEN, Quality
 from schemas.trading import CancelRequested, ModifyRequested, Submitted
 from streams.venue import state
 from streams.venue.book import (
@@ -40,12 +39,9 @@ from streams.venue.book import (
 from streams.venue.checks import server_day
 from streams.venue.draws import Draw, draw
 from streams.venue.engine import Engine, Moment
+from streams.venue.follower import Follower
 from streams.venue.model import VenueModel
-from streams.venue.path import Tick, take_tick
-from streams.venue.watch import Columns, scan
-
-_PATH = int(Quality.SYNTHETIC)
-_NO_PATH = int(Quality.SYNTHETIC_OPEN)
+from streams.venue.watch import Columns
 
 
 class Venue:
@@ -66,8 +62,7 @@ class Venue:
     ) -> None:
         self.engine = Engine(specs, account, model, sessions)
         self._seq = 0
-        # The quotes before the newest told: the newest may be the very tick that is applied next.
-        self._former: dict[str, Quote] = {}
+        self._follower = Follower(self.engine)
 
     # -- requests ------------------------------------------------------------------------------------------------------
 
@@ -119,10 +114,7 @@ class Venue:
 
     def quote(self, listing: str, quote: Quote) -> None:
         """The newest quote of a listing that is open here, converts money, or begins a new window."""
-        newest = self.engine.ledger.quotes.get(listing)
-        if newest is not None and newest.n != quote.n:
-            self._former[listing] = newest
-        self.engine.quote(listing, quote)
+        self._follower.quote(listing, quote)
 
     def find(self, listing: str, columns: Columns, start: int, end: int) -> int:
         """Index of the first good tick in [start, end) at which something may happen; `end` if there is none.
@@ -130,22 +122,11 @@ class Venue:
         Changes nothing. Hand that tick to `apply`, then go on behind it. Now and then it is a tick at which the account
         is only looked at, because a stop-out is near, and `apply` says nothing.
         """
-        engine = self.engine
-        due = engine.due_ms(listing, columns.server_offset_s)
-        return scan(columns, start, end, engine.watch(listing), due)
+        return self._follower.find(listing, columns, start, end)
 
     def apply(self, listing: str, columns: Columns, index: int) -> list[Execution]:
         """What the tick does. All ticks of the listing before it have been looked at or can't matter."""
-        time_ms = int(columns.time_ms[index])
-        quote = _quote(columns, index)
-        before = _last_good(columns, index)
-        if before is None:
-            before = self.engine.ledger.quotes.get(listing)
-            if before is not None and before.n == quote.n:
-                before = self._former.get(listing)
-        continuous = int(columns.quality[index]) & (_PATH | _NO_PATH) == _PATH
-        tick = Tick(listing, quote, columns.server_offset_s, continuous, before)
-        return self._said(time_ms * 1000, take_tick(self.engine, tick))
+        return self._said(int(columns.time_ms[index]) * 1000, self._follower.apply(listing, columns, index))
 
     # -- views ---------------------------------------------------------------------------------------------------------
 
@@ -157,8 +138,7 @@ class Venue:
     @property
     def open_listings(self) -> tuple[str, ...]:
         """Listings whose ticks matter: those with orders or positions, and those that convert their profit."""
-        names = {order.listing for order in self.engine.orders.values()}
-        return tuple(sorted(names.union(self.engine.ledger.watched())))
+        return tuple(sorted(self._follower.listings))
 
     @property
     def balance(self) -> Decimal:
@@ -229,16 +209,3 @@ class Venue:
                 return Expired(
                     **{**common, "time_ms": event.expires_ms}, ticket=event.ticket, remaining=event.remaining
                 )
-
-
-def _quote(columns: Columns, index: int) -> Quote:
-    return Quote(
-        float(columns.bid[index]), float(columns.ask[index]), columns.first_n + index, int(columns.time_ms[index])
-    )
-
-
-def _last_good(columns: Columns, end: int) -> Quote | None:
-    for index in range(end - 1, -1, -1):
-        if int(columns.quality[index]) & BROKEN == 0:
-            return _quote(columns, index)
-    return None

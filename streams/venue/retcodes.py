@@ -1,4 +1,4 @@
-"""MT5's return codes of trade requests that the venue gives, with their words (MQL5 reference, Trade Server Codes)."""
+"""MT5's return codes of trade requests that a venue or its terminal refuses (MQL5 reference, Trade Server Codes)."""
 
 from __future__ import annotations
 
@@ -14,15 +14,26 @@ class Retcode(IntEnum):
     INVALID_VOLUME = 10014
     INVALID_PRICE = 10015
     INVALID_STOPS = 10016
+    TRADE_DISABLED = 10017
     MARKET_CLOSED = 10018
     NO_MONEY = 10019
+    PRICE_OFF = 10021
     INVALID_EXPIRATION = 10022
     NO_CHANGES = 10025
+    SERVER_DISABLES_AT = 10026
+    CLIENT_DISABLES_AT = 10027
     FROZEN = 10029
+    INVALID_FILL = 10030
+    LIMIT_ORDERS = 10033
+    LIMIT_VOLUME = 10034
     INVALID_ORDER = 10035
     POSITION_CLOSED = 10036
     INVALID_CLOSE_VOLUME = 10038
     CLOSE_ORDER_EXIST = 10039
+    LONG_ONLY = 10042
+    SHORT_ONLY = 10043
+    CLOSE_ONLY = 10044
+    FIFO_CLOSE = 10045
 
 
 class Refusal(Exception):

@@ -11,7 +11,7 @@ from typing import Any, Final
 from agents.money import Quote
 from schemas.events import Side
 from schemas.trading import OrderType
-from streams.operators.base import BadState
+from streams.operators.base import BadState as BadState
 from streams.venue.book import MarginCall, Order, Position
 from streams.venue.engine import Engine
 
