@@ -1,8 +1,9 @@
 """Market time: the clock of a simulated market, kept in a small file that all processes of a home map.
 
 The terminal alone writes it: at which time of the machine's monotonic clock the market stood where, how fast it goes,
-and how far it may go before the terminal says more. Readers compute from that: no call, no message. While a value is
-being replaced its sequence number is odd, and a reader looks again.
+and how far it may go before the terminal says more. Readers compute from that: no call, no message. There are two
+places for it, written in turn: a number says which one holds, and a reader that finds it changed meanwhile looks again.
+A writer that is killed leaves the place that holds whole.
 
 The limit is a lease: without its terminal a market goes on for a while, as a broker's does behind a dead line, and then
 stands, so that a home that was killed goes on where it stopped.
@@ -28,7 +29,7 @@ LONGEST_WAIT_S: Final = 0.25
 
 _SEQUENCE: Final = struct.Struct("<Q")
 _PACE: Final = struct.Struct("<16sqqdq")
-_SIZE: Final = _SEQUENCE.size + _PACE.size
+_SIZE: Final = _SEQUENCE.size + 2 * _PACE.size
 
 
 class Pace(NamedTuple):
@@ -86,11 +87,10 @@ class MarketClock:
         """How market time goes now."""
         while True:
             (before,) = _SEQUENCE.unpack_from(self._map, 0)
-            pace = Pace(*_PACE.unpack_from(self._map, _SEQUENCE.size))
+            pace = Pace(*_PACE.unpack_from(self._map, _place(before)))
             (after,) = _SEQUENCE.unpack_from(self._map, 0)
-            if before == after and not before & 1:
+            if before == after:
                 return pace
-            time.sleep(0)
 
 
 class MarketClockWriter(MarketClock):
@@ -112,12 +112,11 @@ class MarketClockWriter(MarketClock):
         except OSError as error:
             raise home_unusable(path or Path(FILE_NAME), error) from None
         self._newest_us = 0
-        (sequence,) = _SEQUENCE.unpack_from(self._map, 0)
-        self._sequence = sequence + (sequence & 1)
+        (self._sequence,) = _SEQUENCE.unpack_from(self._map, 0)
 
     def left_at_us(self) -> int | None:
         """What the clock that a former terminal of this run of the machine left behind shows now; None if none did."""
-        pace = Pace(*_PACE.unpack_from(self._map, _SEQUENCE.size))
+        pace = self.pace()
         if pace.boot != self._boot or not pace.anchor_us:
             return None
         return pace.at(time.monotonic_ns())
@@ -135,9 +134,8 @@ class MarketClockWriter(MarketClock):
         self._write(pace._replace(limit_us=max(now_us, limit_us)))
 
     def _write(self, pace: Pace) -> None:
-        _SEQUENCE.pack_into(self._map, 0, self._sequence + 1)
-        _PACE.pack_into(self._map, _SEQUENCE.size, *pace)
-        self._sequence += 2
+        _PACE.pack_into(self._map, _place(self._sequence + 1), *pace)
+        self._sequence += 1
         _SEQUENCE.pack_into(self._map, 0, self._sequence)
 
     @classmethod
@@ -154,6 +152,10 @@ def service_clock(settings: Settings) -> MarketClock | SystemClock:
     if settings.terminal.kind == "simulated":
         return MarketClock(Home(settings.home).run / FILE_NAME)
     return SystemClock()
+
+
+def _place(sequence: int) -> int:
+    return _SEQUENCE.size + (sequence & 1) * _PACE.size
 
 
 def boot_id() -> bytes:

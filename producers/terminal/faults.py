@@ -139,8 +139,10 @@ class Faults:
 
     def clear(self) -> None:
         """No faults from now on; what has come into a history stays there."""
-        self.faults, self._met, self._struck = [f for f in self.faults if f.kind in _OF_HISTORY], [], []
-        self._met, self._struck = [0] * len(self.faults), [0] * len(self.faults)
+        told, self.faults, self._met, self._struck = self.faults, [], [], []
+        for fault in told:
+            if fault.kind in _OF_HISTORY:
+                self.add(fault)
 
     def of_call(self, name: str, now_us: int) -> Fault | None:
         """The fault that strikes this call, if any does. Each call is to be asked for once."""
@@ -228,6 +230,13 @@ class Faults:
         return int.from_bytes(digest, "little") / 2**64
 
 
+def earliest_us(kind: Kind, now_us: int) -> int:
+    """From when on a fault can be that is told at a market time: a history that has happened isn't changed."""
+    if kind in OF_CALLS:
+        return 0
+    return (now_us // 1000 + 1) * 1000 if kind in _OF_HISTORY else now_us
+
+
 def failure(fault: Fault) -> TerminalFailure:
     """What the client sees of it."""
     return TerminalFailure(fault.code, fault.text)
@@ -261,7 +270,7 @@ def _us(value: object, place: str) -> int:
 
 def _burst(fault: Fault, history: TickHistory, point: float, seed: int) -> Ticks:
     """Ticks of a second: a walk by points from the quote before it, and back."""
-    ticks, first = history.ticks, max(fault.from_us // 1000, _newest_ms(history) + 1)
+    ticks, first = history.ticks, fault.from_us // 1000
     before = int(np.searchsorted(ticks.time_ms, first, "left")) - 1
     if before < 0 or fault.until_us <= fault.from_us:
         return Ticks.of_quotes(np.empty(0, np.int64), np.empty(0), np.empty(0))
@@ -272,7 +281,3 @@ def _burst(fault: Fault, history: TickHistory, point: float, seed: int) -> Ticks
     digits = max(0, round(-np.log10(point)))
     bid = np.round(ticks.bid[before] + np.cumsum(walk) * point, digits)
     return Ticks.of_quotes(time_ms, bid, np.round(bid + (ticks.ask[before] - ticks.bid[before]), digits))
-
-
-def _newest_ms(history: TickHistory) -> int:
-    return int(history.ticks.time_ms[history.played - 1]) if history.played else -1

@@ -1,6 +1,6 @@
 """A feed for load: many symbols whose quotes walk at random, as many ticks a second as wanted.
 
-`synthetic:50x500` is 50 currency pairs of 500 ticks a second each, for ten minutes (`synthetic:50x500x60`: one). Ticks
+`synthetic:50x500` is 50 currency pairs of 500 ticks a second each, for two minutes (`synthetic:50x500x60`: one). Ticks
 are made a second ahead of market time; the seed, the symbol and the second say which, so that a restarted terminal
 makes the same again.
 """
@@ -23,7 +23,7 @@ DIGITS: Final = 5
 PREFIX: Final = "synthetic:"
 
 _FORM: Final = re.compile(r"synthetic:(\d+)x(\d+)(?:x(\d+))?")
-_DEFAULT_S: Final = 600
+_DEFAULT_S: Final = 120
 _SECOND_MS: Final = 1000
 _CURRENCIES: Final = ("EUR", "GBP", "AUD", "NZD", "USD", "CAD", "CHF", "SGD", "PLN", "SEK", "NOK")
 _PAIRS: Final = tuple("".join(pair) for pair in permutations(_CURRENCIES, 2))

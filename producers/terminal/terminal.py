@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, Final
 
 from infra.clock import Stopwatch
 from producers.terminal import constants as mt5
 from producers.terminal.failure import TerminalFailure, invalid_params, not_authorized
-from producers.terminal.faults import Fault, Faults, Kind, failure, refuse_unshapeable
+from producers.terminal.faults import Fault, Faults, Kind, earliest_us, failure, refuse_unshapeable
 from producers.terminal.market import Market
 from producers.terminal.pace import Pace
 from producers.terminal.prices import Prices
@@ -150,8 +151,8 @@ class Terminal:
         """A fault from now on, from the keys of a file. Raises BadFile, Refused."""
         with self._lock:
             self.advance()
-            now_us = self.market.now_us()
-            fault = Fault.told({"from_us": now_us + 1, **told}, "the fault")
+            fault = Fault.told(told, "the fault")
+            fault = replace(fault, from_us=max(fault.from_us, earliest_us(fault.kind, self.market.now_us())))
             if self.market.grows:
                 refuse_unshapeable([fault])
             self._released.clear()

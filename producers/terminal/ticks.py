@@ -7,6 +7,7 @@ as the cache of a terminal, which has the last 4,096 ticks at hand.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -72,8 +73,13 @@ class TickHistory:
         self.symbol, self.clock = symbol, clock
         self.played = 0
         """How many have happened."""
-        self._cached: tuple[int, Rows] = (0, np.empty(0, TICK_DTYPE))
-        self._set(_sorted(ticks))
+        self._ticks: Ticks
+        self._room: tuple[NDArray[Any], ...]
+        """The columns with room behind the ticks."""
+        self._stamps: NDArray[np.int64]
+        """Times on the server's clock, in the same room."""
+        self._cached: tuple[int, Rows]
+        self._hold(_sorted(ticks))
 
     @property
     def ticks(self) -> Ticks:
@@ -96,14 +102,14 @@ class TickHistory:
         self.played = end
         self._next_ms = int(self._ticks.time_ms[end]) if end < self._ticks.size else NEVER_MS
 
-    def columns(self, start: int, end: int) -> list[tuple[Columns, int, int]]:
+    def columns(self, start: int, end: int) -> Iterator[tuple[Columns, int, int]]:
         """Ticks [start, end) for the matching engine: columns of one offset each, with the places in them."""
-        found = []
-        for at, segment in self._segments:
-            first, last = max(start, at), min(end, at + len(segment.time_ms))
+        cuts = self._cuts
+        for (at, offset_s), (behind, _) in zip(cuts, [*cuts[1:], (self._ticks.size, 0)], strict=True):
+            first, last = max(start, at), min(end, behind)
             if first < last:
-                found.append((segment, first - at, last - at))
-        return found
+                own = self._ticks.part(at, behind)
+                yield Columns(at, offset_s, own.time_ms, own.bid, own.ask, own.quality), first - at, last - at
 
     def quote(self) -> Quote | None:
         """The newest good one that has happened."""
@@ -114,12 +120,17 @@ class TickHistory:
         return None
 
     def grow(self, more: Ticks) -> None:
-        """More to come, all later than what is there."""
-        self._set(joined([self._ticks, more]))
+        """More to come, in the order of time and none before what is there; room for them is made ahead."""
+        size = self._ticks.size
+        needed = size + more.size
+        if needed > len(self._stamps):
+            self._room = tuple(_roomier(column, size, 2 * needed) for column in self._room)
+            self._stamps = _roomier(self._stamps, size, 2 * needed)
+        self._put(more, size)
 
     def replace_rest(self, rest: Ticks) -> None:
         """Other ticks to come, each later than market time."""
-        self._set(joined([self._ticks.part(0, self.played), _sorted(rest)]))
+        self._hold(joined([self._ticks.part(0, self.played), _sorted(rest)]))
 
     # -- as a terminal serves it ---------------------------------------------------------------------------------------
 
@@ -127,11 +138,10 @@ class TickHistory:
         """Ticks [start, end) as `copy_ticks_*` gives them; a copy."""
         at, cached = self._cached
         if not at <= start <= end <= at + len(cached):
+            if end - start > CACHED_ROWS:
+                return self._made(start, end)
             at = max(0, min(start, self.played - CACHED_ROWS))
-            made = self._made(at, min(max(end, self.played) + CACHED_ROWS, self._ticks.size))
-            if end - start > 2 * CACHED_ROWS:
-                return made[start - at : end - at].copy()
-            cached = made
+            cached = self._made(at, min(max(end, self.played) + CACHED_ROWS, self._ticks.size))
             self._cached = at, cached
         return cached[start - at : end - at].copy()
 
@@ -145,18 +155,31 @@ class TickHistory:
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    def _set(self, ticks: Ticks) -> None:
-        self._ticks = Ticks._make(map(np.ascontiguousarray, ticks))
-        offsets = self.clock.offsets_s(ticks.time_ms)
-        self._stamp_ms = ticks.time_ms + offsets.astype(np.int64) * 1000
-        # Where the server's clock is set back its stamps go back too: what is found then is the later pass.
-        self._search_ms = np.maximum.accumulate(self._stamp_ms) if ticks.size else self._stamp_ms
-        self._segments = _segments(self._ticks, offsets)
+    def _hold(self, ticks: Ticks) -> None:
+        self._room = tuple(map(np.ascontiguousarray, ticks))
+        self._stamps = np.empty(ticks.size, np.int64)
+        self._cuts: list[tuple[int, int]] = []
+        """(first tick, seconds): where the server's offset from UTC changes."""
         self._cached = (0, np.empty(0, TICK_DTYPE))
+        self._put(ticks, 0)
+
+    def _put(self, more: Ticks, at: int) -> None:
+        """Into the room, which is there, from `at` on."""
+        end = at + more.size
+        for column, new in zip(self._room, more, strict=True):
+            column[at:end] = new
+        offsets = self.clock.offsets_s(more.time_ms)
+        self._stamps[at:end] = more.time_ms + offsets.astype(np.int64) * 1000
+        changes = np.flatnonzero(np.diff(offsets, prepend=self._cuts[-1][1] if self._cuts else -(2**30)))
+        self._cuts += [(at + place, int(offsets[place])) for place in changes.tolist()]
+        self._ticks = Ticks._make(column[:end] for column in self._room)
+        # Where the server's clock is set back its stamps go back too: what is found then is the later pass.
+        stamps = self._stamps[:end]
+        self._search_ms = stamps if len(self._cuts) <= 1 else np.maximum.accumulate(stamps)
         self.play(self.played)
 
     def _made(self, start: int, end: int) -> Rows:
-        ticks, stamps = self._ticks.part(start, end), self._stamp_ms[start:end]
+        ticks, stamps = self._ticks.part(start, end), self._stamps[start:end]
         rows = np.empty(len(stamps), TICK_DTYPE)
         rows["time"] = stamps // 1000
         rows["bid"], rows["ask"], rows["last"] = ticks.bid, ticks.ask, ticks.last
@@ -184,12 +207,7 @@ def _sorted(ticks: Ticks) -> Ticks:
     return ticks.taken(np.argsort(ticks.time_ms, kind="stable"))
 
 
-def _segments(ticks: Ticks, offsets: NDArray[np.int32]) -> list[tuple[int, Columns]]:
-    if not ticks.size:
-        return []
-    starts = [0, *(np.flatnonzero(np.diff(offsets)) + 1).tolist()]
-    found = []
-    for start, end in zip(starts, [*starts[1:], ticks.size], strict=True):
-        own = ticks.part(start, end)
-        found.append((start, Columns(start, int(offsets[start]), own.time_ms, own.bid, own.ask, own.quality)))
-    return found
+def _roomier(column: NDArray[Any], size: int, room: int) -> NDArray[Any]:
+    made = np.empty(room, column.dtype)
+    made[:size] = column[:size]
+    return made
