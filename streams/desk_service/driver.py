@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
-from infra import anchors
 from infra.clock import Clock, SystemClock
 from infra.kafka import ends, new_consumer
 from infra.marks import Mark
@@ -23,7 +22,7 @@ from schemas.integrity import KeyRing
 from streams import snapshots
 from streams.desk_program import DESK
 from streams.desk_service.partition import JournalPartition, Surroundings
-from streams.driver import ANCHOR_INTERVAL_S, SNAPSHOT_BYTES_PER_S
+from streams.driver import SNAPSHOT_BYTES_PER_S
 from streams.journal_reader import TOPIC
 from streams.outbox import Outbox, off_loop, or_end
 from streams.reference_follower import ReferenceFollower
@@ -60,7 +59,7 @@ class DeskDriver:
     """The partitions that this process has, and what is due for them. Raises Unreachable when it is made."""
 
     def __init__(self, settings: Settings, bootstrap: str, keys: KeyRing, clock: Clock) -> None:
-        self._settings, self._bootstrap, self._keys, self._clock = settings.worker, bootstrap, keys, clock
+        self._settings, self._bootstrap, self._keys = settings.worker, bootstrap, keys
         self._outbox = Outbox(bootstrap, **{"linger.ms": 0})
         self._incarnation = SystemClock().now_us()
         home = Home(settings.home)
@@ -75,11 +74,9 @@ class DeskDriver:
         self._held: dict[int, Held] = {}
         self._done: list[Done] = []
         self._superseded: dict[str, tuple[bytes, ...]] = {}
-        self._anchored: dict[str, tuple[object, ...]] = {}
         self._is_dirty = False
         self._saving: asyncio.Future[None] | None = None
         self._next_save = self._no_save_before = 0.0
-        self._next_anchors = time.monotonic() + ANCHOR_INTERVAL_S
         # Delivery reports are taken as they come: the mark that a market waits for depends on them.
         threading.Thread(target=self._take_reports, daemon=True).start()
 
@@ -122,20 +119,16 @@ class DeskDriver:
         self._save_if_due()
 
     async def quiet(self) -> None:
-        """Called now and then: snapshots what is left when the input is quiet, and moves the anchors on."""
+        """Called now and then: snapshots what is left when the input is quiet."""
         self._outbox.check()
         self._ready()
         self._save_if_due()
-        if time.monotonic() >= self._next_anchors:
-            self._next_anchors = time.monotonic() + ANCHOR_INTERVAL_S
-            await self._anchor()
 
     async def close(self) -> None:
-        """A last snapshot and the anchors, so that the next start has nothing to fold again."""
+        """A last snapshot, so that the next start has nothing to fold again."""
         if self._saving is not None:
             await self._saving
         await self.save()
-        await self._anchor()
 
     async def save(self) -> None:
         """Outputs, then the snapshots of what changed, then the acknowledgements."""
@@ -197,23 +190,6 @@ class DeskDriver:
             await off_loop(functools.partial(part.catch_up, held.handed + 1))
             self._is_dirty = True
         return part
-
-    async def _anchor(self) -> None:
-        """Moves the anchors of all journals on that have moved since the last time."""
-        now, key_id = self._clock.now_us(), self._keys.current
-        moved = []
-        for part in self._ready():
-            for account, (head, offset) in part.heads.items():
-                place = (head, offset, part.position)
-                if self._anchored.get(account) != place:
-                    self._anchored[account] = place
-                    moved.append(
-                        anchors.make_anchor(
-                            TOPIC, account, part.partition, head, offset, part.position + 1, now, key_id
-                        )
-                    )  # fmt: skip
-        anchors.send(self._outbox.producer, self._keys, moved)
-        await self._outbox.flush()
 
     def _take_reports(self) -> None:
         while True:

@@ -68,15 +68,6 @@ class JournalPartition:
             self._chains.heads[saved.listing] = saved.head
         self.position = min((account.offset for account in self._accounts.values()), default=-1)
 
-    @property
-    def heads(self) -> dict[str, tuple[Head, int]]:
-        """Of each chain that doesn't stand still: its head and the offset of that record."""
-        return {
-            name: (account.head, account.offset)
-            for name, account in self._accounts.items()
-            if account.offset >= 0 and not self._chains.heads[name].stopped
-        }
-
     def take(self, offset: int, key: bytes | None, value: bytes | None) -> None:
         """Folds the record at `offset`, the next one, and hands what it decides to the producer."""
         known = self._accounts.get((key or b"").decode(errors="replace"))

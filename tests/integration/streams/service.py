@@ -1,4 +1,4 @@
-"""The worker as the stack runs it: a process of its own, on a home of its own and a broker that is there."""
+"""A service as the stack runs it: a process of its own, on a home of its own and a broker that is there."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 class Service:
-    """A worker. Workers of different homes are different members of the group."""
+    """A worker, or another program of ours. Those of different homes are different members of the group."""
 
-    def __init__(self, kafka: str, home: Path, **more: str) -> None:
+    def __init__(
+        self, kafka: str, home: Path, *, name: str = "worker", module: str = "streams.worker", **more: str
+    ) -> None:
+        self._name, self._module = name, module
         (home / "run").mkdir(parents=True)
         (home / "keys").mkdir()
         ring = home / "keys" / "ring.json"
@@ -28,7 +31,7 @@ class Service:
         ring.chmod(0o600)
         self.home = home
         self.said: list[str] = []
-        self._log = home / "worker.log"
+        self._log = home / f"{name}.log"
         self._env = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
@@ -47,13 +50,13 @@ class Service:
     def start(self) -> Service:
         with self._log.open("ab") as file:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "streams.worker"], env=self._env, stderr=file, cwd=self.home
+                [sys.executable, "-P", "-m", self._module], env=self._env, stderr=file, cwd=self.home
             )
         return self
 
     def ready(self) -> Service:
         def is_ready() -> bool:
-            record = read_json(self.home / "run" / "worker.json")
+            record = read_json(self.home / "run" / f"{self._name}.json")
             return bool(record and record.get("ready") and record["pid"] == self.process.pid)
 
         wait(is_ready)
