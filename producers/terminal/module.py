@@ -52,6 +52,8 @@ class Mt5Module(ModuleType):
         self._error: tuple[int, str] = _SUCCESS
         self.__dict__.update(CONSTANTS)
         self.__dict__.update({kind.__name__: kind for kind in STRUCTURES})
+        # Where a module has its functions, so that `dir` and `from MetaTrader5 import *` find them.
+        self.__dict__.update({name: getattr(self, name) for name in vars(Mt5Module) if not name.startswith("_")})
 
     # -- connection ----------------------------------------------------------------------------------------------------
 
