@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from schemas.events import Derived, Signal, SignalKind
+from schemas.events import Derived, Side, Signal, SignalKind
 from schemas.executions import Execution
 from schemas.ticks import BlockKind, TickBlock
 from schemas.trading import CancelRequested, Decided, ModifyRequested, Submitted
@@ -25,6 +25,7 @@ from streams.backtest.journal import Journal
 from streams.backtest.quotes import Quotes, Rows
 from streams.fold import Output
 from streams.operators.desk import Desk, DeskState, Input
+from streams.operators.desk.accounting import conversion_of
 from streams.operators.marks import ClockRows, Marks
 from streams.venue.lab import Venue
 
@@ -96,6 +97,8 @@ class Backtest:
         self._requests: list[Request] = []
         self._numbered = 0
         self._watched: list[str] = []
+        self._side: int | None = None
+        """Which rows tell the desk anything: those of `Quotes.rows` by this side; None = not known yet."""
         self._entering: set[int] = set()
         """Moments at which an entry is on its way."""
         self._names = tuple(feeds)
@@ -284,6 +287,7 @@ class Backtest:
 
     def _act(self, decided: Iterable[Decided | Marks]) -> None:
         self._watched = [name for name in self._desk.watching(self._state) if name in self.quotes]
+        self._side = None
         for one in decided:
             self._decided(one)
             if isinstance(one, Submitted | ModifyRequested | CancelRequested):
@@ -341,10 +345,13 @@ class Backtest:
     def _rows(self, names: Sequence[str], until_us: int) -> ClockRows | None:
         """The rows of these listings that are due up to `until_us`, in the order of time."""
         found: list[tuple[int, Rows]] = []
+        if self._side is None:
+            self._side = 0 if self._journal.keep or len(self._watched) != 1 else _side_held(self._state)
+        side = self._side
         for name in names:
             own, place = self.quotes[name], self._names.index(name)
             end = own.at if own.front is None else own.end(until_us)
-            rows = own.rows(end, until_us, self.taken_us)
+            rows = own.rows(end, until_us, self.taken_us, side)
             if rows is not None:
                 found.append((place, rows))
         if not found:
@@ -368,6 +375,23 @@ class Backtest:
                     np.array([quote.time_ms]),
                 )
         return None
+
+
+def _side_held(state: DeskState) -> int:
+    """1 or -1 where all that the desk may do at a row is decided by how the bid or the ask of the one listing that is
+    held compares with those before it; 0 where more may matter.
+
+    Equity then rises and falls with that price: a level of a plan, or a new peak, is first reached at a price beyond
+    all before, and a mark is made of a minute's last. A limit on losses is not of that kind.
+    """
+    limits = state.limits
+    if limits is not None and not (limits.max_daily_loss is None and limits.max_drawdown is None):
+        return 0
+    held = {(position.listing, position.side) for position in state.positions.values()}
+    if len(held) != 1:
+        return 0
+    ((listing, side),) = held
+    return 0 if conversion_of(state, listing).listing else 1 if side is Side.LONG else -1
 
 
 def _next_second(us: int) -> int:

@@ -19,6 +19,7 @@ from schemas.ticks import Doubles, Ints, Longs, TickBlock, TickSource, open_bloc
 _BROKEN: Final = int(BROKEN)
 _BEFORE_ALL: Final = -(2**62)
 SECOND_MS: Final = 1_000
+MINUTE_US: Final = 60_000_000
 
 
 class Window(NamedTuple):
@@ -143,11 +144,13 @@ class Quotes:
             quote, quality = (None, 0) if self.second is None else self.second
         return None if quote is None or quote.n <= self.rowed_n else _row(second_us, quote, quality)
 
-    def rows(self, end: int, until_us: int, after_us: int) -> Rows | None:
+    def rows(self, end: int, until_us: int, after_us: int, side: int = 0) -> Rows | None:
         """The rows up to `until_us` that the quote and the ticks from the cursor to `end` in the front window give.
 
         A whole second's row has the newest good tick at or before it; a second without a new one has no row. All rows
-        are later than `after_us`: what was quoted before waits for the second after that.
+        are later than `after_us`: what was quoted before waits for the second after that. With a `side` (1: bids, -1:
+        asks) only those that tell anything of it: the first, the last two (what is due at the last one is done by the
+        quote before), each minute's last, and those at a price that is higher or lower than all before them.
         """
         quote, start = self.quote, self.at
         lowest = after_us // 1_000_000 + 1
@@ -170,6 +173,10 @@ class Quotes:
         )
         if not count:
             return None
+        if side and count > 1:
+            known = _UNKNOWN if quote is None else quote
+            price, waits = (block.bid, known.bid) if side > 0 else (block.ask, known.ask)
+            count = int(_telling(price, waits, us, place, count))
         us, place = us[:count].copy(), place[:count]
         if place[0] >= 0:
             return _rows(block, us, place)
@@ -215,6 +222,7 @@ def _rows(block: TickBlock, us: Longs, place: Longs) -> Rows:
 
 
 _NOTHING: Final = open_block("", 0, bytes(8), TickSource.IMPORT, 0, "")
+_UNKNOWN: Final = Quote(0.0, 0.0)
 
 
 @kernel
@@ -255,30 +263,48 @@ def _seconds(
     if lowest > last:
         return 0
     count = 0
-    upto = np.int64(-1)  # The end of the newest row's second: divided once a row, not once a tick.
-    newest = -1
+    newest: Any = np.int64(lowest - 1)  # The newest row's second.
     if waiting >= 0 and waiting <= last:
         us[0] = waiting * 1_000_000
         place[0] = -1
-        upto = np.int64(waiting) * SECOND_MS
+        newest = np.int64(waiting)
         count = 1
-    end_ms = last * SECOND_MS
     for i in range(start, end):
         if quality[i] & _BROKEN != 0:
             continue
-        if time_ms[i] > upto:
-            if time_ms[i] > end_ms:
-                break
-            if newest >= 0:
-                place[count - 1] = newest
-            own = max(-(-time_ms[i] // SECOND_MS), lowest)
-            upto = own * SECOND_MS
-            us[count] = own * 1_000_000
-            count += 1
-        newest = i
-    if newest >= 0:
-        place[count - 1] = newest
+        second = max((time_ms[i] + SECOND_MS - 1) // SECOND_MS, lowest)
+        if second > last:
+            break
+        # Without a branch, and so written over and over: whether a tick is a second's first can't be foreseen.
+        count += int(second > newest)
+        newest = max(second, newest)
+        us[count - 1] = newest * 1_000_000
+        place[count - 1] = i
     return count
+
+
+@kernel
+def _telling(price: Any, waits: float, us: Any, place: Any, count: int) -> int:
+    """Moves the rows that tell anything of a price to the front of `us` and `place`; gives their count. `waits`: the
+    price of a row whose place is -1."""
+    high, low = -np.inf, np.inf
+    minute_us = np.int64(0)
+    kept = 0
+    last = -1  # The newest row that was kept: `kept` never runs ahead of the rows that are still to be read.
+    for i in range(count):
+        if us[i] >= minute_us:
+            if last < i - 1:
+                us[kept], place[kept] = us[i - 1], place[i - 1]
+                kept += 1
+            minute_us = (us[i] // MINUTE_US + 1) * MINUTE_US
+        value = waits if place[i] < 0 else price[place[i]]
+        if value > high or value < low or i >= count - 2:
+            us[kept], place[kept] = us[i], place[i]
+            kept += 1
+            last = i
+            high = max(high, value)
+            low = min(low, value)
+    return kept
 
 
 @kernel

@@ -147,3 +147,28 @@ def test_a_second_is_kept_over_windows_and_pieces() -> None:
     row = quotes.row_at(2_000_000)
     assert row is not None
     assert row.n.tolist() == [1]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 200_000), st.integers(1, 6)), min_size=1, max_size=60),
+    st.sampled_from([1, -1]),
+)
+def test_the_rows_of_a_side_are_those_that_tell_anything_of_its_price(ticks: list[tuple[int, int]], side: int) -> None:
+    times = sorted(time for time, _ in ticks)
+    prices = np.array([float(price) for _, price in ticks])
+    own = block(times)._replace(bid=prices, ask=prices + 1.0)
+    every = loaded(own).rows(len(times), 300_000_000, -1)
+    some = loaded(own).rows(len(times), 300_000_000, -1, side)
+    assert every is not None
+    assert some is not None
+    price = (every.bid if side > 0 else every.ask).tolist()
+    minutes = (every.us // 60_000_000).tolist()
+    wanted = [
+        i
+        for i in range(len(price))
+        if not min(price[:i], default=9.0) <= price[i] <= max(price[:i], default=0.0)
+        or i >= len(price) - 2
+        or minutes[i] != minutes[i + 1]
+    ]
+    for name in every._fields:
+        assert getattr(some, name).tolist() == getattr(every, name)[wanted].tolist()
