@@ -120,8 +120,8 @@ class Doubts:
             self._deals.take(deals)
             return Trace(None, deals[0].order, deals[0].position_id)
         for position in self._venue.positions():
-            if number_in(position.magic, position.comment) == number and position.ticket not in self._held():
-                return Trace(None, 0, position.ticket)
+            if number_in(position.magic, position.comment) == number and position.identifier not in self._held():
+                return Trace(None, 0, position.identifier)
         return None
 
     def _held(self) -> set[int]:
@@ -174,7 +174,9 @@ class Doubts:
         )
 
     def _modified(self, known: Known, asked: ModifyRequested | None, settled: bool) -> bool:
-        position = next((p for p in self._venue.positions() if asked is not None and p.ticket == asked.position), None)
+        position = next(
+            (p for p in self._venue.positions() if asked is not None and p.identifier == asked.position), None
+        )
         if asked is not None and position is not None and same_levels(position, asked.sl, asked.tp):
             self._chain.write(
                 Accepted(

@@ -186,16 +186,16 @@ class Gateway:
 
     def _modify(self, request: ModifyRequested) -> None:
         self._ready()
-        if request.position not in self._chain.book.positions and not self._is_open(request.position):
+        ticket = self._venue.ticket_of(request.position)
+        if not ticket:
             why = f"position {request.position} is not open"
             self._refuse(request.order_no, OrderRequest.MODIFY, Retcode.POSITION_CLOSED, why)
             return
         try:
-            symbol = self._symbol(request.listing)
+            asked = levels_request(ticket, self._symbol(request.listing), request.sl, request.tp)
         except Impossible as impossible:
             self._refuse(request.order_no, OrderRequest.MODIFY, impossible.retcode, impossible.why)
             return
-        asked = levels_request(request.position, symbol, request.sl, request.tp)
         self._send(request.order_no, OrderRequest.MODIFY, request, asked)
 
     def _cancel(self, request: CancelRequested) -> None:
@@ -265,11 +265,11 @@ class Gateway:
 
     def _restore(self, held: Held) -> None:
         """Gives a position of ours the levels that it has lost: an act of the gateway, so under the number 0."""
-        symbol = self._symbol(held.listing)
+        symbol, ticket = self._symbol(held.listing), self._venue.ticket_of(held.position)
         sl, tp = self._chain.book.levels(held)
         self._write_sending(0, OrderRequest.MODIFY)
         self._chain.confirm()
-        answer = self._venue.send(levels_request(held.position, symbol, sl, tp))
+        answer = self._venue.send(levels_request(ticket, symbol, sl, tp))
         if isinstance(answer, Taken):
             self._chain.write(
                 Accepted(
@@ -292,7 +292,13 @@ class Gateway:
         if order.expires_ms:
             # Up to the whole second that a terminal takes.
             expires_s = -(-self._venue.server_ms(order.expires_ms) // 1000)
-        return place_request(order, symbol, quote, expires_s)
+        request = place_request(order, symbol, quote, expires_s)
+        if order.position:
+            ticket = self._venue.ticket_of(order.position)
+            if not ticket:
+                raise Impossible(Retcode.POSITION_CLOSED, f"position {order.position} is not open")
+            request["position"] = ticket
+        return request
 
     def _symbol(self, listing: str) -> Any:
         """Raises Impossible, NoAnswer."""
@@ -308,9 +314,6 @@ class Gateway:
         if symbol is None:
             raise Impossible(Retcode.INVALID, f"the terminal has no symbol {name}, or it can't be selected there")
         return symbol
-
-    def _is_open(self, position: int) -> bool:
-        return any(one.ticket == position for one in self._venue.positions())
 
     def _is_too_late(self, order: Submitted) -> bool:
         """Entries expire, and nothing else."""

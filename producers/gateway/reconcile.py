@@ -53,22 +53,23 @@ class Reconciler:
     # -- at every look -------------------------------------------------------------------------------------------------
 
     def positions(self, positions: Sequence[TradePosition], busy: set[int]) -> None:
-        """Adopts what isn't ours, and sees that ours have their stops; no deal may wait to be written.
+        """Adopts what isn't ours, and sees that ours have their stops; of all deals before this look none may wait.
 
         `busy`: numbers of orders whose positions are being changed just now.
         """
         book = self._chain.book
         seen = set()
         for position in positions:
-            seen.add(position.ticket)
-            held = book.positions.get(position.ticket)
+            seen.add(position.identifier)
+            held = book.positions.get(position.identifier)
             if held is not None and held.order_no:
                 if held.order_no not in busy:
                     self._see_levels(held, position)
             elif held is None and number_in(position.magic, position.comment) not in book.orders:
                 self._adopt(position)
-        for number in [number for number in book.adopted if number not in seen]:
-            self._adopted(book.adopted[number], volume=0.0)
+        # What closed it is told first.
+        for number in [number for number in book.adopted if number not in seen and not self._deals.waiting]:
+            self._gone(book.adopted[number])
         for number in [number for number in self._attempts if number not in book.positions]:
             del self._attempts[number]
 
@@ -97,7 +98,7 @@ class Reconciler:
         self._unknown_orders(live)
 
     def _vanished_positions(self, positions: Sequence[TradePosition]) -> None:
-        there = {position.ticket: lots(position.volume) for position in positions}
+        there = {position.identifier: lots(position.volume) for position in positions}
         book = self._chain.book
         for number, held in list(book.positions.items()):
             if there.get(number, ZERO) == held.volume:
@@ -169,7 +170,7 @@ class Reconciler:
         record = Adopted(
             **blank(self._config.account),
             order_no=0,
-            position=position.ticket,
+            position=position.identifier,
             listing=listing,
             side=Side.LONG if position.type == Traded.BUY else Side.SHORT,
             volume=position.volume,
@@ -178,22 +179,22 @@ class Reconciler:
             tp=position.tp or None,
             time_ms=self._venue.utc_ms(position.time_msc),
         )
-        before = self._chain.book.adopted.get(position.ticket)
+        before = self._chain.book.adopted.get(position.identifier)
         if before is None:
             self._alarms.tell(
-                "adopted", Severity.WARNING, str(position.ticket),
-                f"the terminal has a position {position.ticket} of {position.volume} lots in {position.symbol} that "
-                "isn't ours: it counts in the account's exposure and is never touched",
+                "adopted", Severity.WARNING, str(position.identifier),
+                f"position {position.identifier} of {position.volume} lots in {position.symbol} at the terminal isn't "
+                "ours: it counts in the account's exposure and is never touched",
             )  # fmt: skip
         elif (before.volume, before.price, before.sl, before.tp) == (record.volume, record.price, record.sl, record.tp):
             return
         self._chain.write(record)
 
-    def _adopted(self, before: Adopted, volume: float) -> None:
+    def _gone(self, before: Adopted) -> None:
         self._chain.write(
             Adopted(
                 **blank(self._config.account), order_no=0, position=before.position, listing=before.listing,
-                side=before.side, volume=volume, price=before.price, time_ms=self._clock.now_ms(),
+                side=before.side, volume=0.0, price=before.price, time_ms=self._clock.now_ms(),
             )
         )  # fmt: skip
 

@@ -68,7 +68,7 @@ def place_request(
 ) -> dict[str, Any]:
     """The request of a new order, at `quote` (bid, ask). `expires_server_s`: on the server's clock, 0 = never.
 
-    Raises Impossible.
+    What it closes isn't in it yet: the ticket of that position. Raises Impossible.
     """
     kind = _KINDS.get((order.type, order.side))
     if kind is None:
@@ -86,8 +86,6 @@ def place_request(
     }
     if order.type is OrderType.MARKET:
         request |= {"action": int(Action.DEAL), "type_filling": int(market_filling(symbol)), "type_time": 0}
-        if order.position:
-            request["position"] = order.position
         if symbol.trade_exemode in (Execution.REQUEST, Execution.INSTANT):
             request |= {"price": quote[kind is Kind.BUY], "deviation": DEVIATION_POINTS}
         return request
@@ -111,12 +109,12 @@ def place_request(
     return request
 
 
-def levels_request(position: int, symbol: SymbolInfo, sl: float | None, tp: float | None) -> dict[str, Any]:
+def levels_request(ticket: int, symbol: SymbolInfo, sl: float | None, tp: float | None) -> dict[str, Any]:
     """The request that gives a position both levels, None = none."""
     return {
         "action": int(Action.SLTP),
         "symbol": symbol.name,
-        "position": position,
+        "position": ticket,
         "sl": level(sl, symbol),
         "tp": level(tp, symbol),
     }

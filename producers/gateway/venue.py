@@ -120,6 +120,13 @@ class Venue:
         """All open positions."""
         return self._answered(self._mt5.positions_get(), "positions")
 
+    def ticket_of(self, position: int) -> int:
+        """The ticket by which a position is asked for something now; 0 if it isn't open.
+
+        On an account that nets, a position that was turned over has another one than at first.
+        """
+        return next((one.ticket for one in self.positions() if one.identifier == position), 0)
+
     def orders(self) -> Sequence[TradeOrder]:
         """All live orders."""
         return self._answered(self._mt5.orders_get(), "orders")

@@ -1,0 +1,250 @@
+"""What the log doesn't know, what the terminal doesn't have any more, and what must not be traded."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from producers.gateway.venue import WrongAccount
+from producers.terminal.account import TradeAccount
+from schemas.configuration import PositionMode
+from schemas.executions import (
+    Accepted,
+    Adopted,
+    DealEntry,
+    DealReason,
+    Filled,
+    OrderRequest,
+    OrderState,
+    Reconciled,
+    Rejected,
+    Sending,
+)
+from schemas.trading import OrderType
+from tests.unit.producers.gateway.room import BUY, SECOND_US, Room, entry, falling, leave, pending
+from tests.unit.streams.venue.venues import account
+
+
+def by_hand(room: Room, **changed: Any) -> Any:
+    """A trade of a person or another program at the terminal."""
+    request = {"action": 1, "symbol": "EURUSD", "volume": 0.2, "type": 0, "type_filling": 1, "magic": 0, "comment": ""}
+    result = room.mt5.order_send(request | changed)
+    assert result.retcode == 10009, result
+    return result
+
+
+def test_a_strangers_position_is_adopted_once_counted_and_never_touched(make: Callable[..., Room]) -> None:
+    room = make()
+    opened = by_hand(room, sl=1.05, magic=999, comment="other")
+    room.turns(least=20)
+    [adopted] = room.of(Adopted)
+    assert (adopted.order_no, adopted.position, adopted.side, adopted.volume, adopted.sl) == (
+        0, opened.order, BUY, 0.2, 1.05,
+    )  # fmt: skip
+    [filled] = room.of(Filled)
+    assert (filled.order_no, filled.position, filled.deal) == (0, opened.order, opened.deal)
+    assert room.kinds == ["Adopted", "Filled"]
+    assert room.alarms.codes == ["adopted"]
+    assert len(room.mt5.positions_get()) == 1
+
+
+def test_an_adopted_position_that_is_gone_is_told_after_its_deal(make: Callable[..., Room]) -> None:
+    room = make()
+    opened = by_hand(room)
+    room.turns()
+    by_hand(room, type=1, position=opened.order)
+    room.turns(least=20)
+    assert room.kinds == ["Adopted", "Filled", "Filled", "Adopted"]
+    assert room.of(Adopted)[1].volume == 0.0
+    assert room.chain.book.adopted == {}
+
+
+def test_a_position_from_before_the_chain_is_adopted_without_its_deals(make: Callable[..., Room]) -> None:
+    room = make(begin=False)
+    by_hand(room)
+    room.control.step(30 * SECOND_US)
+    room.chain.book.since_ms = room.clock.now_ms()
+    since_ms = room.clock.now_ms()
+    room.restart()
+    room.chain.book.since_ms = since_ms
+    room.turns(least=10)
+    assert room.kinds == ["Adopted"]
+
+
+def test_a_restart_adopts_nothing_again(make: Callable[..., Room]) -> None:
+    room = make()
+    by_hand(room)
+    room.turns()
+    before = list(room.chain.records)
+    room.restart()
+    room.turns(least=20)
+    assert room.chain.records == before
+
+
+def test_a_position_opened_and_closed_between_two_looks_is_told_by_its_deals(make: Callable[..., Room]) -> None:
+    room = make()
+    opened = by_hand(room)
+    by_hand(room, type=1, position=opened.order)
+    room.turns()
+    assert [(f.order_no, f.entry) for f in room.of(Filled)] == [(0, DealEntry.IN), (0, DealEntry.OUT)]
+    assert room.of(Adopted) == []
+
+
+def test_a_person_who_closes_our_position_is_noticed_and_the_deal_counts(make: Callable[..., Room]) -> None:
+    room = make()
+    room.ask(entry(7))
+    position = room.of(Filled)[0].position
+    by_hand(room, type=1, volume=0.1, position=position)
+    room.turns()
+    closed = room.of(Filled)[1]
+    assert (closed.order_no, closed.position, closed.entry) == (0, position, DealEntry.OUT)
+    assert room.chain.book.positions == {}
+    assert room.alarms.codes == ["unknown_deal"]
+
+
+def test_an_unknown_pending_order_is_told_once_and_left(make: Callable[..., Room]) -> None:
+    room = make()
+    by_hand(room, action=5, type=2, price=1.05, type_filling=2)
+    room.turns(least=20)
+    assert room.alarms.codes == ["unknown_order"]
+    assert room.kinds == []
+    assert len(room.mt5.orders_get()) == 1
+
+
+def test_a_fill_beyond_what_was_asked_is_recorded_as_it_is(make: Callable[..., Room]) -> None:
+    room = make()
+    room.ask(entry(7))
+    by_hand(room, volume=0.3, magic=7, comment="tl7")
+    room.turns()
+    beyond = room.of(Filled)[1]
+    assert (beyond.order_no, beyond.volume, beyond.remaining) == (7, 0.3, 0.0)
+    assert "overfilled" in room.alarms.codes
+
+
+def test_a_fill_of_an_order_that_the_log_doesnt_know_has_no_number(make: Callable[..., Room]) -> None:
+    room = make()
+    by_hand(room, magic=4711, comment="tl4711")
+    room.turns()
+    assert [f.order_no for f in room.of(Filled)] == [0]
+    assert room.alarms.codes == ["adopted"]
+
+
+def test_a_stop_out_closes_under_the_order_that_opened(make: Callable[..., Room]) -> None:
+    room = make(falling(), trade_account=TradeAccount(balance=Decimal(600), leverage=100))
+    room.ask(entry(7, volume=0.5))
+    room.step(80)
+    out = room.of(Filled)[1]
+    assert (out.order_no, out.reason) == (7, DealReason.SO)
+
+
+def test_a_stop_that_is_missing_at_the_broker_is_set_again(make: Callable[..., Room]) -> None:
+    room = make()
+    room.ask(entry(7, sl=1.0950, tp=1.12))
+    [position] = room.mt5.positions_get()
+    by_hand(room, action=6, position=position.ticket, sl=0.0, tp=0.0)
+    room.turns(least=10)
+    [position] = room.mt5.positions_get()
+    assert (position.sl, position.tp) == (1.095, 1.12)
+    assert [(s.order_no, s.request) for s in room.of(Sending)] == [(7, OrderRequest.PLACE), (0, OrderRequest.MODIFY)]
+    restored = room.of(Accepted)[1]
+    assert (restored.order_no, restored.position, restored.sl) == (0, position.ticket, 1.095)
+    assert room.alarms.codes == []
+
+
+def test_a_stop_that_was_moved_by_hand_is_told_and_left(make: Callable[..., Room]) -> None:
+    room = make()
+    room.ask(entry(7, sl=1.0950))
+    [position] = room.mt5.positions_get()
+    by_hand(room, action=6, position=position.ticket, sl=1.09, tp=0.0)
+    room.turns(least=10)
+    assert room.mt5.positions_get()[0].sl == 1.09
+    assert room.alarms.codes == ["levels_differ"]
+
+
+def test_an_order_that_vanished_counts_as_canceled(make: Callable[..., Room], monkeypatch: pytest.MonkeyPatch) -> None:
+    room = make()
+    room.ask(pending(7, OrderType.LIMIT, 1.05))
+    monkeypatch.setattr(room.venue._mt5, "orders_get", lambda: ())
+    room.turns(least=30)
+    assert [r.state for r in room.of(Reconciled)] == [OrderState.CANCELED]
+    assert room.alarms.codes == ["order_vanished"]
+
+
+def test_a_position_that_vanished_without_a_deal_is_told(
+    make: Callable[..., Room], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = make()
+    room.ask(entry(7))
+    monkeypatch.setattr(room.venue._mt5, "positions_get", lambda: ())
+    room.turns(least=30)
+    assert room.alarms.codes == ["position_differs"]
+    assert room.kinds == ["Sending", "Accepted", "Filled"]
+
+
+@pytest.mark.parametrize(
+    ("permission", "retcode", "words"),
+    [
+        ({"algo_trading": False}, 10027, "switch Algo Trading on"),
+        ({"api_trading": False}, 10027, "external Python API"),
+    ],
+)
+def test_without_permission_orders_are_refused_and_a_person_is_told(
+    make: Callable[..., Room], permission: dict[str, bool], retcode: int, words: str
+) -> None:
+    room = make()
+    room.control.permit(**permission)
+    room.ask(entry(7))
+    assert [r.retcode for r in room.of(Rejected)] == [retcode]
+    assert words in room.of(Rejected)[0].reason
+    assert room.alarms.codes == ["refused"]
+    room.control.permit(**dict.fromkeys(permission, True))
+    room.ask(entry(8))
+    assert room.alarms.codes == []
+
+
+def test_another_account_at_the_terminal_is_sent_nothing(make: Callable[..., Room]) -> None:
+    room = make()
+    room.ask(entry(7))
+    server = room.simulation.terminal.server
+    server.account = dataclasses.replace(server.account, login=2_000_002)
+    room.gateway.receive(leave(8, room.of(Filled)[0].position))
+    with pytest.raises(WrongAccount, match="login 2000002 at Tickledger-Demo open, not 1000001"):
+        room.gateway.turn()
+    assert len(room.of(Sending)) == 1
+
+
+@pytest.mark.parametrize(
+    ("terminal", "configured", "words"),
+    [
+        (TradeAccount(trade_mode=2), {}, "real account"),
+        (TradeAccount(currency="EUR"), {}, "kept in EUR.*configured in USD"),
+        (TradeAccount(margin_mode=0), {}, "nets positions.*configured as hedging"),
+        (TradeAccount(), {"position_mode": PositionMode.NETTING}, r"keeps positions apart.*configured as netting"),
+    ],
+)
+def test_an_account_that_isnt_the_configured_one_is_refused(
+    make: Callable[..., Room], terminal: TradeAccount, configured: dict[str, Any], words: str
+) -> None:
+    room = make(begin=False, trade_account=terminal)
+    room.config = account(**configured)
+    with pytest.raises(WrongAccount, match=words):
+        room.restart()
+
+
+def test_the_terminal_is_waited_for_and_entries_expire_meanwhile(make: Callable[..., Room]) -> None:
+    room = make()
+    room.control.fault("disconnect")
+    room.gateway.receive(entry(7, valid_until_us=room.clock.now_us() + SECOND_US))
+    room.gateway.receive(entry(8))
+    room.gateway.turn()
+    assert room.kinds == []
+    assert room.alarms.codes == ["terminal_away"]
+    room.control.step(5 * SECOND_US)
+    room.control.clear_faults()
+    room.turns()
+    assert room.kinds == ["Expired", "Sending", "Accepted", "Filled"]
+    assert room.alarms.codes == []
