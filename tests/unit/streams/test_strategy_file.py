@@ -230,5 +230,5 @@ def test_each_strategy_in_the_documentation_runs_as_it_stands(tmp_path: Path, te
 
 
 def test_a_name_that_does_not_ship_is_said_with_those_that_do() -> None:
-    with pytest.raises(BadStrategy, match="buy_and_hold, ema_cross, pairs, rsi_reversion, sniper ship with tickledger"):
+    with pytest.raises(BadStrategy, match="pairs, rsi_reversion, sniper, sniper_intraday ship with tickledger"):
         load_named("snipper")
