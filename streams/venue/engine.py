@@ -151,22 +151,23 @@ class Engine:
             self.quote(order.listing, quote)
             spec = self._spec(order.listing)
             checks.check_session(self.sessions.get(order.listing), at_us // 1000, server_offset_s)
-            new = checks.on_grid(spec, price), checks.on_grid(spec, sl), checks.on_grid(spec, tp), expires_ms
-            if new == (order.price, order.sl, order.tp, order.expires_ms):
+            sl, tp = checks.on_grid(spec, sl), checks.on_grid(spec, tp)
+            # What is being filled already keeps its price.
+            price = order.price if order.working else checks.on_grid(spec, price) or 0.0
+            if (price, sl, tp, expires_ms) == (order.price, order.sl, order.tp, order.expires_ms):
                 raise Refusal(Retcode.NO_CHANGES, "price, stop, target and time are these already")
-            if order.working:
-                raise Refusal(Retcode.FROZEN, f"order {ticket} is being filled")
             checks.check_frozen(spec, order, quote)
-            if new[0] != order.price:
-                checks.check_pending_price(spec, order.type, order.side, new[0], quote)
-            checks.check_levels(spec, order.side, new[1], new[2], new[0] or 0.0)
+            if price != order.price:
+                checks.check_pending_price(spec, order.type, order.side, price, quote)
+            checks.check_levels(spec, order.side, sl, tp, price)
             if expires_ms != order.expires_ms:
                 checks.check_expiry(expires_ms, at_us)
         except Refusal as refusal:
             return [Refused(order.order_no if order else 0, OrderRequest.MODIFY, refusal.retcode, refusal.why)]
         assert order is not None
-        order.price, (order.sl, order.tp) = new[0] or 0.0, new[1:3]
-        order.expires_ms, order.after_us = expires_ms, at_us
+        if price != order.price:
+            order.price, order.after_us = price, at_us
+        order.sl, order.tp, order.expires_ms = sl, tp, expires_ms
         self._watches.clear()
         return [Changed(order.order_no, ticket, 0, order.sl, order.tp)]
 

@@ -129,7 +129,7 @@ def _run_slowly(scene: Scene) -> SlowVenue:
 def _ask_slowly(slow: SlowVenue, each: tuple[Any, ...], last: tuple[int, int, int] | None) -> None:
     if last is None:
         return
-    kind, at_us, no, a = _absolute(each, last[0], last[1], [(p.number, p.buy, p.volume) for p in slow.held])
+    kind, at_us, no, a = absolute(each, last[0], last[1], [(p.number, p.buy, p.volume) for p in slow.held])
     if kind == "place":
         slow.place(
             at_us, no, a["type"], a["buy"], a["lots"], a["price"], a["sl"], a["tp"], a["position"], a["expires"], last
@@ -140,7 +140,7 @@ def _ask_slowly(slow: SlowVenue, each: tuple[Any, ...], last: tuple[int, int, in
         slow.cancel(no, last)
 
 
-def _absolute(
+def absolute(
     each: tuple[Any, ...], bid: int, ask: int, held: list[tuple[int, bool, int]]
 ) -> tuple[str, int, int, dict[str, Any]]:
     at_us, kind, no, about, buy, lots, far, life, limit = each
@@ -206,11 +206,11 @@ def _run(scene: Scene, cuts: list[int], restart_at: int = -1) -> tuple[Venue, li
                 at.quote(EURUSD, last)
             while at.open and (index := at.find(EURUSD, window, index, stop)) < stop:
                 if index % 2:  # A driver may tell the tick itself first.
-                    at.quote(EURUSD, _newest(window, index + 1) or Quote(0, 0))
+                    at.quote(EURUSD, newest(window, index + 1) or Quote(0, 0))
                 said += at.apply(EURUSD, window, index)
                 index += 1
             index = stop
-            last = _newest(window, stop) or last
+            last = newest(window, stop) or last
             # A request waits for the window of the first tick after it.
             if arrival is None or (stop == len(times) and end < len(market.time_ms)):
                 break
@@ -228,7 +228,7 @@ def _run(scene: Scene, cuts: list[int], restart_at: int = -1) -> tuple[Venue, li
     return at, said
 
 
-def _newest(window: Market, end: int) -> Quote | None:
+def newest(window: Market, end: int) -> Quote | None:
     good = [i for i in range(end) if int(window.quality[i]) & BROKEN == 0]
     if not good:
         return None
@@ -238,7 +238,7 @@ def _newest(window: Market, end: int) -> Quote | None:
 
 def _ask(at: Venue, each: tuple[Any, ...], last: Quote) -> list[Execution]:
     held = [(p.number, p.side is BUY, int(p.volume * 100)) for p in at.positions]
-    kind, at_us, no, a = _absolute(each, round(last.bid * 100_000), round(last.ask * 100_000), held)
+    kind, at_us, no, a = absolute(each, round(last.bid * 100_000), round(last.ask * 100_000), held)
     if kind == "cancel":
         return at.cancel(at_us, take_back(no), last)
     levels = {name: None if a[name] is None else a[name] / 100_000 for name in ("sl", "tp")}

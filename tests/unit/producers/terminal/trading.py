@@ -45,12 +45,13 @@ class HandMarket:
     quotes: dict[str, Quote] = field(default_factory=dict)
     closed: bool = False
     hidden: set[str] = field(default_factory=set)
+    offset: int = OFFSET_S
 
     def now_us(self) -> int:
         return self.now
 
     def offset_s(self, time_ms: int) -> int:
-        return OFFSET_S
+        return self.offset
 
     def quote(self, symbol: str) -> Quote | None:
         return self.quotes.get(symbol)
