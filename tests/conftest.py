@@ -37,15 +37,22 @@ StartStack = Callable[..., AbstractContextManager[TestStack]]
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With `-n`: the tests that start services run one after the other in one process, the others beside them."""
+    """With `-n`: a room's integration tests share a broker, so one process runs them; of the others it runs a file.
+
+    In the order of the folders, in which those that start services and mostly wait come first: what is left for the
+    end are many small files, so that no process waits long for another.
+    """
     from xdist.scheduler import LoadScopeScheduling
 
-    class ServicesTogether(LoadScopeScheduling):  # type: ignore[misc]
+    class RoomsTogether(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            together = ("tests/integration/", "tests/e2e/")
-            return "services" if nodeid.startswith(together) else nodeid.partition("[")[0]
+            file = nodeid.partition("::")[0]
+            folder, _, _ = file.rpartition("/")
+            alone = folder in ("tests/integration", "tests/integration/stack")
+            return folder if folder.startswith("tests/integration/") and not alone else file
 
-    return ServicesTogether(config, log)
+    config.option.loadscopereorder = False
+    return RoomsTogether(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

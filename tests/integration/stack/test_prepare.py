@@ -30,13 +30,12 @@ def set_up() -> tuple[float, str]:
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the cache that set-up has filled, without what it holds for other checkouts."""
-    used = next(o for o in prepare(load_settings()).aot_options if o.startswith("-XX:AOTCache="))
+    """A copy of what set-up put into the cache for the broker, without what it holds for other checkouts."""
+    option = next(o for o in prepare(load_settings()).aot_options if o.startswith("-XX:AOTCache="))
+    used = Path(option.partition("=")[2])
     copy = tmp_path / "a cache"
-    shutil.copytree(load_settings().cache_dir, copy)
-    for other in copy.glob("*/*.aot"):
-        if other.name != Path(used).name:
-            other.unlink()
+    others = [path.name for path in used.parent.glob("*.aot") if path.name != used.name]
+    shutil.copytree(used.parent, copy / used.parent.name, ignore=shutil.ignore_patterns(*others))
     monkeypatch.setenv("TICKLEDGER_CACHE", str(copy))
     return copy
 
