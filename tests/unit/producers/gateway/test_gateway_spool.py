@@ -1,0 +1,52 @@
+"""The spool: what went to the terminal before the log could have it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from infra.errors import HomeUnusable
+from producers.gateway.spool import Intention, Spool
+from schemas.executions import OrderRequest
+
+FIRST = Intention(7, OrderRequest.PLACE, 0, 1_000)
+SECOND = Intention(0, OrderRequest.CANCEL, 12, 2_000)
+
+
+def test_what_was_appended_is_there_after_a_restart_and_gone_once_cleared(tmp_path: Path) -> None:
+    path = tmp_path / "gateway" / "a.spool"
+    assert Spool(path).intentions() == []
+    Spool(path).append(FIRST)
+    Spool(path).append(SECOND)
+    assert Spool(path).intentions() == [FIRST, SECOND]
+    Spool(path).clear()
+    assert Spool(path).intentions() == []
+    Spool(path).clear()
+
+
+@pytest.mark.parametrize("cut", [1, 5, 20])
+def test_a_torn_line_costs_nothing_but_itself(tmp_path: Path, cut: int) -> None:
+    spool = Spool(tmp_path / "a.spool")
+    spool.append(FIRST)
+    spool.append(SECOND)
+    spool.path.write_bytes(spool.path.read_bytes()[:-cut])
+    spool.append(SECOND)
+    assert spool.intentions()[0] == FIRST
+    assert spool.intentions()[-1] == SECOND
+
+
+def test_a_changed_line_is_left_out(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "a.spool")
+    spool.append(FIRST)
+    spool.path.write_bytes(spool.path.read_bytes().replace(b"[7,", b"[8,"))
+    assert spool.intentions() == []
+
+
+def test_a_place_that_cant_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "gateway").write_text("a file")
+    spool = Spool(tmp_path / "gateway" / "a.spool")
+    with pytest.raises(HomeUnusable):
+        spool.append(FIRST)
+    with pytest.raises(HomeUnusable):
+        spool.intentions()
