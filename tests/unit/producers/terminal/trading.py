@@ -74,11 +74,13 @@ class Desk:
         self.account = account or TradeAccount(**{"balance": Decimal("10000.00"), **terms})
         self.market.quotes[EURUSD] = Quote(1.10000, 1.10010, 0, START_MS)
         self.server = TradeServer(self.market, self.account, model)
+        self.asked: list[str] = []
         self.mt5: Any = Mt5Module(self)
         assert self.mt5.initialize()
 
     def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout_s: float | None) -> Any:
         """As a transport."""
+        self.asked.append(name)
         if name in ("initialize", "shutdown"):
             return True
         if name == "symbol_info_tick":
