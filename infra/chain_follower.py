@@ -76,7 +76,7 @@ class ChainFollower:
         """Reads on until the partition's offset `end`; `seen` gets each record of the chain that could be read."""
         self.close()
         for batch in read_range(self._bootstrap, self._topic, self.partition, self.scanned_to, end):
-            self._judge(batch, seen)
+            self.take(batch, seen)
         self.scanned_to = max(self.scanned_to, end)
 
     def poll(self, seen: Seen, timeout: float) -> bool:
@@ -85,7 +85,7 @@ class ChainFollower:
             self._consumer = new_consumer(self._bootstrap)
             self._consumer.assign([TopicPartition(self._topic, self.partition, self.scanned_to)])
         records, _ = split_batch(take(self._consumer, 500, timeout))
-        self._judge(records, seen)
+        self.take(records, seen)
         return bool(records)
 
     def close(self) -> None:
@@ -94,13 +94,12 @@ class ChainFollower:
             self._consumer.close()
             self._consumer = None
 
-    def _judge(
-        self,
-        batch: list[Message],
-        seen: Seen,
-    ) -> None:
+    def take(self, batch: Sequence[Message], seen: Seen) -> None:
+        """Records of its partition in order, read by somebody else; those that it has read already are passed over."""
         for message in batch:
             offset = message.offset() or 0
+            if offset < self.scanned_to:
+                continue
             self.scanned_to = offset + 1
             if self._key_bytes is not None and message.key() != self._key_bytes:
                 continue

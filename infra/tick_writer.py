@@ -9,17 +9,26 @@ from __future__ import annotations
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import KafkaException, Message
+from confluent_kafka import KafkaException, Message, TopicPartition
 
 from infra import anchors
 from infra.chain_follower import ChainFollower, ChainStopped, Fenced, Standing, read_repairs, stopped_message
 from infra.clock import Clock
 from infra.errors import Unreachable
-from infra.kafka import STALLED_S, DeliveryFailed, end_of, new_producer, send_and_wait
+from infra.kafka import (
+    STALLED_S,
+    DeliveryFailed,
+    end_of,
+    new_consumer,
+    new_producer,
+    send_and_wait,
+    split_batch,
+    take,
+)
 from schemas.accept import Head, Verdict
 from schemas.catalogue import partition_of
 from schemas.events import ReferenceOpen, ReferenceRecord
@@ -28,6 +37,47 @@ from schemas.ticks import BlockKind, TickBlock, TickSource, open_block, seal_blo
 
 WINDOW_BLOCKS = 256
 """Blocks that may be on their way before a writer waits for the log to give them back."""
+
+
+class TickClients:
+    """One producer and one consumer that the writers of many listings share."""
+
+    def __init__(self, bootstrap: str, keys: KeyRing) -> None:
+        self.producer = new_producer(bootstrap)
+        self.repairs = read_repairs(bootstrap, keys)
+        self._consumer = new_consumer(bootstrap, **{"enable.partition.eof": False})
+        self._writers: dict[int, list[TickWriter]] = {}
+        self._assigned = True
+
+    def join(self, writer: TickWriter) -> None:
+        """What comes of the writer's partition goes to it from now on."""
+        self._writers.setdefault(writer.partition, []).append(writer)
+        self._assigned = False
+
+    def leave(self, writer: TickWriter) -> None:
+        """The writer wants nothing more."""
+        if writer in self._writers.get(writer.partition, []):
+            self._writers[writer.partition].remove(writer)
+            self._assigned = False
+
+    def poll(self, timeout: float) -> None:
+        """Gives what has come to the writers; waits up to `timeout` seconds only while there is nothing."""
+        self.producer.poll(0)
+        if not self._assigned:
+            starts = {p: min(w.scanned_to for w in writers) for p, writers in self._writers.items() if writers}
+            self._consumer.assign([TopicPartition("ticks", p, start) for p, start in starts.items()])
+            self._assigned = True
+        found: dict[int, list[Message]] = {}
+        for message in split_batch(take(self._consumer, 1_000, timeout))[0]:
+            found.setdefault(message.partition() or 0, []).append(message)
+        for partition, batch in found.items():
+            for writer in self._writers.get(partition, ()):
+                writer.take(batch)
+
+    def close(self) -> None:
+        """Ends the clients. What isn't drained may or may not reach the log."""
+        self.producer.flush(5)
+        self._consumer.close()
 
 
 class TickWriter:
@@ -47,16 +97,17 @@ class TickWriter:
         *,
         start: Standing | None = None,
         on_block: Callable[[TickBlock], None] | None = None,
+        clients: TickClients | None = None,
     ) -> None:
+        """`clients`: those that it shares with other writers; None: its own."""
         self.listing = listing
         self.partition = partition_of("ticks", listing)
         self._bootstrap, self._keys, self._clock, self._source = bootstrap, keys, clock, source
         self._on_block = on_block
-        self._producer = new_producer(bootstrap)
-        self._repairs = read_repairs(bootstrap, keys)
-        self._follower = ChainFollower(
-            bootstrap, "ticks", listing, keys, start or Standing(Head(), 0, 0), self._repairs
-        )
+        self._clients = clients
+        self._producer = new_producer(bootstrap) if clients is None else clients.producer
+        repairs = read_repairs(bootstrap, keys) if clients is None else clients.repairs
+        self._follower = ChainFollower(bootstrap, "ticks", listing, keys, start or Standing(Head(), 0, 0), repairs)
         self._nonce = b""
         self._epoch = 0
         self._next = Head()
@@ -73,6 +124,20 @@ class TickWriter:
         """Where the chain stands on the log."""
         return self._follower.head
 
+    @property
+    def scanned_to(self) -> int:
+        """The offset up to which its partition was read."""
+        return self._follower.scanned_to
+
+    @property
+    def on_their_way(self) -> int:
+        """Blocks that the log hasn't given back yet."""
+        return len(self._pending)
+
+    def standing(self) -> Standing:
+        """Where the chain stands on the log, as a value."""
+        return self._follower.standing()
+
     def open(self) -> Head:
         """Opens an epoch, then reads the chain up to its own OPEN; the head that writing goes on from."""
         for _ in range(2):
@@ -88,6 +153,8 @@ class TickWriter:
                 raise ChainStopped(stopped_message(self.listing, head))
             if (head.epoch, head.nonce) == (self._epoch, self._nonce):
                 self._next = head
+                if self._clients is not None:
+                    self._clients.join(self)
                 return head
             if head.epoch == self._epoch:
                 break
@@ -152,12 +219,20 @@ class TickWriter:
             scanned = self._follower.scanned_to
             made = anchors.make_anchor("ticks", self.listing, self.partition, head, offset, scanned, now, key_id)
             anchors.send(self._producer, self._keys, [made])
-            self._producer.flush(10)
+            if self._clients is None:
+                self._producer.flush(10)
 
     def close(self) -> None:
-        """Ends its clients. What isn't drained may or may not reach the log."""
+        """Ends its clients, or leaves those that it shares. What isn't drained may or may not reach the log."""
+        if self._clients is not None:
+            self._clients.leave(self)
+            return
         self._producer.flush(5)
         self._follower.close()
+
+    def take(self, batch: Sequence[Message]) -> None:
+        """Records of its partition in order, from shared clients."""
+        self._follower.take(batch, self._confirm)
 
     def __enter__(self) -> Self:
         return self
@@ -174,10 +249,17 @@ class TickWriter:
 
     def _follow(self, timeout: float) -> None:
         """Reads back what is on the log; raises if this writer was fenced or the chain stands still."""
-        self._producer.poll(0)
+        if self._clients is not None:
+            self._clients.poll(timeout)
+        else:
+            self._producer.poll(0)
+            self._follower.poll(self._confirm, timeout)
+        self.check()
+
+    def check(self) -> None:
+        """Raises if a block was refused, this writer was fenced or the chain stands still, by what was read."""
         if self._failure is not None:
             raise self._failure
-        self._follower.poll(self._confirm, timeout)
         head = self._follower.head
         if head.epoch > self._epoch:
             raise Fenced(

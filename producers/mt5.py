@@ -42,6 +42,9 @@ TICK_DTYPE: Final = np.dtype(
 NO_CONNECTION: Final = -10_004
 """`last_error()` code of every call before `initialize()` or after the terminal went away."""
 
+IPC_FAILURES: Final = -10_000
+"""`last_error()` codes from here down are the connection's."""
+
 AUTHORIZATION_FAILED: Final = -6
 """`last_error()` code of a wrong login, password or server."""
 
@@ -285,6 +288,11 @@ class TerminalError(TickledgerError):
         super().__init__(message)
         self.code, self.text = code, text
 
+    @property
+    def final(self) -> bool:
+        """Whether trying again can't help, and may lock an account: somebody has to change a setting."""
+        return self.code in _FINAL
+
 
 def connect(settings: Settings) -> Mt5:
     """The connection to the terminal that `terminal.kind` names; nothing is asked of it yet: see `sign_in`.
@@ -340,6 +348,7 @@ def failure(mt5: Mt5, what: str) -> TerminalError:
     return TerminalError(f"{what}: {text} ({code}); {way_out}", code, text)
 
 
+_FINAL: Final = (0, -2, AUTHORIZATION_FAILED, -7)
 _WAYS_OUT: Final = {
     AUTHORIZATION_FAILED: "check terminal.login, terminal.password and terminal.server",
     -2: "an argument isn't as the terminal takes it: see the settings of terminal",

@@ -71,11 +71,17 @@ def check_source(feed: str, source: Source, events: Iterable[SourceEvent]) -> No
     """Raises SourceRefused if the feed is another source's, Refused if it was imported."""
     events = list(events)
     first = pinned(events)
-    if first is None and any(event.kind is SourceKind.AVAILABILITY for event in events):
+    if first is not None:
+        check_same(feed, source, first)
+    elif any(event.kind is SourceKind.AVAILABILITY for event in events):
         raise Refused(
             f"feed {feed!r} was imported: a feed is recorded or imported, never both; name another by recorder.feed"
         )
-    if first is not None and first != source:
+
+
+def check_same(feed: str, source: Source, first: Source) -> None:
+    """Raises SourceRefused if the source isn't the one that the feed was pinned to."""
+    if source != first:
         raise SourceRefused(
             f"feed {feed!r} is recorded from {first}, but the terminal is logged in to {source}: log it in to the "
             "former, or record the latter as a feed of its own (recorder.feed)"

@@ -1,0 +1,83 @@
+"""The recorder as a service of a home: `python -m producers.recorder`, until SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from typing import Any, Final
+
+from infra import log
+from infra.chain_follower import Fenced
+from infra.clock import SystemClock
+from infra.errors import NotReady, TickledgerError
+from infra.keys import load_or_create
+from infra.market_clock import MarketClock, service_clock
+from infra.marks import Mark
+from infra.settings import Settings, load_settings
+from infra.stack.addresses import kafka_address
+from infra.stack.home import Home
+from infra.stack.services import FENCED, announce
+from producers.mt5 import connect
+from producers.recorder.recorder import Recorder
+
+SERVICE: Final = "recorder"
+_CLOCK_S: Final = 0.1
+
+_logger = log.get(__name__)
+
+
+def main() -> int:
+    """Runs the service until SIGTERM; returns the exit code."""
+    stop = threading.Event()
+
+    def end(*_: Any) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, end)
+    try:
+        settings = load_settings()
+        log.configure(SERVICE, settings.log.level)
+        run(settings, stop)
+    except Fenced as error:
+        _logger.error("ends", reason=f"{error}; it isn't started again for a minute")
+        return FENCED
+    except TickledgerError as error:
+        _logger.error("ends", reason=str(error))
+        return error.exit_code
+    return 0
+
+
+def run(settings: Settings, stop: threading.Event) -> None:
+    """Records the terminal of the settings. Raises what `Recorder.run` and `connect` raise."""
+    mt5 = connect(settings)
+    clock = _clock(settings, stop)
+    if clock is None:
+        return
+    recorder = Recorder(
+        mt5,
+        settings,
+        kafka_address(settings),
+        load_or_create(settings),
+        clock,
+        mark=Mark.of(Home(settings.home), SERVICE),
+        stop=stop,
+        ready=lambda listings: announce(settings.home, SERVICE, listings=listings),
+    )
+    recorder.run()
+
+
+def _clock(settings: Settings, stop: threading.Event) -> MarketClock | SystemClock | None:
+    """The services' clock, once it is there; None if the recorder is to end before."""
+    while not stop.is_set():
+        try:
+            return service_clock(settings)
+        except NotReady as error:
+            _logger.info("waits", reason=str(error))
+            stop.wait(_CLOCK_S)
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
