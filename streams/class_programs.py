@@ -1,10 +1,15 @@
-"""Classes on the log: an activation that carries a strategy's source, and what runs it where code may be run."""
+"""Classes on the log: an activation that carries a strategy's source, and what runs it where code may be run.
+
+`python -m streams.class_programs` runs the source of an activation, read from its standard input in the log's encoding:
+exit 0, or 1 with the reason. So whoever adds a class sees whether it runs elsewhere than beside its file.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import json
+import sys
 from collections.abc import Sequence
 from types import ModuleType
 
@@ -12,6 +17,7 @@ from agents.graph import canonical
 from agents.hatches import BarStrategy, ClassProgram, TickStrategy, class_strategy
 from agents.tick_class import TickClass
 from schemas.events import OperatorActivation, ProgramKind
+from schemas.registry import decode
 from streams.activations import activation
 from streams.graph_programs import graph_or_built_in
 from streams.operators.bar_class import BarClassOperator
@@ -73,3 +79,19 @@ def classes_in(module: ModuleType) -> dict[str, type[BarStrategy] | type[TickStr
         and issubclass(value, BarStrategy | TickStrategy)
         and value.__module__ == module.__name__
     }
+
+
+def main() -> int:
+    """Whether an activation's class runs in a process that knows nothing but its source."""
+    record = decode(sys.stdin.buffer.read())
+    assert isinstance(record, OperatorActivation)
+    try:
+        with_code(record)
+    except NotRunnable as error:
+        print(error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -24,8 +24,7 @@ _PARTS: Final = (
     "limits", "orders", "positions", "reference", "state", "turn", "volatility",
 )  # fmt: skip
 _RISK: Final = (
-    "activity", "checks", "correlation", "exposure", "limits", "losses", "margins", "order_size", "quotes", "run",
-    "views",
+    "activity", "checks", "correlation", "exposure", "losses", "margins", "order_size", "quotes", "run", "views",
 )  # fmt: skip
 DESK_PROGRAM: Final = Program(
     DESK,

@@ -17,6 +17,9 @@ from streams.programs import NotRunnable, program_of
 from streams.reference import ReferenceView, runs_on
 from streams.segments import piece, segments, with_spec
 
+Programs = Callable[[OperatorActivation], Operator]
+"""Gives the operator that an activation asks for. Raises NotRunnable."""
+
 Piece = tuple[Segment, ListingSpec | None]
 """A part of a segment with the specification of its good ticks."""
 
@@ -88,7 +91,7 @@ class ListingFold:
         self,
         listing: str,
         reference: ReferenceView,
-        programs: Callable[[OperatorActivation], Operator] = program_of,
+        programs: Programs = program_of,
     ) -> None:
         self.listing = listing
         self._reference = reference

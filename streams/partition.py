@@ -22,6 +22,7 @@ from schemas.ticks import BlockKind
 from streams import outputs
 from streams.alarms import Alarms
 from streams.catch_up import ZERO, CatchUp, Start
+from streams.class_programs import with_code
 from streams.fold import Behind, ListingFold
 from streams.operators.base import OperatorError
 from streams.reference_follower import ReferenceFollower
@@ -210,7 +211,7 @@ class TickPartition:
 
     def _restore(self, listing: str) -> Start:
         view = self._world.reference.view
-        fold, start, ended = restore(listing, view, self._states.pop(listing, {}), self._starts)
+        fold, start, ended = restore(listing, view, self._states.pop(listing, {}), self._starts, with_code)
         self._folds[listing] = fold
         self._ended |= {(listing, operator) for operator in ended}
         self._referred[listing] = view.last

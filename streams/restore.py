@@ -9,7 +9,7 @@ from infra.log import get
 from schemas.events import OperatorActivation
 from schemas.identity import operator_id
 from streams.catch_up import ZERO, Start
-from streams.fold import InstanceState, ListingFold
+from streams.fold import InstanceState, ListingFold, Programs
 from streams.operators.base import BadState
 from streams.reference import ReferenceView
 from streams.snapshots import State
@@ -26,9 +26,11 @@ class Restored(NamedTuple):
     ended: frozenset[str]
 
 
-def restore(listing: str, view: ReferenceView, states: Mapping[str, State], starts: Starts) -> Restored:
+def restore(
+    listing: str, view: ReferenceView, states: Mapping[str, State], starts: Starts, programs: Programs
+) -> Restored:
     """The listing's fold with the `states` of its operators; all start anew if one that runs has none."""
-    fold = ListingFold(listing, view)
+    fold = ListingFold(listing, view, programs)
     replaced = replaced_at(view.activations(listing))
     ended = {
         operator: states[operator]
@@ -53,7 +55,7 @@ def restore(listing: str, view: ReferenceView, states: Mapping[str, State], star
             fold.load(state.operator, _saved(state, at.seq, at.n))
     except BadState as error:
         log.warning("snapshot refused", listing=listing, reason=str(error))
-        return Restored(ListingFold(listing, view), ZERO, frozenset())
+        return Restored(ListingFold(listing, view, programs), ZERO, frozenset())
     return Restored(fold, start, frozenset(ended))
 
 

@@ -13,12 +13,10 @@ from infra.kafka import read_range
 from schemas import codec
 from schemas.accept import Verdict
 from schemas.chains import Chains, Judged
-from schemas.events import OperatorActivation
 from schemas.integrity import KeyRing
 from schemas.runs import RunReader
 from schemas.ticks import BlockKind
-from streams.fold import ListingFold, Output
-from streams.operators.base import Operator
+from streams.fold import ListingFold, Output, Programs
 from streams.programs import program_of
 from streams.reference import ReferenceView
 from streams.run_segments import run_segments
@@ -43,7 +41,7 @@ class PartitionReplay:
         keys: KeyRing,
         reference: ReferenceView,
         *,
-        programs: Callable[[OperatorActivation], Operator] = program_of,
+        programs: Programs = program_of,
         judged: Callable[[Judged], None] = lambda _: None,
     ) -> None:
         self.chains = Chains("ticks", keys, reference.repairs)

@@ -1,22 +1,33 @@
-"""`tickledger strategies`: the strategies that ship, and those in a file."""
+"""`tickledger strategies`: the strategies that ship, those in a file, and those of a running home."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
-from api.lab.choice import BUILT_IN, Chosen, choose
-from api.start import JsonOption
+from api.lab.choice import BUILT_IN, Chosen, choose, parsed_values
+from api.lab.options import LabOptions
+from api.start import ConfigOption, HomeOption, JsonOption, running_stack, settings_of, time_option
+from infra.errors import SettingsError
+from schemas.identity import InvalidName, parse_listing
 from streams.strategy_file import names_in, shipped
 
+if TYPE_CHECKING:
+    from api.instances import Running
 
-def strategies(*files: Annotated[Path, Parameter(help="Files of one's own.")], as_json: JsonOption = False) -> int:
+strategies = App(name="strategies", help="List the strategies that ship, and add, remove or list those of a home.")
+
+
+@strategies.default
+def listing(*files: Annotated[Path, Parameter(help="Files of one's own.")], as_json: JsonOption = False) -> int:
     """List the strategies that ship, and those in files of one's own, with their parameters.
 
-    Each can be named in `tickledger backtest`; the file of one that ships is there to be copied.
+    Each can be named in `tickledger backtest`; the file of one that ships is there to be copied. What runs in a home
+    is listed by `tickledger strategies list`.
     """
     listed = [_said(choose(name, {}), str(path)) for name, path in shipped().items()]
     listed += [_said(choose(name, {}), "built in") for name in BUILT_IN]
@@ -24,6 +35,114 @@ def strategies(*files: Annotated[Path, Parameter(help="Files of one's own.")], a
         listed += [_said(choose(f"{path}:{name}", {}), f"{path}:{name}") for name in names_in(path)]
     print(json.dumps(listed) if as_json else "\n\n".join(map(_text, listed)))
     return 0
+
+
+@strategies.command
+def add(
+    strategy: Annotated[str, Parameter(help="A file of one's own, FILE:NAME of several, or one that ships.")],
+    *,
+    p: Annotated[
+        list[str] | None, Parameter(name=["-p", "--parameter"], help="A parameter of the strategy, name=value.")
+    ] = None,
+    instance: Annotated[str, Parameter(help="Its name on the log; default the strategy's.")] = "",
+    symbol: Annotated[list[str] | None, Parameter(help="feed/SYMBOL to run on; default all.")] = None,
+    account: Annotated[str, Parameter(help="Account that trades it; default none: it only signals.")] = "",
+    role: Annotated[
+        str, Parameter(help="Its part among the account's strategies: alone, trade, agree, veto, allow, weigh.")
+    ] = "alone",
+    lots: Annotated[float | None, Parameter(help="Size of an entry, lots.")] = None,
+    risk: Annotated[str | None, Parameter(help="Size by the loss at the stop: a share of equity, 0.5%.")] = None,
+    volatility: Annotated[str | None, Parameter(help="Size by the yearly volatility aimed at, 10%.")] = None,
+    kelly: Annotated[str | None, Parameter(help="Size by a share of Kelly, 25%; capped.")] = None,
+    max_lots: Annotated[float, Parameter(help="Largest entry, lots; 0: no limit but the account's.")] = 0.0,
+    weight: Annotated[float, Parameter(help="By how much it cuts others, with the role weigh.")] = 1.0,
+    warm_from: Annotated[
+        str | None, Parameter(help="Fold earlier ticks from this time on only, ISO 8601; default all.")
+    ] = None,
+    home: HomeOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Have a strategy run in the home, from each listing's next ticks on; and an account trade it.
+
+    Its program goes onto the log, a class as the source of its file: the worker then runs that code. An instance that
+    runs already gets these parameters. With --json: the instance as `strategies list` shows it.
+    """
+    from api.accounts import Share
+    from api.instances import Wanted, activation_of
+    from api.instances import add as add_instance
+    from infra.clock import SystemClock
+    from infra.keys import load_or_create
+    from infra.stack.services import KAFKA
+
+    sized = LabOptions(lots=lots, risk=risk, volatility=volatility, kelly=kelly).sized()
+    if not account and any(told is not None for told in (lots, risk, volatility, kelly)):
+        raise SettingsError("a size is told and no account: give --account as well")
+    chosen = choose(strategy, parsed_values(p or []))
+    warm_us = 0 if warm_from is None else time_option(warm_from, "--warm-from") * 1_000
+    one = activation_of(chosen, instance, _listings(symbol or ()), warm_us)
+    share = Share(one.instance, sized.sizing, sized.size, max_lots, weight) if account else None
+    settings = settings_of(home, config, "strategies")
+    with running_stack(settings, frozenset({KAFKA})) as running:
+        found = add_instance(
+            running.kafka, load_or_create(settings), SystemClock(), Wanted(one, account, share, role)
+        )  # fmt: skip
+    print(json.dumps(found.as_json()) if as_json else _running_text(found))
+    return 0
+
+
+@strategies.command
+def remove(
+    instance: Annotated[str, Parameter(help="As `strategies list` names it.")],
+    *,
+    home: HomeOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """End a strategy's instance, from each listing's next ticks on. Open positions keep their stops and their plan.
+
+    With --json: {"instance", "removed_ref_no"}.
+    """
+    from api.instances import remove as remove_instance
+    from infra.clock import SystemClock
+    from infra.keys import load_or_create
+    from infra.stack.services import KAFKA
+
+    settings = settings_of(home, config, "strategies")
+    with running_stack(settings, frozenset({KAFKA})) as running:
+        ended = remove_instance(running.kafka, load_or_create(settings), SystemClock(), instance)
+    said = {"instance": instance, "removed_ref_no": ended.ref_no}
+    print(json.dumps(said) if as_json else f"{instance} ends with record {ended.ref_no} of reference")
+    return 0
+
+
+@strategies.command(name="list")
+def list_(*, home: HomeOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> int:
+    """List what runs in the home: instance, program, parameters, listings, since when, and who trades it.
+
+    With --json: a list of {"instance", "operator", "version", "kind", "parameters", "listings", "since_ref_no",
+    "program_sha256", "accounts"}; no listings means all.
+    """
+    from api.instances import running as running_instances
+    from infra.keys import load_or_create
+    from infra.reference_log import read_reference
+    from infra.stack.services import KAFKA
+
+    settings = settings_of(home, config, "strategies")
+    with running_stack(settings, frozenset({KAFKA})) as running:
+        found = running_instances(read_reference(running.kafka, load_or_create(settings))[0])
+    if as_json:
+        print(json.dumps([one.as_json() for one in found]))
+    else:
+        print("\n\n".join(map(_running_text, found)) or "nothing runs: tickledger strategies add STRATEGY")
+    return 0
+
+
+def _listings(symbols: Sequence[str]) -> list[str]:
+    try:
+        return [str(parse_listing(symbol)) for symbol in symbols]
+    except InvalidName as error:
+        raise SettingsError(f"--symbol: {error}") from error
 
 
 def _said(chosen: Chosen, place: str) -> dict[str, Any]:
@@ -50,3 +169,18 @@ def _text(one: dict[str, Any]) -> str:
     if one["reads"]:
         lines.append(f"  reads {', '.join(one['reads'])} too")
     return "\n".join([*lines, f"  {one['file']}"])
+
+
+def _running_text(found: Running) -> str:
+    one = found.as_json()
+    kind = {"BUILTIN": "built in", "GRAPH": "expressions", "CLASS": "a class"}.get(one["kind"], one["kind"])
+    program = f"{one['operator']} {one['version']} ({kind})"
+    lines = [
+        f"{one['instance']}: {program}, since record {one['since_ref_no']} of reference",
+        f"  on {', '.join(one['listings']) or 'all listings'}",
+        *(f"  {name}={value}" for name, value in one["parameters"].items()),
+    ]
+    for share in one["accounts"]:
+        most = f", at most {share['max_lots']:g} lots" if share["max_lots"] else ""
+        lines.append(f"  traded by {share['account']}: {share['sizing']} {share['size']:g}{most}, role {share['role']}")
+    return "\n".join(lines)

@@ -6,6 +6,7 @@
 - veto: never trades; while its last entry is for one side, entries of others to the opposite side are denied.
 - allow: never trades; if there is one, entries of others need one whose last entry is for the same side.
 - weigh: never trades; while its last entry is for the opposite side, the size of others is cut by its weight.
+- alone: its entries are traded whatever the others say.
 
 An instance's opinion of a listing is the side of its last ENTER, until its EXIT, its next ENTER or the time after which
 that entry would be closed (max_hold).
@@ -23,7 +24,8 @@ AGREE: Final = "agree"
 VETO: Final = "veto"
 ALLOW: Final = "allow"
 WEIGH: Final = "weigh"
-ROLES: Final = (TRADE, AGREE, VETO, ALLOW, WEIGH)
+ALONE: Final = "alone"
+ROLES: Final = (TRADE, AGREE, VETO, ALLOW, WEIGH, ALONE)
 
 
 class Consent(NamedTuple):
@@ -51,6 +53,8 @@ def forget(state: DeskState, instance: str, listing: str, side: Side) -> None:
 def consent(state: DeskState, instance: str, signal: Signal, us: int) -> Consent:
     """What the account's other instances say to this entry."""
     own = state.strategies[instance].role or TRADE
+    if own == ALONE:
+        return Consent()
     if own not in (TRADE, AGREE):
         return Consent(0.0, own, f"{instance} has the role {own}: it doesn't trade itself")
     scale, allowed = 1.0, None
@@ -78,7 +82,7 @@ def _others(state: DeskState) -> list[str]:
     """Active instances that do anything but trade by themselves."""
     names = state.cache.get("others")
     if names is None:
-        names = [name for name, s in sorted(state.strategies.items()) if s.active and s.role not in ("", TRADE)]
+        names = [name for name, s in sorted(state.strategies.items()) if s.active and s.role not in ("", TRADE, ALONE)]
         state.cache["others"] = names
     assert isinstance(names, list)
     return names

@@ -20,6 +20,7 @@ from schemas.integrity import ZERO_MAC
 from schemas.registry import decode
 from schemas.ticks import BlockKind, TickBlock, TickSource, open_block, seal_block
 from streams import outputs
+from streams.class_programs import with_code
 from streams.fold import ListingFold
 from streams.reference import ReferenceView
 from tests.integration.projections.scripted import KEYS
@@ -121,7 +122,7 @@ class Line:
 
     def expected(self, topic: str, blocks: list[TickBlock] | None = None) -> list[bytes]:
         """What the blocks (those written) prove, as values in the order of operators and numbers."""
-        fold = ListingFold(self.listing, self.view())
+        fold = ListingFold(self.listing, self.view(), with_code)
         found: dict[str, list[bytes]] = {}
         for block in self.blocks if blocks is None else blocks:
             for output in fold.fold([block]):
@@ -132,7 +133,7 @@ class Line:
 
     def digests(self) -> dict[str, str]:
         """The digest of each operator after what was written, never stopped."""
-        fold = ListingFold(self.listing, self.view())
+        fold = ListingFold(self.listing, self.view(), with_code)
         for block in self.blocks:
             fold.fold([block])
         return {operator: fold.dump(operator).digest for operator in fold.positions()}

@@ -231,3 +231,10 @@ def test_equity_and_balance_are_told_with_the_decision() -> None:
     decision = one(Account().enter(LONG), RiskDecision)
     assert (decision.equity, decision.margin) == (Decimal("10000.00"), Decimal("0.00"))
     assert decision.listing == LISTING
+
+
+def test_one_that_trades_alone_asks_nobody() -> None:
+    account = Account(CONFIG, SPEC, strategy("one", role="alone"), strategy("two", role="veto"), strategy("three"))
+    account.enter(SHORT, "two")
+    assert one(account.enter(LONG), Submitted).instance == "one"
+    assert one(account.enter(LONG, "three"), Denied).code == "veto"

@@ -1,0 +1,216 @@
+"""Strategies of a home: which instance runs which program, on what, since when, and how accounts trade it.
+
+Adding and removing is writing to `reference`: the worker follows at each listing's next block that was written with it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import streams
+from api.accounts import BadAccount, Share, check_share, newest, strategy_config
+from api.lab.choice import Chosen
+from infra.clock import Clock
+from infra.errors import Refused
+from infra.reference_log import append_reference
+from schemas.configuration import AccountConfig, RiskLimits, StrategyConfig
+from schemas.events import OperatorActivation, ProgramKind, ReferenceRecord
+from schemas.identity import InvalidName, operator_id
+from schemas.integrity import UNWRITTEN, KeyRing
+from schemas.registry import encode
+from streams.activations import activation
+from streams.class_programs import class_activation, with_code
+from streams.graph_programs import graph_activation
+from streams.operators.desk.consensus import ALONE
+from streams.programs import NotRunnable
+
+RESERVED: Final = ("bars", "desk")
+
+
+class BadInstance(Refused):
+    """A strategy that can't be added or removed so; the message says why."""
+
+
+class Wanted(NamedTuple):
+    """An instance as it is to run, and how `account` trades it, if one does."""
+
+    activation: OperatorActivation
+    account: str = ""
+    share: Share | None = None
+    role: str = ALONE
+
+
+class Running(NamedTuple):
+    """An instance that runs."""
+
+    activation: OperatorActivation
+    traded: tuple[StrategyConfig, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """What `strategies list --json` says of it."""
+        one = self.activation
+        return {
+            "instance": one.instance,
+            "operator": one.operator,
+            "version": one.version,
+            "kind": str(one.program_kind),
+            "parameters": json.loads(one.parameters or "{}"),
+            "listings": list(one.listings),
+            "since_ref_no": one.ref_no,
+            "program_sha256": one.program_sha256,
+            "accounts": [
+                {
+                    "account": c.account,
+                    "sizing": str(c.sizing),
+                    "size": c.size,
+                    "max_lots": c.max_lots,
+                    "role": c.role,
+                    "weight": c.weight,
+                }
+                for c in self.traded
+            ],
+        }
+
+
+def activation_of(
+    chosen: Chosen, instance: str = "", listings: Sequence[str] = (), warm_from_us: int = 0
+) -> OperatorActivation:
+    """An activation of a chosen strategy with blank chain fields: its graph, its class's source, or the built-in one.
+
+    `listings` empty: all that there are. Earlier blocks are folded from `warm_from_us` on, 0 = from the first.
+    """
+    name = instance or chosen.instance
+    if chosen.built_in is not None:
+        made = activation(name, chosen.built_in, chosen.parameters_text)
+    elif chosen.graph is not None:
+        made = graph_activation(name, chosen.graph, parameters=chosen.parameters)
+    else:
+        assert chosen.class_program is not None
+        made = class_activation(name, chosen.class_program, chosen.source)
+    return dataclasses.replace(made, listings=tuple(listings), warm_from_us=warm_from_us)
+
+
+def add(bootstrap: str, keys: KeyRing, clock: Clock, wanted: Wanted) -> Running:
+    """Has the instance run, and traded; as it is on the log then. Raises BadInstance, BadAccount."""
+    check_program(wanted.activation)
+    records = append_reference(bootstrap, keys, clock, lambda found: to_add(found, wanted))
+    return next(r for r in running(records) if r.activation.instance == wanted.activation.instance)
+
+
+def remove(bootstrap: str, keys: KeyRing, clock: Clock, instance: str) -> OperatorActivation:
+    """Ends the instance; what it has open keeps its plan. The record that ended it. Raises BadInstance."""
+    asked: list[bool] = []
+
+    def wanted(records: list[ReferenceRecord]) -> list[ReferenceRecord]:
+        found = to_remove(records, instance)
+        if not found and not asked:
+            names = ", ".join(r.activation.instance for r in running(records)) or "none"
+            raise BadInstance(f"no instance {instance!r} runs: there are {names}")
+        asked.append(True)
+        return found
+
+    records = append_reference(bootstrap, keys, clock, wanted)
+    return [r for r in records if isinstance(r, OperatorActivation) and r.instance == instance][-1]
+
+
+def running(records: Sequence[ReferenceRecord]) -> list[Running]:
+    """The instances that run by all records of `reference`, without bars and desks, in the order of their numbers."""
+    last = {r.instance: r for r in records if isinstance(r, OperatorActivation) and r.operator not in RESERVED}
+    shares = {(r.account, r.instance): r for r in records if isinstance(r, StrategyConfig)}
+    return [
+        Running(one, tuple(c for c in shares.values() if c.instance == one.instance and c.active))
+        for one in sorted(last.values(), key=lambda r: r.ref_no)
+        if one.active
+    ]
+
+
+def check_program(wanted: OperatorActivation) -> None:
+    """Raises BadInstance for a name that can't be one, or a program that the worker can't run."""
+    try:
+        operator_id(wanted.instance, 0)
+    except InvalidName as error:
+        raise BadInstance(str(error)) from error
+    if wanted.instance in RESERVED:
+        raise BadInstance(f"the name {wanted.instance} is taken: give another by --instance")
+    reason = _alone(wanted) if wanted.program_kind is ProgramKind.CLASS else _here(wanted)
+    if reason:
+        raise BadInstance(
+            f"{wanted.operator} can't run on the log: {reason}; tickledger backtest runs it over files or the log"
+        )
+
+
+def _here(wanted: OperatorActivation) -> str:
+    """Why the program can't run; empty if it can."""
+    try:
+        with_code(wanted)
+    except NotRunnable as error:
+        return str(error)
+    return ""
+
+
+def _alone(wanted: OperatorActivation) -> str:
+    """The same of a class, whose source is all that a worker has of it: not the files beside it."""
+    command = [sys.executable, "-P", "-m", "streams.class_programs"]
+    root = str(Path(streams.__file__).resolve().parents[1])
+    ran = subprocess.run(
+        command, input=encode(wanted), capture_output=True, env={**os.environ, "PYTHONPATH": root}, check=False
+    )
+    if ran.returncode == 0:
+        return ""
+    lines = (ran.stdout or ran.stderr).decode(errors="replace").split("\n")
+    return next((line for line in reversed(lines) if line.strip()), "it ended without a word")
+
+
+def to_add(records: Sequence[ReferenceRecord], wanted: Wanted) -> list[ReferenceRecord]:
+    """What has to be written so that the instance runs and is traded. Raises BadInstance, BadAccount."""
+    one = wanted.activation
+    known = next((r.activation for r in running(records) if r.activation.instance == one.instance), None)
+    if known is not None and known.operator != one.operator:
+        raise BadInstance(
+            f"the instance {one.instance} runs {known.operator}: name this one otherwise by --instance, or first "
+            f"tickledger strategies remove {one.instance}"
+        )
+    same = known is not None and _blank(known) == _blank(one)
+    found: list[ReferenceRecord] = [] if same else [one]
+    if wanted.account and wanted.share is not None:
+        found += _to_trade(records, wanted, wanted.share)
+    return found
+
+
+def to_remove(records: Sequence[ReferenceRecord], instance: str) -> list[ReferenceRecord]:
+    """What ends the instance and its trading; nothing if it doesn't run. Raises BadInstance."""
+    if instance in RESERVED:
+        raise BadInstance(f"{instance} is no strategy: everything else rests on it")
+    for one in running(records):
+        if one.activation.instance == instance:
+            ended = [dataclasses.replace(config, **UNWRITTEN, active=False) for config in one.traded]
+            return [*ended, dataclasses.replace(one.activation, **UNWRITTEN, active=False)]
+    return []
+
+
+def _to_trade(records: Sequence[ReferenceRecord], wanted: Wanted, share: Share) -> list[ReferenceRecord]:
+    config = newest(records, AccountConfig, wanted.account)
+    if config is None:
+        names = ", ".join(sorted({r.account for r in records if isinstance(r, AccountConfig)})) or "none"
+        raise BadAccount(f"there is no account {wanted.account!r} on reference: there are {names}")
+    others = [name for name in wanted.activation.listings if name.partition("/")[0] != config.feed]
+    if others:
+        raise BadAccount(
+            f"account {wanted.account} trades on the quotes of {config.feed}, and {others[0]} is another feed's"
+        )  # fmt: skip
+    check_share(share, newest(records, RiskLimits, wanted.account))
+    strategy = strategy_config(wanted.account, share, wanted.role)
+    known = newest(records, StrategyConfig, wanted.account, share.instance)
+    same = known is not None and dataclasses.replace(known, **UNWRITTEN) == strategy
+    return [] if same else [strategy]
+
+
+def _blank(one: OperatorActivation) -> OperatorActivation:
+    return dataclasses.replace(one, **UNWRITTEN)
