@@ -18,6 +18,9 @@ from schemas.catalogue import TOPICS, Topic
 REQUEST_TIMEOUT_S = 15.0
 """How long a request to the broker may take before it counts as unreachable."""
 
+TOPICS_TIMEOUT_S = 90.0
+"""How long a broker may take to make hundreds of partitions: seconds, more where others have the processor."""
+
 LINGER_MS = 5
 """How long a producer waits for more to put into a batch."""
 
@@ -221,11 +224,11 @@ def ensure_topics(bootstrap: str, replication: int = 1) -> list[str]:
     """Creates what is missing of the catalogue and checks the rest; the names of the created ones."""
     admin = new_admin(bootstrap)
     missing = _compare(admin, bootstrap)
-    deadline = time.monotonic() + REQUEST_TIMEOUT_S
+    deadline = time.monotonic() + TOPICS_TIMEOUT_S
     left = [NewTopic(t.name, t.partitions, replication, config=t.settings()) for t in missing]
     while left:
         refused: dict[str, KafkaError] = {}
-        for name, future in admin.create_topics(left, operation_timeout=REQUEST_TIMEOUT_S).items():
+        for name, future in admin.create_topics(left, operation_timeout=TOPICS_TIMEOUT_S).items():
             try:
                 future.result()
             except KafkaException as error:
@@ -282,20 +285,23 @@ def _wait_for(bootstrap: str, names: list[str]) -> None:
     the first, sent again, then counts as a copy, and its records are gone though they were acknowledged.
     """
     latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-    partitions = {TopicPartition(n, p): latest for n in names for p in range(TOPICS[n].partitions)}
-    deadline = time.monotonic() + REQUEST_TIMEOUT_S
-    while partitions:
-        try:
-            # A client of its own each time: one remembers for a while that a topic of this name had no leader.
-            admin = new_admin(bootstrap)
-            for future in admin.list_offsets(partitions, request_timeout=REQUEST_TIMEOUT_S).values():
+    left = [TopicPartition(name, p) for name in names for p in range(TOPICS[name].partitions)]
+    deadline = time.monotonic() + TOPICS_TIMEOUT_S
+    while left:
+        # A client of its own each time: one remembers for a while that a topic of this name had no leader.
+        admin = new_admin(bootstrap)
+        asked = admin.list_offsets(dict.fromkeys(left, latest), request_timeout=REQUEST_TIMEOUT_S)
+        left, reason = [], ""
+        for partition, future in asked.items():
+            try:
                 future.result()
-        except KafkaException as error:
-            if time.monotonic() > deadline:
-                raise TopicsWrong(f"the topics {', '.join(names)} can't be used yet: {error.args[0].str()}") from error
-            time.sleep(0.05)
-        else:
-            return
+            except KafkaException as error:
+                left.append(partition)
+                reason = error.args[0].str()
+        if left and time.monotonic() > deadline:
+            raise TopicsWrong(f"the topics {', '.join(names)} can't be used yet: {reason}")
+        if left:
+            time.sleep(0.1)
 
 
 def _silent() -> logging.Logger:

@@ -57,6 +57,6 @@ def test_a_refusal_for_good_names_the_topic(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_broker_that_never_can_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kafka, "REQUEST_TIMEOUT_S", 0.0)
+    monkeypatch.setattr(kafka, "TOPICS_TIMEOUT_S", 0.0)
     with pytest.raises(kafka.TopicsWrong, match="could not be created"):
         ensure(monkeypatch, Starting(KafkaError.INVALID_REPLICATION_FACTOR, 1_000))
