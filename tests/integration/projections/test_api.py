@@ -1,0 +1,203 @@
+"""The API as a client meets it: answers page by page, health, the push, and who is let in."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from api.server.__main__ import check_host
+from api.server.app import make_app
+from api.server.live import Live
+from api.server.market import Market
+from infra.errors import SettingsError
+from infra.settings import load_settings
+from projections.columns import COLUMNS
+from tests.conftest import TestStack
+from tests.integration.projections.account_day import Day
+from tests.integration.projections.conftest import new_database, projecting
+from tests.integration.projections.scripted import Feed, Log, bar, value_of
+from tests.unit.streams.desk import account as desk
+
+pytestmark = pytest.mark.stack
+
+BASE = "http://127.0.0.1:8321"
+
+
+@pytest.fixture(scope="module")
+def filled(own_stack: TestStack, log: Log) -> Iterator[tuple[Day, str]]:
+    day = Day(own_stack, log)
+    feed = Feed(log, f"{day.name}/EURUSD")
+    feed.open()
+    feed.write(1_200)
+    for number in range(3):
+        log.send("bars", feed.listing, value_of(bar(feed.listing, number)))
+    with new_database(own_stack) as dsn:
+        projecting(own_stack, dsn)()
+        yield day, dsn
+
+
+@pytest.fixture(scope="module")
+def client(own_stack: TestStack, filled: tuple[Day, str]) -> Iterator[TestClient]:
+    app = make_app(own_stack.settings, filled[1], Market(own_stack.settings))
+    with TestClient(app, base_url=BASE) as opened:
+        yield opened
+
+
+def items(client: TestClient, path: str, **asked: Any) -> list[dict[str, Any]]:
+    answer = client.get(path, params=asked)
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["items"]
+    return found
+
+
+def test_it_is_alive_and_says_what_is_not_ready(client: TestClient) -> None:
+    assert client.get("/health/live").json() == {"status": "live"}
+
+    ready = client.get("/health/ready")
+
+    assert (ready.status_code, ready.json()["ready"], ready.json()["database"]) == (503, False, "")
+    assert ready.json()["services"]["kafka"]["state"] == "ready"
+    assert ready.json()["services"]["worker"]["state"] == "stopped"
+
+
+@pytest.mark.parametrize("what", COLUMNS)
+def test_every_answer_has_the_columns_that_query_documents(
+    client: TestClient, filled: tuple[Day, str], what: str
+) -> None:
+    symbol = {"symbol": f"{filled[0].name}/EURUSD"} if what == "ticks" else {}
+    rows = items(client, f"/api/{what}", **symbol)
+
+    assert all(list(row) == [column.name for column in COLUMNS[what]] for row in rows)
+
+
+@pytest.mark.parametrize(("what", "asked"), [("ticks", {}), ("bars", {}), ("fills", {}), ("executions", {})])
+def test_a_cursor_goes_on_where_the_page_ended_and_gives_each_row_once(
+    client: TestClient, filled: tuple[Day, str], what: str, asked: dict[str, Any]
+) -> None:
+    if what in ("ticks", "bars"):
+        asked = {"symbol": f"{filled[0].name}/EURUSD"}
+    whole = items(client, f"/api/{what}", limit=5_000, **asked)
+    found: list[dict[str, Any]] = []
+    cursor: dict[str, str] = {}
+    while True:
+        answer = client.get(f"/api/{what}", params={**asked, **cursor, "limit": 2 if what != "ticks" else 500}).json()
+        if not answer["items"]:
+            break
+        found += answer["items"]
+        cursor = {"cursor": answer["next"]}
+
+    assert found == whole
+    assert len(whole) > 1
+    assert answer["next"] == cursor["cursor"]
+
+
+def test_the_newest_rows_can_be_asked_for(client: TestClient, filled: tuple[Day, str]) -> None:
+    rows = items(client, "/api/ticks", symbol=f"{filled[0].name}/EURUSD", newest=True, limit=3)
+
+    assert [row["n"] for row in rows] == [1_197, 1_198, 1_199]
+
+
+def test_a_fill_is_walked(client: TestClient, filled: tuple[Day, str]) -> None:
+    fill = items(client, "/api/fills", account=filled[0].name)[0]
+
+    walk = client.get(f"/api/audit/{fill['id']}").json()
+
+    assert walk["fill"]["order_no"] == walk["order"]["order_no"]
+    assert walk["decision"]["checks"]
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "said"),
+    [
+        ("/api/ticks", 422, "give symbol"),
+        ("/api/bars?timeframe=M7", 422, "take one of M1"),
+        ("/api/bars?from=yesterday", 422, "from: "),
+        ("/api/bars?cursor=rubbish", 422, "begin without one"),
+        ("/api/equity?symbol=EURUSD", 422, "not of listings"),
+        ("/api/bars?symbol=XX", 404, "no listing is called 'XX'"),
+        ("/api/audit/desk@9/nobody/1", 404, "there is no fill"),
+        ("/api/audit/one", 404, ""),
+        ("/nothing", 404, ""),
+    ],
+)
+def test_what_cannot_be_answered_is_said_in_words(client: TestClient, path: str, code: int, said: str) -> None:
+    answer = client.get(path)
+
+    assert (answer.status_code, said in answer.json()["detail"]) == (code, True), answer.text
+
+
+def test_only_names_of_this_machine_are_served_and_changes_need_our_header(client: TestClient) -> None:
+    assert client.get("/health/live", headers={"host": "evil.example:8321"}).status_code == 421
+    assert client.post("/api/market/pause").status_code == 403
+    refused = client.post("/api/market/pause", headers={"X-Tickledger": "1"})
+    assert (refused.status_code, "not simulated" in refused.json()["detail"]) == (409, True)
+    assert "default-src 'none'" in client.get("/").headers["content-security-policy"]
+
+
+def test_it_listens_nowhere_else_and_says_why() -> None:
+    settings = load_settings()
+    settings = settings.model_copy(update={"api": settings.api.model_copy(update={"host": "0.0.0.0"})})
+
+    with pytest.raises(SettingsError, match=r"api.host = '0.0.0.0'.*127.0.0.1 only.*tunnel"):
+        check_host(settings)
+
+
+def test_its_description_has_no_warnings_and_names_each_operation_once(client: TestClient) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        described = client.get("/openapi.json").json()
+
+    names = [operation["operationId"] for path in described["paths"].values() for operation in path.values()]
+    assert len(names) == len(set(names))
+    assert {f"/api/{what}" for what in COLUMNS} <= set(described["paths"])
+
+
+def test_a_page_gets_every_section_at_once_and_then_what_changes(filled: tuple[Day, str]) -> None:
+    said = {"number": 0}
+
+    def quick() -> dict[str, Any]:
+        said["number"] += 1
+        return {"market": {"simulated": False, "number": min(said["number"], 3)}}
+
+    async def look() -> list[tuple[str, str]]:
+        live = Live(filled[1], quick, lambda: {"services": {}})
+        found: list[tuple[str, str]] = []
+        try:
+            async with live.subscribed(f"{filled[0].name}/EURUSD") as subscriber:
+                async for event in subscriber.events():
+                    name, _, data = event.partition("\n")
+                    found.append((name.removeprefix("event: "), data.removeprefix("data: ").strip()))
+                    if sum(section == "market" for section, _ in found) >= 3:
+                        return found
+        finally:
+            live.close()
+        return found
+
+    found = asyncio.run(asyncio.wait_for(look(), 60))
+
+    names = [name for name, _ in found]
+    assert {"topics", "feeds", "alerts", "accounts", "listing", "database", "market", "services"} <= set(names)
+    assert names.count("topics") == 1
+    listing = next(data for name, data in found if name == "listing")
+    assert '"bars":[{' in listing
+    assert desk.LISTING in next(data for name, data in found if name == "accounts")
+
+
+def test_a_database_that_is_gone_is_said_on_the_page() -> None:
+    async def look() -> str:
+        live = Live("postgresql://nobody@127.0.0.1:1/none", dict, dict)
+        try:
+            async with live.subscribed(None) as subscriber:
+                async for event in subscriber.events():
+                    if event.startswith("event: database"):
+                        return event
+        finally:
+            live.close()
+        return ""
+
+    assert "127.0.0.1:1" in asyncio.run(asyncio.wait_for(look(), 60))
