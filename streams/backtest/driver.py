@@ -212,6 +212,9 @@ class Backtest:
 
     def _reach(self, at_us: int) -> bool:
         """Lets ticks pass up to `at_us`; True if time stands earlier, since something happened or a window ended."""
+        if at_us <= self.now_us and not any(own.waits(at_us) for own in self.quotes.values()):
+            # Time stands there: what is done at one moment brings about more at the same moment.
+            return False
         stop_us = at_us
         for own in self.quotes.values():
             limit_us = own.limit_us if own.front is not None else None
@@ -330,6 +333,7 @@ class Backtest:
                 return acted_us
 
     def _feed(self, rows: ClockRows) -> int:
+        configures = bool(self._state.future)
         consumed, decided = self._desk.clock(self._state, rows)
         taken = rows if consumed == len(rows.us) else rows.part(0, consumed)
         self._journal.clock(taken)
@@ -338,9 +342,14 @@ class Backtest:
             own = taken.n[taken.listing == place] if len(rows.names) > 1 else taken.n
             if len(own):
                 self.quotes[name].rowed_n = int(own[-1])
-        self._act(decided)
-        acts = any(isinstance(one, Submitted | ModifyRequested | CancelRequested) for one in decided)
-        return self.taken_us if acts else -1
+        if configures or not all(isinstance(one, np.ndarray) for one in decided):
+            self._act(decided)
+            acts = any(isinstance(one, Submitted | ModifyRequested | CancelRequested) for one in decided)
+            return self.taken_us if acts else -1
+        # Marks alone change nothing of what is held.
+        for marks in decided:
+            self._decided(marks)
+        return -1
 
     def _rows(self, names: Sequence[str], until_us: int) -> ClockRows | None:
         """The rows of these listings that are due up to `until_us`, in the order of time."""

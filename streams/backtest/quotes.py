@@ -109,6 +109,11 @@ class Quotes:
             self.at = 0
         return self._windows[0] if self._windows else None
 
+    def waits(self, until_us: int) -> bool:
+        """Whether a tick that is loaded passes by then and hasn't yet."""
+        window = self.front
+        return window is not None and int(window.passes_ms[self.at]) * 1000 <= until_us
+
     def end(self, until_us: int) -> int:
         """Index in the front window behind its last tick that passes at or before `until_us`."""
         return int(self._windows[0].passes_ms.searchsorted(until_us // 1000, "right"))
