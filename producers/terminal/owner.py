@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from infra import log
+from infra.errors import TickledgerError
+from producers.terminal import constants as mt5
+from producers.terminal.failure import TerminalFailure
 from producers.terminal.pace import Pace
 from producers.terminal.terminal import Terminal
 from producers.terminal.transport import Handler
+
+_logger = log.get(__name__)
 
 
 def calls_of(terminal: Terminal) -> Handler:
@@ -16,7 +22,14 @@ def calls_of(terminal: Terminal) -> Handler:
 
     def handle(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         own = owner.get(name)
-        return terminal.call(name, args, kwargs) if own is None else own(*args)
+        if own is not None:
+            return own(*args)
+        try:
+            return terminal.call(name, args, kwargs)
+        except TickledgerError as error:
+            # Its state can't be kept, for example: a client of MetaTrader5 knows its pairs only.
+            _logger.error("a call failed", call=name, reason=str(error))
+            raise TerminalFailure(mt5.RES_E_FAIL, "Terminal: Call failed") from error
 
     return handle
 

@@ -17,7 +17,7 @@ from producers.terminal.rates import RateHistory
 from producers.terminal.rates import Rates as Bars
 from producers.terminal.structures import SymbolInfo
 from producers.terminal.symbols import SymbolDefinition
-from producers.terminal.ticks import Rows, TickHistory, wanted
+from producers.terminal.ticks import CACHED_ROWS, Rows, TickHistory, wanted
 from schemas.configuration import AccountConfig
 
 _FIELDS: Final = SymbolInfo.names()
@@ -135,8 +135,13 @@ class Prices:
         return wanted(rows if hidden is None else rows[~hidden], flags)
 
     def _newest(self, history: TickHistory) -> Any:
+        """The last row that the terminal has; None if it has none."""
         seen = self._seen(history)
-        return history.rows(seen - 1, seen)[0].item() if seen else None
+        start = max(0, seen - CACHED_ROWS)
+        if self._hidden(history, start, seen) is None:
+            start = max(start, seen - 1)
+        rows = self._rows(history, start, seen, mt5.COPY_TICKS_ALL)
+        return rows[-1].item() if len(rows) else None
 
     def _rates(self) -> Rates:
         specs = {name: symbol.spec for name, symbol in self._market.symbols.items()}

@@ -27,6 +27,7 @@ from producers.terminal.structures import TerminalInfo
 BUILD: Final = 5_200
 VERSION: Final = (500, BUILD, "6 Sep 2026")
 _NO_CONNECTION: Final = "No connection"
+_CALL_FAILED: Final = "Terminal: Call failed"
 _HELD_S: Final = 1.0
 """How long a request waits for a market that its followers hold."""
 _SAVE_S: Final = 5.0
@@ -236,6 +237,8 @@ class Terminal:
             return self._send(*args)
         with self._lock:
             self.advance()
+            if name == "symbol_select" and not args[1] and self.server.positions_get(symbol=args[0]):
+                raise TerminalFailure(mt5.RES_E_FAIL, _CALL_FAILED)
             if name in _PRICES:
                 answer = getattr(self._prices, name)(*args, **kwargs)
             elif name in _TRADING:
@@ -334,10 +337,12 @@ class _Flight:
             self._answer = self._execute()
         except TerminalFailure as error:
             self._answer = error
-        self.landed.set()
+        finally:
+            self.landed.set()
 
     def answer(self) -> tuple[Any, ...]:
-        assert self._answer is not None, "it has landed"
+        if self._answer is None:
+            raise TerminalFailure(mt5.RES_E_FAIL, _CALL_FAILED)
         if isinstance(self._answer, TerminalFailure):
             raise self._answer
         return self._answer

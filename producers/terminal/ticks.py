@@ -49,8 +49,8 @@ class Ticks(NamedTuple):
     def of_quotes(cls, time_ms: NDArray[np.int64], bid: NDArray[np.float64], ask: NDArray[np.float64]) -> Ticks:
         """Quotes without deals, all good."""
         n = len(time_ms)
-        zeros, flags = np.zeros(n), np.full(n, _BID_ASK, np.int32)
-        return cls(time_ms, bid, ask, zeros, zeros, flags, np.zeros(n, np.int32))
+        flags = np.full(n, _BID_ASK, np.int32)
+        return cls(time_ms, bid, ask, np.zeros(n), np.zeros(n), flags, np.zeros(n, np.int32))
 
     def part(self, start: int, end: int) -> Ticks:
         return Ticks._make(column[start:end] for column in self)
