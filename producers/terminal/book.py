@@ -14,7 +14,7 @@ from producers.terminal.history import Row, past_deals, past_orders
 from producers.terminal.market_view import MarketView
 from schemas.events import Side
 from schemas.executions import DealEntry, DealReason
-from streams.venue.book import Changed, Deal, Event, Lapsed, Order, Placed, Position, Refused, Removed, closing_price
+from streams.venue.book import Changed, Deal, Event, Lapsed, Order, Placed, Position, Removed, closing_price
 from streams.venue.engine import Engine
 
 _ENTRIES: Final = {
@@ -113,8 +113,6 @@ class Book:
                 case Lapsed():
                     done_msc = self.stamp_msc(event.expires_ms)
                     self._done(event.ticket, mt5.ORDER_STATE_EXPIRED, event.remaining, done_msc)
-                case Refused():
-                    pass
 
     def amend(self, ticket: int, type_time: int, expiration: int) -> None:
         """A pending order's time, as it has been asked for."""

@@ -85,8 +85,7 @@ class TradeServer:
 
     def watches(self, symbol: str) -> bool:
         """Whether ticks of the symbol can change anything: something of it is open, or it converts what is."""
-        engine = self.engine
-        return bool(engine.orders or engine.ledger.positions) and symbol in self._follower.listings
+        return symbol in self.engine.open_listings
 
     # -- the account ---------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from producers.terminal.book import Book, OrderNote
 from producers.terminal.market_view import MarketView
 from producers.terminal.requests import Asked, Rules
 from streams.venue import checks
+from streams.venue.amend import amend
 from streams.venue.book import Changed, Deal, Event, Lapsed, Order, Placed, Position, Refused, Removed, closing_price
 from streams.venue.close_by import check_close_by, close_by
 from streams.venue.engine import Engine
@@ -107,9 +108,7 @@ class Requests:
         order, quote = self._order(asked)
         expires_ms = self._rules.expires_ms(asked, self._market.symbols[order.listing])
         now_us, (sl, tp) = self._market.now_us(), asked.levels
-        self._done(
-            self._engine.amend(now_us, order.ticket, asked.price, sl, tp, expires_ms, quote, self._offset_s()), asked
-        )
+        self._done([amend(self._engine, now_us, order, asked.price, sl, tp, expires_ms, quote)], asked)
         self._book.amend(order.ticket, asked.type_time, self._stamp_s(expires_ms))
         return Done(order=order.ticket, price=order.price, quote=quote)
 

@@ -66,6 +66,8 @@ class Engine:
         """The margin call is noted until the account is flat."""
         self.margin_calls: list[MarginCall] = []
         self._watches: dict[str, Watch] = {}
+        self._dues: dict[tuple[str, int], int] = {}
+        self._open: frozenset[str] | None = None
 
     # -- requests ------------------------------------------------------------------------------------------------------
 
@@ -126,50 +128,11 @@ class Engine:
         except Refusal as refusal:
             return [Refused(order_no, OrderRequest.MODIFY, refusal.retcode, refusal.why)]
         thing.sl, thing.tp = sl, tp
-        self._watches.clear()
+        self._levels_changed()
         if isinstance(thing, Order):
             return [Changed(order_no, thing.ticket, 0, sl, tp)]
         thing.after_us = at_us
         return [Changed(order_no, thing.number, thing.number, sl, tp)]
-
-    def amend(
-        self,
-        at_us: int,
-        ticket: int,
-        price: float,
-        sl: float | None,
-        tp: float | None,
-        expires_ms: int,
-        quote: Quote,
-        server_offset_s: int,
-    ) -> list[Event]:
-        """All of a pending order anew: price, levels (None = none) and when it expires (0 = never)."""
-        order = self.orders.get(ticket)
-        try:
-            if order is None:
-                raise Refusal(Retcode.INVALID_ORDER, f"no order with ticket {ticket} is open at the venue")
-            self.quote(order.listing, quote)
-            spec = self._spec(order.listing)
-            checks.check_session(self.sessions.get(order.listing), at_us // 1000, server_offset_s)
-            sl, tp = checks.on_grid(spec, sl), checks.on_grid(spec, tp)
-            # What is being filled already keeps its price.
-            price = order.price if order.working else checks.on_grid(spec, price) or 0.0
-            if (price, sl, tp, expires_ms) == (order.price, order.sl, order.tp, order.expires_ms):
-                raise Refusal(Retcode.NO_CHANGES, "price, stop, target and time are these already")
-            checks.check_frozen(spec, order, quote)
-            if price != order.price:
-                checks.check_pending_price(spec, order.type, order.side, price, quote)
-            checks.check_levels(spec, order.side, sl, tp, price)
-            if expires_ms != order.expires_ms:
-                checks.check_expiry(expires_ms, at_us)
-        except Refusal as refusal:
-            return [Refused(order.order_no if order else 0, OrderRequest.MODIFY, refusal.retcode, refusal.why)]
-        assert order is not None
-        if price != order.price:
-            order.price, order.after_us = price, at_us
-        order.sl, order.tp, order.expires_ms = sl, tp, expires_ms
-        self._watches.clear()
-        return [Changed(order.order_no, ticket, 0, order.sl, order.tp)]
 
     def remove(
         self, at_us: int, order_no: int, quote: Quote | None, server_offset_s: int, *, ticket: int = 0
@@ -193,6 +156,14 @@ class Engine:
 
     # -- what the scan looks for ---------------------------------------------------------------------------------------
 
+    @property
+    def open_listings(self) -> frozenset[str]:
+        """Listings whose ticks matter: those with orders or positions, and those that convert their profit."""
+        if self._open is None:
+            names = {order.listing for order in self.orders.values()}
+            self._open = frozenset(names.union(self.ledger.watched()))
+        return self._open
+
     def watch(self, listing: str) -> Watch:
         """The levels of a listing that ticks may reach."""
         found = self._watches.get(listing)
@@ -203,11 +174,14 @@ class Engine:
 
     def due_ms(self, listing: str, server_offset_s: int) -> int:
         """The next time at which something happens whatever the price: an order expires, or a night is charged."""
-        due = min((o.expires_ms for o in self.orders_of(listing) if o.expires_ms), default=NEVER_MS)
-        if self._has_swap(listing):
-            for position in self.positions_of(listing):
-                due = min(due, checks.day_start_ms(position.day + 1, server_offset_s))
-        return due
+        found = self._dues.get((listing, server_offset_s))
+        if found is None:
+            found = min((o.expires_ms for o in self.orders_of(listing) if o.expires_ms), default=NEVER_MS)
+            if self._has_swap(listing):
+                for position in self.positions_of(listing):
+                    found = min(found, checks.day_start_ms(position.day + 1, server_offset_s))
+            self._dues[listing, server_offset_s] = found
+        return found
 
     @property
     def guarded_level(self) -> float:
@@ -225,7 +199,7 @@ class Engine:
 
     def changed(self) -> None:
         """Something that the scan looks for has changed."""
-        self._watches.clear()
+        self._levels_changed()
         self.ledger.changed()
 
     @property
@@ -295,7 +269,7 @@ class Engine:
     def drop(self, order: Order, why: str) -> Removed:
         """An order's rest is gone."""
         del self.orders[order.ticket]
-        self._watches.clear()
+        self._levels_changed()
         return Removed(order.order_no, order.ticket, float(order.volume), why)
 
     def is_orphan(self, order: Order) -> bool:
@@ -312,7 +286,7 @@ class Engine:
     def lapse(self, order: Order) -> Lapsed:
         """An order's time has run out."""
         del self.orders[order.ticket]
-        self._watches.clear()
+        self._levels_changed()
         return Lapsed(order.order_no, order.ticket, float(order.volume), order.expires_ms)
 
     def roll(self, listing: str, day: int) -> None:
@@ -363,7 +337,7 @@ class Engine:
         self.tickets += 1
         order.ticket, order.after_us = self.tickets, moment.at_us
         self.orders[order.ticket] = order
-        self._watches.clear()
+        self._levels_changed()
         return [Placed(order.order_no, order.ticket, order.sl, order.tp)]
 
     def _checked_pending(self, request: Request, spec: ListingSpec, moment: Moment) -> Order:
@@ -426,6 +400,11 @@ class Engine:
             float(volume), float(order.volume), price, moment.quote.n, moment.quote.bid, moment.quote.ask, commission,
             swap, profit,
         )  # fmt: skip
+
+    def _levels_changed(self) -> None:
+        self._watches.clear()
+        self._dues.clear()
+        self._open = None
 
     def _has_swap(self, listing: str) -> bool:
         spec = self._spec(listing)

@@ -24,12 +24,6 @@ class Follower:
         # The quotes before the newest told: the newest may be the very tick that is applied next.
         self._former: dict[str, Quote] = {}
 
-    @property
-    def listings(self) -> set[str]:
-        """Listings whose ticks matter: those with orders or positions, and those that convert their profit."""
-        engine = self.engine
-        return {order.listing for order in engine.orders.values()}.union(engine.ledger.watched())
-
     def quote(self, listing: str, quote: Quote) -> None:
         """The newest quote of a listing."""
         newest = self.engine.ledger.quotes.get(listing)

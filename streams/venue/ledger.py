@@ -30,12 +30,6 @@ class Ledger:
         self.rates = self._rates()
         self._band: dict[str, tuple[float, float]] | None = None
 
-    def list_spec(self, spec: ListingSpec) -> None:
-        """A listing's specification from now on."""
-        self.specs[spec.listing] = spec
-        self.rates = self._rates()
-        self._band = None
-
     def floating(self, position: Position) -> Decimal:
         """What closing it now would book before commission: profit and swap."""
         price = closing_price(position.side, self.quotes[position.listing])

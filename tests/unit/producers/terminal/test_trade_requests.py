@@ -499,3 +499,30 @@ def test_a_short_form_tells_when_some_positions_stay_open() -> None:
     desk.tick(1.0996, 1.0997)
     assert desk.mt5.Close(EURUSD) == "Partially"
     assert desk.mt5.Close(EURUSD) is False
+
+
+def test_what_a_symbol_does_not_take_is_refused_by_its_bits() -> None:
+    symbol = Symbol(spec(EURUSD))
+    desk = Desk(symbol)
+    long, short = desk.send(), desk.send(type=SELL)
+    symbol.order_mode = mt5.SYMBOL_ORDER_MARKET
+    by = {"action": mt5.TRADE_ACTION_CLOSE_BY, "position": long.order, "position_by": short.order}
+    refused(desk, desk.send(**by), 10035, "Invalid order")
+    refused(desk, desk.send(sl=1.0), 10016, "Invalid stops")
+    refused(desk, desk.pend(1.09), 10035, "Invalid order")
+    assert desk.send().retcode == DONE
+
+
+def test_positions_of_a_netting_account_do_not_close_each_other() -> None:
+    desk = Desk(margin_mode=mt5.ACCOUNT_MARGIN_MODE_RETAIL_NETTING)
+    desk.send()
+    refused(desk, desk.send(action=mt5.TRADE_ACTION_CLOSE_BY, position=1, position_by=2), 10035, "Invalid order")
+
+
+def test_levels_of_a_position_are_not_moved_by_another_symbols_request() -> None:
+    desk = Desk(Symbol(spec(EURUSD)), Symbol(spec(EURGBP)))
+    opened = desk.send()
+    moved = desk.send(action=mt5.TRADE_ACTION_SLTP, symbol=EURGBP, position=opened.order, sl=1.0)
+    refused(desk, moved, 10013, "Invalid request")
+    unnamed = desk.mt5.order_send({"action": mt5.TRADE_ACTION_SLTP, "position": opened.order, "sl": 1.0})
+    assert unnamed.retcode == DONE
