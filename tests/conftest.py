@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 
 from infra.settings import Settings, load_settings
+from tests.browser import browser
 
 # Settings of the person who runs the tests are not the tests' settings; a cache that set-up has filled is shared.
 for _name in [name for name in os.environ if name.startswith("TICKLEDGER_") and name != "TICKLEDGER_CACHE"]:
@@ -56,9 +57,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The embedded stack runs on Linux: elsewhere its tests are deselected, and the summary counts them."""
+    """The embedded stack runs on Linux, and a page needs a browser: tests without are deselected, which is counted."""
     here = platform.system() == "Linux"
-    needing = [item for item in items if not here and any(map(item.get_closest_marker, ("stack", "kill")))]
+    lacking = () if here else ("stack", "kill")
+    lacking = lacking if browser() is not None else (*lacking, "browser")
+    needing = [item for item in items if any(map(item.get_closest_marker, lacking))]
     if needing:
         config.hook.pytest_deselected(items=needing)
         items[:] = [item for item in items if item not in needing]

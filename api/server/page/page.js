@@ -8,7 +8,7 @@ let source = null;
 
 const clock = (seconds) => (seconds == null ? "" : new Date(seconds * 1000).toISOString().slice(11, 23).replace(/\.000$/, ""));
 const fixed = (digits) => (value) => (value == null ? "" : Number(value).toFixed(digits));
-const plain = (value) => (value == null ? "" : Array.isArray(value) ? value.join(", ") : String(value));
+const plain = (value) => (value == null || value === "NONE" ? "" : Array.isArray(value) ? value.join(", ") : String(value));
 const money = fixed(2);
 const digitsOf = (name) => {
   const feed = state.feeds.find((each) => each.listing === name);
@@ -56,7 +56,7 @@ const number = "number";
 const show = {
   services(services) {
     table("services", Object.entries(services).map(([name, one]) => ({ name, ...one })),
-      [["service", "name"], ["state", "state", null, "status"], ["process", "pid", null, number], ["address", "address"], ["reason", "reason", null, "text"]]);
+      [["service", "name"], ["state", "state", null, "status"], ["process", "pid", null, number], ["address", "address"], ["reason", "reason"]]);
   },
   topics(rows) {
     table("topics", rows, [["topic", "topic"], ["records", "taken", (v) => Number(v).toLocaleString("en"), number], ["refused", "refused", null, number]]);
