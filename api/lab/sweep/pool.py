@@ -69,21 +69,25 @@ class Pool:
             return
         if not self._workers:
             self._start(min(self._jobs, len(tasks)))
-        size = max(1, min(_CHUNK, len(tasks) // (4 * len(self._workers))))
-        chunks = deque(tasks[at : at + size] for at in range(0, len(tasks), size))
+        waiting = deque(tasks)
         busy: list[Connection] = []
         for connection in self._workers:
-            if chunks:
-                connection.send(chunks.popleft())
+            if waiting:
+                connection.send(self._next(waiting))
                 busy.append(connection)
         while busy:
             for connection in _ready(busy):
                 rows = self._receive(connection)
-                if chunks:
-                    connection.send(chunks.popleft())
+                if waiting:
+                    connection.send(self._next(waiting))
                 else:
                     busy.remove(connection)
                 done(rows)
+
+    def _next(self, waiting: deque[Task]) -> list[Task]:
+        """The next sets for a process: fewer towards the end, so that all processes end at about the same time."""
+        size = max(1, min(_CHUNK, len(waiting) // (2 * len(self._workers))))
+        return [waiting.popleft() for _ in range(size)]
 
     def _receive(self, connection: Connection) -> list[Row]:
         try:
