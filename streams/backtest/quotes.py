@@ -186,18 +186,12 @@ class Quotes:
         if place[0] >= 0:
             return _rows(block, us, place)
         assert quote is not None
-        first = _row(int(us[0]), quote, self.quality)
         if count == 1:
-            return first
-        rest = _rows(block, us[1:], place[1:])
-        return Rows(
-            us,
-            np.concatenate((first.n, rest.n)),
-            np.concatenate((first.time_ms, rest.time_ms)),
-            np.concatenate((first.bid, rest.bid)),
-            np.concatenate((first.ask, rest.ask)),
-            np.concatenate((first.quality, rest.quality)),
-        )
+            return _row(int(us[0]), quote, self.quality)
+        found = _rows(block, us, place)
+        found.n[0], found.time_ms[0], found.quality[0] = quote.n, quote.time_ms, self.quality
+        found.bid[0], found.ask[0] = quote.bid, quote.ask
+        return found
 
 
 def _quote(block: TickBlock, place: int) -> Quote:
