@@ -17,16 +17,25 @@ row = st.tuples(longs, ints, longs, longs, doubles, doubles, ints, longs)
 
 @settings(deadline=None, max_examples=60)
 @given(
-    st.lists(row, min_size=1, max_size=8),
+    st.lists(row, max_size=8),
     st.lists(texts, max_size=3),
     st.sampled_from(list(JournalSource)),
     texts,
     longs,
+    st.none() | longs,
+    st.dictionaries(texts, longs, max_size=3),
 )
 def test_a_clock_from_columns_is_the_record_of_its_rows(
-    rows: list[tuple[float, ...]], names: list[str], source: JournalSource, account: str, seq: int
+    rows: list[tuple[float, ...]],
+    names: list[str],
+    source: JournalSource,
+    account: str,
+    seq: int,
+    later_us: int | None,
+    marks: dict[str, int],
 ) -> None:
-    us, listing, n, time_ms, bid, ask, quality, watermark_ms = zip(*rows, strict=True)
+    us, listing, n, time_ms, bid, ask, quality, watermark_ms = zip(*rows, strict=True) if rows else ((),) * 8
+    taken_us = 7 if later_us is None and not rows else later_us
     nonce, prev = bytes(range(8)), bytes(range(16))
     value = encode_clock(
         Head(source, account, 1, nonce, seq, "k1", prev),
@@ -39,6 +48,8 @@ def test_a_clock_from_columns_is_the_record_of_its_rows(
         np.array(ask, np.float64),
         np.array(quality, np.int32),
         np.array(watermark_ms, np.int64),
+        taken_us,
+        marks,
     )
     record = JournalEntry(
         kind=EntryKind.CLOCK,
@@ -47,7 +58,7 @@ def test_a_clock_from_columns_is_the_record_of_its_rows(
         epoch=1,
         nonce=nonce,
         seq=seq,
-        taken_us=int(us[-1]),
+        taken_us=int(us[-1]) if taken_us is None else taken_us,
         stream="",
         stream_seq=-1,
         input=b"",
@@ -60,8 +71,8 @@ def test_a_clock_from_columns_is_the_record_of_its_rows(
         clock_ask=ask,
         clock_quality=tuple(map(int, quality)),
         clock_watermark_ms=tuple(map(int, watermark_ms)),
-        mark_streams=(),
-        mark_seqs=(),
+        mark_streams=tuple(sorted(marks)),
+        mark_seqs=tuple(marks[name] for name in sorted(marks)),
         key_id="k1",
         prev=prev,
         mac=ZERO_MAC,
