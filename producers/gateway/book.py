@@ -114,7 +114,7 @@ class Book:
         return known is not None and (bool(known.begun) or known.state is not OrderState.SUBMITTED)
 
     def handled(self, order_no: int, request: OrderRequest) -> int:
-        """How many modifications (or cancellations) of an order the chain has."""
+        """How many requests of a kind about an order the chain has."""
         known = self.orders.get(order_no)
         return known.begun.get(request, 0) if known is not None else 0
 

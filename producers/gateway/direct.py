@@ -104,7 +104,7 @@ def _flatten(
             say(f"order {order.ticket} in {order.symbol}: {_told(answers[-1], 'removed')}")
             fence.beat()
         for position in positions:
-            spool.append(Intention(0, OrderRequest.PLACE, position.identifier, clock.now_us()))
+            spool.append(Intention(0, OrderRequest.PLACE, 0, clock.now_us()))
             answers.append(_close(venue, position))
             what = f"position {position.ticket}, {position.volume} lots in {position.symbol}"
             say(f"{what}: {_told(answers[-1], 'closed')}")

@@ -89,6 +89,14 @@ class Gateway:
 
     # -- what the desk asks --------------------------------------------------------------------------------------------
 
+    def take_spooled(self) -> None:
+        """Right after the chain was read: appends what went to the terminal by the spool and isn't on the log."""
+        for order_no, request, nth, _ in self._spool.intentions():
+            if not order_no or nth > self._chain.book.handled(order_no, request):
+                self._write_sending(order_no, request)
+        self._chain.confirm()
+        self._spool.clear()
+
     def receive(self, request: Request) -> None:
         """The next request on `orders`: it waits for its turn, unless the chain has it already."""
         book = self._chain.book
@@ -108,15 +116,7 @@ class Gateway:
             self._last_begun[request.order_no] = request
 
     def begin(self) -> None:
-        """Right after the chain and `orders` were read: what the spool has and the log lacks is appended, and what has
-        no answer is looked for."""
-        for intention in self._spool.intentions():
-            if not intention.order_no:
-                self._write_sending(0, intention.request)
-            elif not self._chain.book.placed(intention.order_no):
-                self._write_sending(intention.order_no, intention.request)
-        self._chain.confirm()
-        self._spool.clear()
+        """Right after `orders` was read: what has no answer is looked for."""
         for known in self._chain.book.unanswered():
             self._doubts.add(known.order_no, "the gateway ended before it came", self._last_begun.get(known.order_no))
 
@@ -221,7 +221,8 @@ class Gateway:
                 "log_silent", Severity.CRITICAL, "executions",
                 "the broker doesn't take executions: exits and cancellations go on by the spool, entries wait",
             )  # fmt: skip
-            self._spool.append(Intention(order_no, kind, 0, self._clock.now_us()))
+            nth = self._chain.book.handled(order_no, kind)
+            self._spool.append(Intention(order_no, kind, nth, self._clock.now_us()))
             self._spooled = True
         else:
             self._alarms.over("log_silent", "executions")

@@ -186,6 +186,7 @@ def _run(
         head = writer.open()
         chain = ExecutionsChain(writer, book, clock, fence.beat)
         gateway = Gateway(config, settings.trade, venue, chain, quotes, alarms, clock, spool_of(settings), fence.beat)
+        gateway.take_spooled()
         for request in intake.backlog():
             gateway.receive(request)
         gateway.begin()

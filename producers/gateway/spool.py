@@ -18,11 +18,11 @@ from schemas.executions import OrderRequest
 
 
 class Intention(NamedTuple):
-    """A request that went to the terminal; `order_no` 0: a flattening by hand of `position`."""
+    """A request that went to the terminal, the `nth` of its kind about the order; `order_no` 0: a flattening."""
 
     order_no: int
     request: OrderRequest
-    position: int
+    nth: int
     at_us: int
 
 
@@ -34,7 +34,7 @@ class Spool:
 
     def append(self, intention: Intention) -> None:
         """Adds one. Raises HomeUnusable."""
-        text = json.dumps([intention.order_no, intention.request.value, intention.position, intention.at_us])
+        text = json.dumps([intention.order_no, intention.request.value, intention.nth, intention.at_us])
         # It begins a line of its own, also behind one that was torn.
         line = f"\n{zlib.crc32(text.encode()):08x} {text}\n".encode()
         try:
@@ -63,8 +63,8 @@ class Spool:
         for line in lines:
             checksum, _, text = line.partition(b" ")
             if text and checksum == f"{zlib.crc32(text):08x}".encode():
-                order_no, request, position, at_us = json.loads(text)
-                found.append(Intention(order_no, OrderRequest(request), position, at_us))
+                order_no, request, nth, at_us = json.loads(text)
+                found.append(Intention(order_no, OrderRequest(request), nth, at_us))
         return found
 
     def clear(self) -> None:

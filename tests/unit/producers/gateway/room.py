@@ -151,6 +151,7 @@ class Room:
         self.gateway = Gateway(
             self.config, self.trade, self.venue, self.chain, self.prices, self.alarms, self.clock, self.spool, _nothing
         )
+        self.gateway.take_spooled()
         for request in self.orders:
             self.gateway.receive(request)
         self.gateway.begin()

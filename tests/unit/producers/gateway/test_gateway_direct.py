@@ -20,7 +20,7 @@ from producers.gateway.spool import Intention
 from producers.gateway.venue import WrongAccount, pin_of
 from producers.terminal.simulation import Simulation, in_process
 from schemas.executions import Filled, OrderRequest, OrderState, Reconciled, Sending
-from tests.unit.producers.gateway.room import SECOND_US, Room, entry, flat, leave
+from tests.unit.producers.gateway.room import SECOND_US, Room, entry, flat, leave, modify
 
 
 def test_an_exit_goes_on_by_the_spool_while_the_log_is_silent(make: Callable[..., Room]) -> None:
@@ -52,9 +52,25 @@ def test_what_only_the_spool_has_is_never_sent_again(make: Callable[..., Room]) 
     assert room.spool.intentions() == []
 
 
+def test_a_modification_that_only_the_spool_has_is_told_by_the_levels(make: Callable[..., Room]) -> None:
+    room = make()
+    room.ask(entry(7, sl=1.09))
+    position = room.of(Filled)[0].position
+    room.ask(modify(7, position, 1.0950))
+    before = list(room.chain.records)
+    room.chain.silent = True
+    room.ask(modify(7, position, 1.0960))
+    room.chain.records = before
+    room.restart()
+    room.turns()
+    assert [(type(r).__name__, getattr(r, "sl", None)) for r in room.chain.records[len(before) :]] == [
+        ("Sending", None), ("Accepted", 1.096),
+    ]  # fmt: skip
+
+
 def test_a_flattening_by_hand_is_appended_when_the_log_is_back(make: Callable[..., Room]) -> None:
     room = make()
-    room.spool.append(Intention(0, OrderRequest.PLACE, 12, 1))
+    room.spool.append(Intention(0, OrderRequest.PLACE, 0, 1))
     room.restart()
     assert [(s.order_no, s.request) for s in room.of(Sending)] == [(0, OrderRequest.PLACE)]
     assert room.spool.intentions() == []

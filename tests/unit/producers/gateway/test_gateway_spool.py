@@ -10,8 +10,8 @@ from infra.errors import HomeUnusable
 from producers.gateway.spool import Intention, Spool
 from schemas.executions import OrderRequest
 
-FIRST = Intention(7, OrderRequest.PLACE, 0, 1_000)
-SECOND = Intention(0, OrderRequest.CANCEL, 12, 2_000)
+FIRST = Intention(7, OrderRequest.PLACE, 1, 1_000)
+SECOND = Intention(0, OrderRequest.CANCEL, 0, 2_000)
 
 
 def test_what_was_appended_is_there_after_a_restart_and_gone_once_cleared(tmp_path: Path) -> None:
