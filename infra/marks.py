@@ -44,6 +44,11 @@ class Mark:
                 raise home_unusable(self.path, error) from None
         _VALUE.pack_into(self._map, 0, us)
 
+    def clear(self) -> None:
+        """As if it had never been set; its service may go on setting it. Raises HomeUnusable."""
+        if self.path.exists():
+            self.set(0)
+
     def get(self) -> int | None:
         """The last value set, by whatever process; None if there is none yet. Raises HomeUnusable."""
         try:

@@ -15,10 +15,11 @@ from infra.market_clock import MarketClockWriter
 from infra.marks import Mark
 from infra.settings import TerminalSettings
 from producers.clocks import ServerClock
-from producers.formats.data import ListingData, open_data
+from producers.formats.data import ListingData, expand, open_data
+from producers.formats.names import hint_of
 from producers.listing_spec import DEFAULT_SERVER_CLOCK, digits_of
 from producers.sample import SAMPLE_DAY
-from producers.specs import LabSpec, load_spec
+from producers.specs import LabSpec, for_digits, load_spec
 from producers.terminal import constants as mt5
 from producers.terminal.account import TradeAccount
 from producers.terminal.faults import Fault, Faults, read_faults, refuse_unshapeable
@@ -60,14 +61,10 @@ def played(settings: TerminalSettings, cache: Path | None) -> Played:
         told = {"data": settings.data[0], "seed": settings.seed}
         return Played(walks.first(), digits, DEFAULT_SERVER_CLOCK, told, walks, load.end_us)
     if settings.data:
-        spread = load_spec(settings.spec, settings.symbol or "EURUSD", ()).spread_points
-        data = open_data(
-            settings.data,
-            symbol=settings.symbol or None,
-            format_=settings.data_format or None,
-            spread_points=spread,
-            cache=cache,
-        )
+        groups: dict[str, list[Path]] = {}
+        for path in expand(settings.data):
+            groups.setdefault(settings.symbol or hint_of(path).symbol or "", []).append(path)
+        data = [one for symbol, files in groups.items() for one in _opened(settings, symbol, files, cache)]
     else:
         sample = SAMPLE_DAY[0]
         data = open_data([sample.path], symbol=sample.listing.partition("/")[2], zone=UTC, cache=cache)
@@ -121,7 +118,10 @@ def build(
     store = None if state is None else Store(state, told)
     kept = None if store is None else store.load()
     injected = Faults(faults, settings.seed)
-    if kept is not None:
+    if kept is None:
+        for mark in marks:
+            mark.clear()
+    else:
         injected.restore(kept.terminal["faults"])
     injected.shape_all({name: (history, symbols[name].point) for name, history in histories.items()})
     server = TradeServer(market, account, replace(next(iter(specs.values())).model, seed=settings.seed))
@@ -171,6 +171,29 @@ def _pace(
             speed, standing = kept.terminal["pace"]["speed"], kept.terminal["pace"]["standing"]
     lead_us = int(settings.lead_s * 1e6)
     return Pace(clock, now_us, market.end_us, speed=speed, standing=standing, lead_us=lead_us, marks=marks)
+
+
+def _opened(settings: TerminalSettings, symbol: str, files: list[Path], cache: Path | None) -> list[ListingData]:
+    """The files of one symbol; bars that tell no spread have that of the preset."""
+    spec = load_spec(settings.spec, symbol or "EURUSD", ())
+
+    def opened(spec: LabSpec, digits: int | None) -> list[ListingData]:
+        return open_data(
+            files,
+            symbol=symbol or None,
+            format_=settings.data_format or None,
+            spread_points=spec.spread_points,
+            digits=digits,
+            cache=cache,
+        )
+
+    found = opened(spec, None)
+    for data in found:
+        own = for_digits(load_spec(settings.spec, data.listing.symbol, ()), data.digits)
+        if data.facts.spread_from == "told" and own.listing["digits"] != data.digits:
+            # The spread is in points of a digit that the prices have not.
+            return opened(own, own.listing["digits"])
+    return found
 
 
 def _ticks(data: ListingData) -> Ticks:

@@ -108,6 +108,7 @@ def test_a_terminal_that_is_stopped_times_out_and_goes_on(home: Home) -> None:
         mt5: Any = connect(home.root)
         assert mt5.initialize(timeout=2_000)
         process.send_signal(signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)
         assert mt5.symbols_total() is None
         assert mt5.last_error() == (-10005, "IPC timeout")
         fresh: Any = connect(home.root)
@@ -166,10 +167,11 @@ def check(mt5: Any, told: dict[int, Any], seen: list[tuple[Any, ...]]) -> None:
 
 
 def test_a_market_goes_on_where_it_stopped_and_a_home_that_was_played_says_so(home: Home) -> None:
-    Mark.of(home, "recorder").set(2**62)
     settings = {"speed": "0", "followers": '["recorder"]'}
     with terminal(home, **settings) as process:
         owner = control(home.root)
+        wait(lambda: owner.state().held)
+        Mark.of(home, "recorder").set(2**62)
         wait(lambda: owner.state().ticks > 20_000)
         process.kill()
         process.wait()

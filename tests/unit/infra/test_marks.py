@@ -38,6 +38,17 @@ def test_a_mark_that_is_made_anew_is_found(tmp_path: Path) -> None:
     assert seen.get() == 2
 
 
+def test_a_mark_that_was_cleared_is_none_until_its_service_sets_it_again(tmp_path: Path) -> None:
+    own, other = Mark(tmp_path / "a.mark"), Mark(tmp_path / "a.mark")
+    other.clear()
+    assert not other.path.exists()
+    own.set(5)
+    other.clear()
+    assert own.get() is None
+    own.set(6)
+    assert other.get() == 6
+
+
 def test_a_place_that_cannot_have_a_mark_says_so(tmp_path: Path) -> None:
     with pytest.raises(HomeUnusable):
         Mark(tmp_path / "missing" / "a.mark").set(1)

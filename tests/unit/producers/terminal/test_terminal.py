@@ -167,6 +167,21 @@ def test_a_market_never_gets_further_ahead_of_its_followers_than_its_lead(tmp_pa
         until(lambda: control.state().ended)
 
 
+def test_marks_of_another_market_count_nothing_for_a_new_one(tmp_path: Path) -> None:
+    mark = Mark(tmp_path / "recorder.mark")
+    mark.set(2**62)
+    settings = TerminalSettings(speed=0.0, lead_s=5.0)
+    given: dict[str, Any] = {"settings": settings, "marks": [mark], "running": True, "state": tmp_path / "state"}
+    with in_process({"EURUSD": walk(200)}, **given) as simulation:
+        until(lambda: simulation.control.state().held)
+        assert simulation.control.state().now_us == START_US + 5_000_000
+        mark.set(START_US + 20_000_000)
+        until(lambda: simulation.control.state().now_us == START_US + 25_000_000)
+    with in_process({"EURUSD": walk(200)}, **given) as simulation:
+        assert mark.get() == START_US + 20_000_000
+        assert simulation.control.state().now_us == START_US + 25_000_000
+
+
 def test_at_real_speed_nobody_is_waited_for(tmp_path: Path) -> None:
     clock = MarketClockWriter(None)
     pace = Pace(clock, START_US, START_US + HOUR_US, marks=[Mark(tmp_path / "none.mark")])
@@ -398,6 +413,15 @@ def test_files_of_a_users_own_are_played(tmp_path: Path) -> None:
     data = played(TerminalSettings(data=(str(path),), data_format="csv", symbol="GBPUSD"), None)
     assert list(data.ticks) == ["GBPUSD"]
     assert data.ticks["GBPUSD"].bid.tolist() == [1.5, 1.51, 1.52, 1.53, 1.54]
+
+
+def test_files_of_several_symbols_share_one_market_and_bars_have_their_presets_spread(tmp_path: Path) -> None:
+    for symbol, price in (("EURUSD", "1.10000"), ("USDJPY", "100.000")):
+        rows = "".join(f"2014.05.06 10:0{n},{price},{price},{price},{price},10\n" for n in range(5))
+        (tmp_path / f"{symbol}_M1.csv").write_text("time,open,high,low,close,volume\n" + rows)
+    data = played(TerminalSettings(data=(str(tmp_path),)), None)
+    spreads = {name: float((own.ask - own.bid)[0]) for name, own in data.ticks.items()}
+    assert spreads == pytest.approx({"EURUSD": 2e-5, "USDJPY": 5e-3})
 
 
 def test_a_netting_account_on_the_terms_of_a_preset(tmp_path: Path) -> None:
