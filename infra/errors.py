@@ -28,6 +28,12 @@ class BadFile(TickledgerError):
     exit_code = 1
 
 
+class FileUnreadable(BadFile):
+    """A file that isn't there or may not be opened: nothing can be said of what it holds."""
+
+    exit_code = 2
+
+
 class SettingsError(TickledgerError):
     """A setting that is unknown, out of range or contradicts another one."""
 

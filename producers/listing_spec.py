@@ -35,7 +35,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from infra.errors import BadFile
+from infra.errors import BadFile, FileUnreadable
 from producers.specs.keys import COSTS
 from schemas.configuration import MarginMode, SwapMode
 from schemas.events import ListingSpec
@@ -60,7 +60,7 @@ def read_spec(path: Path) -> dict[str, Any]:
     try:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise BadFile(f"{path}: can't be read: {error.strerror or error}") from error
+        raise FileUnreadable(f"{path}: can't be read: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadFile(f"{path}: is not TOML: {error}") from error
     for key, value in told.items():

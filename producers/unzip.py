@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
-from infra.errors import BadFile
+from infra.errors import BadFile, FileUnreadable
 
 MAX_BYTES: Final = 512 * 2**20
 """Most bytes of a text: some 18 million ticks, more than any day of one symbol has had."""
@@ -43,7 +43,7 @@ def read_text(path: Path) -> Text:
             file.seek(0)
             return Text(path.name, file.read())
     except OSError as error:
-        raise BadFile(f"{path}: can't be read: {error.strerror or error}") from error
+        raise FileUnreadable(f"{path}: can't be read: {error.strerror or error}") from error
 
 
 def check_kind(path: Path) -> None:

@@ -16,7 +16,7 @@ from agents.contract import Strategy
 from agents.expressions import StrategyError
 from agents.hatches import ClassProgram, ClassStrategy, class_strategy
 from agents.strategy_program import StrategyProgram
-from infra.errors import BadFile
+from infra.errors import BadFile, FileUnreadable
 from streams.class_programs import class_operator, classes_in
 from streams.graph_programs import operator_of
 from streams.operators.bar_class import BarClassOperator
@@ -27,6 +27,10 @@ from streams.operators.signals import StrategyOperator
 
 class BadStrategy(BadFile):
     """A strategy's file that can't be used; the message has file, line and reason."""
+
+
+class StrategyUnreadable(BadStrategy, FileUnreadable):
+    """A strategy that isn't there, or whose file may not be opened."""
 
 
 AnyStrategy = Strategy | ClassStrategy
@@ -70,7 +74,7 @@ def load_named(name: str) -> AnyStrategy:
     """A strategy that ships. Raises BadStrategy, with the names that there are."""
     path = shipped().get(name)
     if path is None:
-        raise BadStrategy(
+        raise StrategyUnreadable(
             f"there is no file {name} and no strategy of this name: {', '.join(shipped())} ship with tickledger, "
             f"and `tickledger new {name}` writes one of your own"
         )
@@ -105,7 +109,7 @@ def _strategies(path: Path) -> dict[str, AnyStrategy]:
     try:
         source = path.read_bytes()
     except OSError as error:
-        raise BadStrategy(f"cannot read {path}: {error.strerror or error}") from error
+        raise StrategyUnreadable(f"cannot read {path}: {error.strerror or error}") from error
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.append(folder)

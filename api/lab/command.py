@@ -16,7 +16,7 @@ from api.lab.options import LabOptions
 from api.progress_line import ProgressLine
 from api.start import time_option
 from infra.cache_dir import cache_dir_of
-from infra.errors import BadFile, Refused, SettingsError
+from infra.errors import BadFile, FileUnreadable, Refused, SettingsError
 
 FOREVER_MS: Final = 2**62
 
@@ -240,7 +240,7 @@ def from_manifest(path: Path) -> tuple[Asked, dict[str, Any]]:
         options = LabOptions(**{name: _restored(name, value) for name, value in told["options"].items()})
         return Asked(told["strategy"], tuple(map(Path, told["data"])), options), found
     except OSError as error:
-        raise BadFile(f"{path}: can't be read: {error.strerror or error}") from error
+        raise FileUnreadable(f"{path}: can't be read: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise BadFile(f"{path}: is not the manifest of a backtest: {error}") from error
 

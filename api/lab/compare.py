@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from api.lab.events import TOPICS
 from api.lab.metrics import shown
-from infra.errors import BadFile
+from infra.errors import BadFile, FileUnreadable
 
 if TYPE_CHECKING:
     import polars as pl
@@ -193,7 +193,7 @@ def _events(folder: Path, topic: str) -> pl.DataFrame:
             return pl.read_parquet(path, columns=list(_JOURNAL))
         return pl.read_parquet(path).drop(_NOT_DECIDED, strict=False)
     except FileNotFoundError as error:
-        raise BadFile(f"{path} is not there: {folder} is not a whole run's folder") from error
+        raise FileUnreadable(f"{path} is not there: {folder} is not a whole run's folder") from error
     except pl.exceptions.PolarsError as error:
         raise BadFile(f"{path} cannot be read: {error}") from error
 
@@ -203,7 +203,7 @@ def _json(folder: Path, name: str) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise BadFile(f"{path} is not there: name the folder that a backtest wrote") from error
+        raise FileUnreadable(f"{path} is not there: name the folder that a backtest wrote") from error
     except (OSError, ValueError) as error:
         raise BadFile(f"{path} cannot be read: {error}") from error
     if not isinstance(found, dict):

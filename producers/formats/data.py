@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from infra.clock import SystemClock
-from infra.errors import BadFile, Refused, SettingsError
+from infra.errors import BadFile, FileUnreadable, Refused, SettingsError
 from producers.cache import Entry, TickCache
 from producers.clocks import ServerClock, clock_of
 from producers.formats.facts import FILL_RULE_BARS, FILL_RULE_TICKS, DataFacts, Gap
@@ -170,12 +170,12 @@ def expand(paths: Sequence[Path | str]) -> list[Path]:
         if path.is_dir():
             inside = sorted(p for p in path.rglob("*") if p.is_file() and p.name.lower().endswith(_DATA_SUFFIXES))
             if not inside:
-                raise BadFile(f"{path}: no file of data in this folder ({', '.join(_DATA_SUFFIXES)})")
+                raise FileUnreadable(f"{path}: no file of data in this folder ({', '.join(_DATA_SUFFIXES)})")
         elif not path.exists() and any(sign in str(path) for sign in "*?["):
             base = Path(path.anchor) if path.is_absolute() else Path()
             inside = sorted(p for p in base.glob(str(path.relative_to(path.anchor))) if p.is_file())
             if not inside:
-                raise BadFile(f"{path}: no file is named so")
+                raise FileUnreadable(f"{path}: no file is named so")
         else:
             inside = [path]
         found.update(dict.fromkeys(inside))

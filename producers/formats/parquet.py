@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from infra.errors import BadFile
+from infra.errors import BadFile, FileUnreadable
 from producers.formats.layouts import BAR_VALUES, TICK_VALUES, role_of
 from producers.formats.source import Batch, ReadOptions, Source
 from producers.listing_spec import digits_of
@@ -30,7 +30,7 @@ def source(path: Path, options: ReadOptions) -> Source:
         schema = frame.collect_schema()
         count = int(frame.select(pl.len()).collect().item())
     except OSError as error:
-        raise BadFile(f"{path}: can't be read: {error.strerror or error}") from error
+        raise FileUnreadable(f"{path}: can't be read: {error.strerror or error}") from error
     except pl.exceptions.PolarsError as error:
         raise BadFile(f"{path}: is no Parquet file or damaged: {str(error).splitlines()[0]}") from error
     names = _columns(path, list(schema), options.columns)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Final, cast
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
-from infra.errors import BadFile
+from infra.errors import BadFile, FileUnreadable
 from producers.unzip import MAX_RATIO, MODEST_BYTES, check_kind
 
 CHUNK: Final = 8 * 2**20
@@ -56,7 +56,7 @@ def opened(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
     except NotImplementedError as error:
         raise BadFile(f"{path}: the zip needs what can't be read here ({error}): pack it again with deflate") from error
     except OSError as error:
-        raise BadFile(f"{path}: can't be read: {error.strerror or error}") from error
+        raise FileUnreadable(f"{path}: can't be read: {error.strerror or error}") from error
 
 
 def read_all(path: Path, limit: int) -> tuple[str, bytes]:
@@ -103,7 +103,7 @@ def content_hash(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise BadFile(f"{path}: can't be read: {error.strerror or error}") from error
+        raise FileUnreadable(f"{path}: can't be read: {error.strerror or error}") from error
 
 
 def _decoder(path: Path, data: bytes) -> tuple[Callable[[bytes, bool], bytes], bytes]:

@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from infra.errors import BadFile
+from infra.errors import BadFile, FileUnreadable
 
 
 def read_limits(path: Path) -> dict[str, Any]:
@@ -14,6 +14,6 @@ def read_limits(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise BadFile(f"{path}: can't be read: {error.strerror or error}") from error
+        raise FileUnreadable(f"{path}: can't be read: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadFile(f"{path}: is not TOML: {error}") from error

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from infra.errors import BadFile, SettingsError
+from infra.errors import BadFile, FileUnreadable, SettingsError
 from producers.specs.keys import BadValue, key_of, value_of_text
 from producers.specs.layers import Layer, Values, read_layer
 from producers.specs.resolve import check, overlaid, resolved
@@ -71,7 +71,7 @@ def _layers(name: str) -> tuple[list[Layer], Layer | None]:
         raise BadFile(f"{path}: is not TOML: {error}") from error
     except OSError as error:
         if path.suffix == ".toml" or path.exists() or len(path.parts) > 1:
-            raise BadFile(f"{path}: can't be read: {error.strerror or error}") from error
+            raise FileUnreadable(f"{path}: can't be read: {error.strerror or error}") from error
         raise SettingsError(f"there is no spec {name!r}: {_near(name)}, or the path of a TOML file") from error
     own = read_layer(str(path), text)
     if own.base and own.base not in preset_names():
