@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import threading
 import time
 from collections import Counter
@@ -20,11 +21,11 @@ from infra.clock import Clock, FixedClock
 from infra.kafka import end_of, new_producer, read_range, send_and_wait
 from infra.reference_log import append_reference
 from infra.tick_writer import TickWriter
-from schemas.accept import Verdict
+from schemas.accept import Head, Verdict
 from schemas.catalogue import partition_of
 from schemas.chains import Position
 from schemas.configuration import AccountConfig, StrategyConfig
-from schemas.events import Alert, Anchor, OperatorActivation, ReferenceRecord, Signal, SignalKind
+from schemas.events import Alert, Anchor, OperatorActivation, ReferenceRecord, Repair, Signal, SignalKind
 from schemas.executions import Adopted, Command, CommandKind, Execution
 from schemas.journal import EntryKind, JournalEntry, JournalSource
 from schemas.registry import decode, seal
@@ -33,7 +34,7 @@ from streams.sequencer.sequencer import Sequencer
 from tests.integration.projections.scripted import KEYS
 from tests.property.references import built_in
 from tests.records import ticks
-from tests.unit.streams.desk.account import CONFIG, FACT, LONG, SPEC, signal, strategy
+from tests.unit.streams.desk.account import CONFIG, FACT, LONG, REFERENCE, SPEC, signal, strategy
 
 T0 = 1_790_000_000_000_000
 """A whole second."""
@@ -108,6 +109,18 @@ class Account:
         """Puts a value onto `signals`; its offset."""
         on = listing or self.listing
         return send_and_wait(self.producer, "signals", partition_of("signals", on), on, value)
+
+    def put_execution(self, value: bytes) -> int:
+        """Puts a value onto `executions`, past every writer; its offset."""
+        return send_and_wait(self.producer, "executions", self.partition, self.name, value)
+
+    def repair(self, topic: str, offset: int, value: bytes, head: Head) -> Repair:
+        """A Repair that leads from a damaged record of one of the account's chains to a head."""
+        return Repair(
+            **REFERENCE, topic=topic, partition=self.partition, offset=offset,
+            value_sha256=hashlib.sha256(value).digest(), chain=self.name, head_epoch=head.epoch, head_nonce=head.nonce,
+            head_seq=head.seq, head_n=head.n, head_ref_no=0, head_mac=head.mac, reason="a hole", who="test",
+        )  # fmt: skip
 
     def writer(self, topic: str, clock: Clock | None = None, **more: Any) -> AccountWriter:
         """A writer of one of the account's chains, not yet open."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -268,3 +268,22 @@ def test_a_journal_anchor_witnesses_an_entry_with_marks(account: Account) -> Non
         assert isinstance(entry, JournalEntry)
         assert entry.mark_streams
         assert (entry.seq, entry.mac) == (anchor.seq, anchor.head_mac)
+
+
+def test_a_repair_that_comes_has_all_read_again_in_a_new_epoch(account: Account) -> None:
+    account.configure()
+    with account.sequenced(), account.writer("executions") as gateway:
+        head = gateway.open()
+        gateway.write(adopted(account, 1))
+        gateway.drain()
+        account.wait_for(inputs(1))
+        facts: dict[str, Any] = {"epoch": head.epoch, "nonce": head.nonce, "key_id": account.keys.current}
+        hole = seal(dataclasses.replace(adopted(account, 3), seq=3, **facts), "executions", account.keys)
+        offset = account.put_execution(hole)
+        account.wait_for_alert("chain_stopped")
+        following = dataclasses.replace(adopted(account, 4), seq=4, prev=hole[-16:], **facts)
+        account.put_execution(seal(following, "executions", account.keys))
+        account.configure(account.repair("executions", offset, hole, head._replace(seq=3, n=3, mac=hole[-16:])))
+        found = account.wait_for(inputs(2))
+    assert [e.stream_seq for e in found if e.stream == "executions"] == [1, 4]
+    assert [e.epoch for e in account.opens()] == [1, 2]
