@@ -1,4 +1,4 @@
-"""The derived records that lie on a partition, as digests by operator, listing and number, to compare with."""
+"""The derived records that lie on a partition, as digests by operator, key and number, to compare with."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from infra.kafka import end_of, read_range
 from schemas.accept import Verdict
-from schemas.chains import Derivations, Judged
+from schemas.chains import Derivations, Judged, Partitions
 from schemas.integrity import KeyRing
 from streams.report import Problem
 
@@ -15,10 +15,10 @@ DIGEST_BYTES = 16
 
 
 class Whose(NamedTuple):
-    """Whose outputs: one operator's for one listing."""
+    """Whose outputs: one operator's for one listing or account."""
 
     operator: str
-    listing: str
+    key: str
 
 
 class Entry(NamedTuple):
@@ -41,14 +41,23 @@ class Found:
     byte is what a worker sends again after it was ended.
     """
 
-    def __init__(self, bootstrap: str, topic: str, partition: int, keys: KeyRing, listing: str | None) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: str,
+        partition: int,
+        keys: KeyRing,
+        key: str | None,
+        partitions: Partitions | None = None,
+    ) -> None:
+        """`key`: the listing or account whose records count; None = all. `partitions`: as for Derivations."""
         self.topic, self.partition = topic, partition
         self.entries: dict[Whose, dict[int, Entry]] = {}
         self.problems: list[Problem] = []
         self.copies = 0
         self.read_to = 0
-        self._bootstrap, self._listing = bootstrap, listing
-        self._derivations = Derivations(topic, keys)
+        self._bootstrap, self._key = bootstrap, key
+        self._derivations = Derivations(topic, keys, partitions)
 
     def read_on(self) -> int:
         """Reads to the partition's end as it is now; how many records came."""
@@ -58,7 +67,7 @@ class Found:
             for message in batch:
                 came += 1
                 offset, key, value = message.offset() or 0, message.key(), message.value()
-                if self._listing is None or key == self._listing.encode():
+                if self._key is None or key == self._key.encode():
                     self._take(self._derivations.judge(self.partition, offset, key, value), key, value or b"")
         self.read_to = max(self.read_to, end)
         return came
@@ -86,7 +95,7 @@ class Found:
             return
         # Also one that came with numbers missing before it: they may come later, or be missed.
         record = judged.record
-        entries = self.entries.setdefault(Whose(record.operator, record.listing), {})
+        entries = self.entries.setdefault(Whose(record.operator, name), {})
         entry = Entry(digest_of(value), judged.position.offset, getattr(record, "key_id", ""))
         first = entries.setdefault(record.out_seq, entry)
         if first is entry:

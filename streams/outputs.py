@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Final
 
 from confluent_kafka import Producer
 
@@ -10,8 +11,12 @@ from infra.kafka import hand_over
 from schemas.catalogue import partition_of
 from schemas.events import Derived, Signal
 from schemas.integrity import KeyRing
-from schemas.registry import encode, seal
+from schemas.registry import encode, schemas, seal
+from schemas.trading import Decided, Order
 from streams.fold import Output
+
+Made = Derived | Decided
+"""What operators and desks make."""
 
 
 def send(producer: Producer, keys: KeyRing, output: Output) -> None:
@@ -21,8 +26,18 @@ def send(producer: Producer, keys: KeyRing, output: Output) -> None:
         hand_over(producer, output.topic, partition, key, value_of(record, keys, keys.current))
 
 
-def value_of(record: Derived, keys: KeyRing, key_id: str) -> bytes:
-    """A derived record as it lies on its topic; a signal is sealed with the key of that id."""
+def value_of(record: Made, keys: KeyRing, key_id: str) -> bytes:
+    """A derived record as it lies on its topic; what makes others act is sealed with the key of that id."""
     if isinstance(record, Signal):
         return seal(dataclasses.replace(record, key_id=key_id), "signals", keys)
+    if isinstance(record, Order):
+        return seal(dataclasses.replace(record, key_id=key_id), "orders", keys)
     return encode(record)
+
+
+def topic_of(record: Made) -> str:
+    """Where a derived record lies."""
+    return _TOPICS[type(record)]
+
+
+_TOPICS: Final = {kind.record: kind.topic for kind in schemas().values()}

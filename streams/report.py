@@ -6,12 +6,18 @@ import dataclasses
 from typing import Any, Final, NamedTuple
 
 from schemas.chains import Position
-from schemas.events import Derived
 from schemas.quality import names
 from schemas.registry import Record, UnreadableRecord, decode
 
 KEPT: Final = 100
 """Differences that are kept with their places; the rest is counted."""
+
+
+CHECKED: Final = (
+    "blocks", "ticks", "refused", "bars", "signals", "journal", "executions", "commands", "orders", "fills", "risk",
+    "portfolio",
+)  # fmt: skip
+"""What is counted."""
 
 
 class Problem(NamedTuple):
@@ -25,11 +31,12 @@ class Problem(NamedTuple):
 
 
 class Range(NamedTuple):
-    """[from_ms, to_ms) in UTC, and one listing or all."""
+    """[from_ms, to_ms) in UTC, and one listing, one account, or all of both."""
 
     from_ms: int = -(2**62)
     to_ms: int = 2**62
     listing: str | None = None
+    account: str | None = None
 
     def has(self, time_ms: int) -> bool:
         """Whether the moment lies in it."""
@@ -38,13 +45,22 @@ class Range(NamedTuple):
 
 @dataclasses.dataclass
 class Report:
-    """What verify found. `blocks` to `signals` count what lies in the range asked for; `ticks` has refused ones too."""
+    """What verify found. `blocks` to `portfolio` count what lies in the range asked for; `ticks` has refused ones too;
+    `journal` are entries, `executions` and `commands` links. `terminal` is there if one was compared: what was."""
 
     blocks: int = 0
     ticks: int = 0
     refused: int = 0
     bars: int = 0
     signals: int = 0
+    journal: int = 0
+    executions: int = 0
+    commands: int = 0
+    orders: int = 0
+    fills: int = 0
+    risk: int = 0
+    portfolio: int = 0
+    terminal: dict[str, int] | None = None
     void: int = 0
     repairs: int = 0
     copies: int = 0
@@ -67,6 +83,10 @@ class Report:
         """0 clean, 1 a difference, 2 something could not be checked."""
         return 1 if self.differences else 2 if self.unverifiable else 0
 
+    def count(self, topic: str) -> None:
+        """One record of a topic was held against what it must be."""
+        setattr(self, topic, getattr(self, topic) + 1)
+
     def add(self, *problems: Problem) -> None:
         """Takes differences."""
         self.differences += len(problems)
@@ -75,10 +95,10 @@ class Report:
     def as_json(self) -> dict[str, Any]:
         """The object that `verify --json` prints."""
         first = self.problems[0] if self.problems else None
-        checked = ("blocks", "ticks", "refused", "bars", "signals")
+        told = {"terminal": self.terminal} if self.terminal is not None else {}
         return {
             "ok": self.ok and not self.unverifiable,
-            "checked": {name: getattr(self, name) for name in checked},
+            "checked": {name: getattr(self, name) for name in CHECKED} | told,
             "void": self.void,
             "repairs": self.repairs,
             "copies": self.copies,
@@ -95,7 +115,7 @@ class Report:
         }
 
 
-def differing(expected: Derived, found: bytes) -> tuple[str, str]:
+def differing(expected: Record, found: bytes) -> tuple[str, str]:
     """The fields that differ, as they were derived and as they lie there."""
     try:
         there = decode(found)

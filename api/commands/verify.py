@@ -13,11 +13,15 @@ from cyclopts import Parameter
 from api.start import ConfigOption, HomeOption, JsonOption, running_stack, settings_of, tell, time_option
 from infra.errors import SettingsError
 from infra.keys import load_or_create
+from infra.settings import Settings
 from infra.stack.services import ALL
 from producers.judge import Judge
 from schemas.identity import InvalidName, parse_listing
+from streams.class_programs import with_code
+from streams.graph_programs import graph_or_built_in
 from streams.verify import Range, Report, Verification
 
+ACCOUNTS = ("journal", "executions", "commands", "orders", "fills", "risk", "portfolio")
 SHOWN = 20
 """Differences that are shown; the rest is counted."""
 
@@ -29,15 +33,27 @@ def verify(
     ] = None,
     to: Annotated[str | None, Parameter(name="--to", help="Check up to this time, without it.")] = None,
     listing: Annotated[str | None, Parameter(help="Check one listing only, feed/SYMBOL.")] = None,
+    account: Annotated[str | None, Parameter(help="Check one account only.")] = None,
+    run_code: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help="Run the source of strategies that are classes, as the log carries it: it can do anything.",
+        ),
+    ] = False,
+    terminal: Annotated[
+        bool, Parameter(negative="", help="Compare the terminal of trade.account as well; do it when all stands still.")
+    ] = False,
     run: Annotated[Path | None, Parameter(help="Check the results of a backtest in this folder instead.")] = None,
     home: HomeOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Derive quality, bars and signals again from the log's roots and compare them byte for byte.
+    """Derive quality, bars, signals and all decisions again from the log's roots and compare them byte for byte.
 
-    Chains, epochs and anchors are checked as a whole; --from and --to narrow what is counted and compared of ticks,
-    bars (by their opening) and signals. Exit 0 nothing differs, 1 a difference, 2 something could not be checked.
+    Chains, epochs and anchors are checked as a whole; each journal is held against what it was taken from. --from and
+    --to narrow what is counted and compared of ticks, bars (by their opening), signals and decisions (by when their
+    cause was taken). Exit 0 nothing differs, 1 a difference, 2 something could not be checked.
     """
     if run is not None:
         from api.lab.verify_run import verify_run
@@ -50,11 +66,20 @@ def verify(
         Range().from_ms if from_ is None else time_option(from_, "--from"),
         Range().to_ms if to is None else time_option(to, "--to"),
         _listing(listing),
+        account,
     )
+    if listing is not None and account is not None:
+        raise SettingsError("--listing and --account narrow to different things: give one of them")
     if asked.from_ms >= asked.to_ms:
         raise SettingsError(f"--from {from_} is not before --to {to}: nothing lies between")
+    programs = with_code if run_code else graph_or_built_in
     with running_stack(settings, frozenset(ALL)) as running:
-        report = Verification(running.kafka, load_or_create(settings), Judge, asked, _progress()).run()
+        verification = Verification(
+            running.kafka, load_or_create(settings), Judge, asked, _progress(), programs=programs
+        )  # fmt: skip
+        report = verification.run()
+        if terminal:
+            _check_terminal(settings, verification)
     print(json.dumps(report.as_json()) if as_json else _text(report))
     return report.exit_code
 
@@ -66,6 +91,28 @@ def _listing(text: str | None) -> str | None:
         return str(parse_listing(text))
     except InvalidName as error:
         raise SettingsError(f"--listing: {error}") from error
+
+
+def _check_terminal(settings: Settings, verification: Verification) -> None:
+    """Adds what differs at the terminal of the account that the settings name. Raises SettingsError without one."""
+    from api.terminal_check import check_terminal, read_log
+    from producers.mt5 import TerminalError, connect, sign_in
+
+    account, report = settings.trade.account, verification.report
+    config = verification.configs.get(account)
+    if config is None:
+        raise SettingsError(f"--terminal: there is no account {account!r} on reference: set trade.account")
+    log = read_log(verification.bootstrap, verification.keys, config, verification.states.get(account))
+    try:
+        mt5 = connect(settings)
+        sign_in(mt5, settings.terminal)
+    except TerminalError as error:
+        report.unverifiable.append(f"the terminal of {account}: {error}")
+        return
+    try:
+        check_terminal(mt5, log, report)
+    finally:
+        mt5.shutdown()
 
 
 def _progress() -> Callable[[str, Report], None]:
@@ -80,9 +127,12 @@ def _progress() -> Callable[[str, Report], None]:
 
 
 def _text(report: Report) -> str:
+    counts = "   ".join(f"{name} {getattr(report, name):,}" for name in ACCOUNTS)
     lines = [
         f"blocks {report.blocks:,}   ticks {report.ticks:,} (refused {report.refused:,})   bars {report.bars:,}   "
         f"signals {report.signals:,}",
+        *((counts,) if report.journal or report.executions or report.commands else ()),
+        *(("terminal: " + "   ".join(f"{k} {v:,}" for k, v in report.terminal.items()),) if report.terminal else ()),
         f"void {report.void:,}   repairs {report.repairs:,}   byte-identical copies {report.copies:,}",
     ]
     for what in report.unverifiable:

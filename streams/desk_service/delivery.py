@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any
 
 from confluent_kafka import KafkaException
 
 from infra.kafka import DeliveryFailed
 from schemas.integrity import KeyRing
-from schemas.registry import encode, schemas, seal
-from schemas.trading import Decided, Order
+from schemas.trading import Decided
 from streams.outbox import Outbox
-
-_TOPICS: Final = {kind.record: kind.topic for kind in schemas().values()}
-
-
-def topic_of(record: Decided) -> str:
-    """Where a record of the desk lies."""
-    return _TOPICS[type(record)]
-
-
-def decided_value(record: Decided, keys: KeyRing, key_id: str) -> bytes:
-    """A record of the desk as it lies on its topic; what lies on `orders` is sealed with the key of that id."""
-    if isinstance(record, Order):
-        return seal(dataclasses.replace(record, key_id=key_id), "orders", keys)
-    return encode(record)
+from streams.outputs import topic_of, value_of
 
 
 class _Batch:
@@ -56,7 +41,7 @@ class Delivery:
 
     def send(self, us: int, said: Iterable[Decided]) -> None:
         """Hands over what the entry taken at `us` had decided. Raises DeliveryFailed."""
-        values = [(topic_of(record), decided_value(record, self._keys, self._keys.current)) for record in said]
+        values = [(topic_of(record), value_of(record, self._keys, self._keys.current)) for record in said]
         batch = _Batch(us, len(values))
         with self._lock:
             if not values and not self._waiting:

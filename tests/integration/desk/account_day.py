@@ -21,9 +21,9 @@ from schemas.journal import EntryKind, JournalEntry, JournalSource
 from schemas.journal_codec import Head, encode_clock, encode_taken
 from schemas.registry import decode, encode, seal
 from streams.desk_program import desk_activation
-from streams.desk_service.delivery import decided_value, topic_of
 from streams.operators.desk import Desk
 from streams.operators.marks import ClockRows
+from streams.outputs import topic_of, value_of
 from streams.sequencer.scope import Scope
 from tests.integration.projections.scripted import KEYS
 from tests.property.desk_days import entries, make_day
@@ -92,7 +92,7 @@ class AccountDay:
             entry = decode(value)
             assert isinstance(entry, JournalEntry)
             for record in desk.fold(state, entry):
-                found[topic_of(record)].append(decided_value(record, self.keys, self.keys.current))
+                found[topic_of(record)].append(value_of(record, self.keys, self.keys.current))
         return found
 
     def found(self) -> dict[str, list[bytes]]:
@@ -144,10 +144,9 @@ class AccountDay:
         day = make_day(seed, seconds)
         wanted: list[Any] = [desk_activation(self.account)]
         wanted += [self._own(r) for _, r in day.inputs if isinstance(r, ReferenceRecord)]
-        configured = self._configure(*wanted)
         scope = Scope(self.account)
         us = day.start_us - 20_000_000
-        for record in configured:
+        for record in self._configure(*wanted):
             for one in scope.take(record):
                 us += 1
                 self.steps.append(Step(us, EntryKind.REFERENCE, "reference", one.ref_no, encode(one)))
@@ -209,7 +208,7 @@ class AccountDay:
             asked.append(True)
             return list(records) if len(asked) <= 2 else []
 
-        return append_reference(self.kafka, self.keys, CLOCK, wanted)[-len(records) :]
+        return append_reference(self.kafka, self.keys, CLOCK, wanted)
 
     def _write_facts(self, topic: str, records: list[Any]) -> list[tuple[int, bytes]]:
         with AccountWriter(self.kafka, self.keys, CLOCK, topic, self.account, self.partition) as writer:

@@ -20,8 +20,8 @@ from schemas.chains import Position
 from schemas.events import Bar, Signal
 from schemas.quality import Quality
 from schemas.registry import decode, encode, seal
-from streams import verify_partition
-from streams.report import KEPT, Range
+from streams import verify_outputs, verify_partition
+from streams.report import CHECKED, KEPT, Range
 from tests.conftest import TestStack
 from tests.integration.streams.line import KEYS, Line
 from tests.integration.streams.test_damage import by_a_stranger, forged
@@ -54,7 +54,7 @@ def test_a_sound_log_has_no_difference(line: Line) -> None:
     assert (report.bars, report.signals) == (len(line.expected("bars")), len(line.expected("signals")))
     assert report.as_json() == {
         "ok": True,
-        "checked": {n: getattr(report, n) for n in ("blocks", "ticks", "refused", "bars", "signals")},
+        "checked": {n: getattr(report, n) for n in CHECKED},
         "void": 0, "repairs": 0, "copies": 0, "unverifiable": [], "differences": 0, "first_difference": None,
     }  # fmt: skip
 
@@ -176,7 +176,7 @@ def test_outputs_that_come_while_verify_waits_are_not_missing(line: Line, monkey
     def instead_of_sleep(_: float) -> None:
         line.put(*later.pop(0), topic="bars")
 
-    monkeypatch.setattr(verify_partition, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=instead_of_sleep))
+    monkeypatch.setattr(verify_outputs, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=instead_of_sleep))
     report = verify(line, settle_s=1.0)
     assert (report.exit_code, report.bars, later) == (0, len(bars), [])
 

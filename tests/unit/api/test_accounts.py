@@ -22,7 +22,7 @@ BOTH = (Share("berserker", Sizing.LOTS, 0.1), Share("sniper", Sizing.RISK, 0.01,
 
 
 def config(account: str = "demo", **fields: Any) -> AccountConfig:
-    return dataclasses.replace(CONFIG, **UNWRITTEN, account=account, **fields)
+    return dataclasses.replace(CONFIG, **{**UNWRITTEN, "account": account, **fields})
 
 
 def plan(consensus: Consensus = "independent", shares: tuple[Share, ...] = BOTH, **fields: Any) -> Plan:
@@ -33,8 +33,9 @@ def written(*plans: Plan) -> list[ReferenceRecord]:
     """The records of reference once each plan was put onto it."""
     records: list[ReferenceRecord] = []
     for one in plans:
-        for record in missing(list(records), one):
-            records.append(dataclasses.replace(record, ref_no=len(records) + 1))  # type: ignore[call-arg]
+        new: list[Any] = missing(list(records), one)
+        for record in new:
+            records.append(dataclasses.replace(record, ref_no=len(records) + 1))
     return records
 
 
@@ -66,7 +67,7 @@ def test_what_is_there_is_not_written_again_and_what_differs_is() -> None:
 def test_each_account_has_a_partition_and_order_numbers_of_its_own() -> None:
     records = written(plan(), Plan(config("other"), (), limits_of("other")))
     assert [(r.partition, r.order_base) for r in records if isinstance(r, AccountConfig)] == [(0, 2**24), (1, 2**25)]
-    bases = [placed(records[:1] * 0 + _used(n), config("new")).order_base for n in (0, 63)]
+    bases = [placed(_used(n), config("new")).order_base for n in (0, 63)]
     assert max(bases) + 2**24 < 2**31
     with pytest.raises(BadAccount, match="no partition is free"):
         placed(_used(64), config("new"))

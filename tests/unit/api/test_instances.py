@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,8 +20,8 @@ EMA = choose("ema_cross", {})
 LOTS = Share("ema_cross", Sizing.LOTS, 0.1)
 
 
-def numbered(records: list[ReferenceRecord]) -> list[ReferenceRecord]:
-    return [dataclasses.replace(r, ref_no=n) for n, r in enumerate(records, start=1)]  # type: ignore[call-arg]
+def numbered(records: list[Any]) -> list[ReferenceRecord]:
+    return [dataclasses.replace(r, ref_no=n) for n, r in enumerate(records, start=1)]
 
 
 HOME = numbered([*missing([]), *written(plan())])
