@@ -80,11 +80,12 @@ function equityPlot(id, e, currency) {
   const pad = (high - low || 1) * 0.05;
   const Y = yAxis(f, low - pad, high + pad, f.top, split), X = timeAxis(f, e.s);
   const worst = Math.min(...e.drawdown, -0.01), D = yAxis(f, worst * 1.05, 0, split + 22, f.bottom, "%");
-  const down = path(e.s, e.drawdown, X, D);
+  // Between two marks nothing is known, or nothing is held: all three stay where they are until the next.
+  const down = path(e.s, e.drawdown, X, D, true);
   f.root.append(svg("path", { d: `${down}L${X(e.s[e.s.length - 1])} ${D(0)}L${X(e.s[0])} ${D(0)}Z`, fill: "var(--loss)", opacity: 0.28 }));
   f.root.append(svg("path", { d: down, fill: "none", stroke: "var(--loss)", "stroke-width": 1 }));
   f.root.append(svg("path", { d: path(e.s, e.balance, X, Y, true), fill: "none", stroke: "var(--balance)", "stroke-width": 1.3 }));
-  f.root.append(svg("path", { d: path(e.s, e.equity, X, Y), fill: "none", stroke: "var(--accent)", "stroke-width": 1.6, "stroke-linejoin": "round" }));
+  f.root.append(svg("path", { d: path(e.s, e.equity, X, Y, true), fill: "none", stroke: "var(--accent)", "stroke-width": 1.6, "stroke-linejoin": "round" }));
   [["equity", "accent"], ["balance", "balance"], ["drawdown", "loss"]].forEach(([name, tint], k) => {
     f.root.append(svg("rect", { x: f.left + 8 + k * 82, y: f.top + 3, width: 14, height: 3, fill: `var(--${tint})` }));
     f.root.append(svg("text", { x: f.left + 26 + k * 82, y: f.top + 9 }, name));

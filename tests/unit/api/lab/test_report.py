@@ -28,6 +28,7 @@ from api.lab.report.walk import audit_walks
 from api.lab.run import Run
 from api.lab.screen import COLUMNS, ROWS, screen
 from schemas.trading import Submitted
+from tests.browser import opened
 from tests.lab_runs import LISTING, make_run
 
 
@@ -237,3 +238,16 @@ def test_a_chart_of_its_own_has_signals_and_no_trades(run: Run, tmp_path: Path) 
     assert second[1:] == [1.1, 0, 1]
     assert "1 ENTER, 1 EXIT" in text
     assert "trade-table" not in text.split("<script>")[1].split("</script>")[1]
+
+
+@pytest.mark.browser
+def test_equity_balance_and_drawdown_stay_where_they_are_until_the_next_mark(page: str, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(page, encoding="utf-8")
+    with opened() as (tab, wrong):
+        tab.goto(file.as_uri())
+        lines = tab.eval_on_selector_all("#equity-plot path[fill=none]", "all => all.map(one => one.getAttribute('d'))")
+    assert wrong == []
+    assert len(lines) == 3
+    for line in lines:
+        assert set(re.sub(r"[-0-9. ]", "", line)) == {"M", "H", "V"}
