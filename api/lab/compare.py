@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,8 @@ FILES: Final = ("journal", *TOPICS)
 _NOT_DECIDED: Final = ("ref_no", "key_id", "mac")
 """Left out, as they are of decision bytes: they say where a record lies, not what was decided."""
 _JOURNAL: Final = ("taken_us", "kind", "stream", "stream_seq")
+SHOWN_INPUTS: Final = 3
+"""Inputs that differ and are named to a person; of the rest the number."""
 _IGNORED: Final = ("digests", "complete")
 _ABSENT: Final = "(none)"
 
@@ -224,10 +227,13 @@ def _first_lines(one: Difference) -> list[str]:
 def _input_lines(inputs: Mapping[str, tuple[Any, Any]]) -> list[str]:
     if not inputs:
         return ["Inputs are the same"]
-    wide = max(len(name) for name in inputs)
+    first = dict(islice(inputs.items(), SHOWN_INPUTS))
+    wide = max(map(len, first))
+    left = len(inputs) - len(first)
     return [
         "Inputs that differ",
-        *(f"  {name:<{wide}}  A {_brief(a)}   B {_brief(b)}" for name, (a, b) in inputs.items()),
+        *(f"  {name:<{wide}}  A {_brief(a)}   B {_brief(b)}" for name, (a, b) in first.items()),
+        *([f"  and {left:,} more (all by --json)"] if left else []),
     ]
 
 

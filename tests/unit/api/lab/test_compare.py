@@ -80,6 +80,16 @@ def test_inputs_and_metrics_that_differ_are_shown(folder: Path) -> None:
     assert "First difference: journal, number 0" in text
 
 
+def test_of_many_inputs_that_differ_three_are_named_and_the_rest_counted(run: Run, folder: Path) -> None:
+    more = replace(run, manifest={"options": {f"option_{i}": i for i in range(1_005)}})
+    found = compare(folder, other(more, folder, "many"))
+    assert len(found.inputs) >= 1_005
+    text = found.text()
+    assert text.partition("Inputs that differ\n")[2].partition("\n\n")[0].count("  A ") == 3
+    assert f"and {len(found.inputs) - 3:,} more (all by --json)" in text
+    assert len(found.as_json()["inputs"]) == len(found.inputs)
+
+
 def test_a_folder_that_is_no_run_is_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(BadFile, match="name the folder that a backtest wrote"):
         compare(folder, tmp_path)
