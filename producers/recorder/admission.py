@@ -83,8 +83,11 @@ class Admission:
         try:
             info = self._info(symbol)
             spec_of_symbol(self._listing(symbol), info, None, self._server_clock)
-        except (InvalidName, Unusable) as error:
-            self._refuse(symbol, Unusable(str(error)))
+        except InvalidName as error:
+            self._refuse(symbol, Unusable(f"{self._listing(symbol)} isn't recorded: {error}"))
+            return None
+        except Unusable as error:
+            self._refuse(symbol, error)
             return None
         return info
 

@@ -76,7 +76,7 @@ class RecordedListing:
         server: Server,
         *,
         page: int,
-        start_second: Callable[[], int],
+        start_second: int,
         now: Now,
     ) -> None:
         """`start_second`: of the server's clock, where to begin if nothing is on the log."""
@@ -92,7 +92,7 @@ class RecordedListing:
             newest_ms = now.us // 1000 + AHEAD_MS + offset.at(now.us // 1000) * 1000
             self._cursor = Cursor.behind(tail.rows, page, newest_ms, all_rows=tail.all_rows)
         else:
-            self._cursor = Cursor(start_second(), page)
+            self._cursor = Cursor(start_second, page)
         self.connected(now)
 
     def connected(self, now: Now) -> None:

@@ -10,7 +10,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from typing import Final, NamedTuple
 
 from infra.chain_follower import ChainStopped
@@ -36,6 +35,8 @@ _LOOK_S: Final = 1.0
 """Between two looks at the line to the server."""
 _SYMBOLS_S: Final = 30.0
 """Between two looks at specifications, and at what wasn't recorded so far."""
+_REFUSED_S: Final = 2.0
+"""The same while a symbol is refused: its specification may be loading."""
 _ANCHOR_S: Final = 60.0
 _PAGES: Final = 8
 """Pages of one symbol before others have their turn."""
@@ -82,9 +83,12 @@ class Recorder:
         self._offset = ServerOffset(self._model, 0, untold=True)
         self._reference = LiveReference(bootstrap, keys)
         self._listings: dict[str, RecordedListing] = {}
+        self._begins: dict[str, int] = {}
+        """Second of the server's clock from which on a symbol is recorded, if nothing of it is on the log."""
         self._failed: dict[str, int] = {}
         self._retry: dict[str, float] = {}
         self._refusals: dict[str, str] = {}
+        self._refused_now: set[str] = set()
         self._rounds: deque[_Round] = deque()
         self._offset_now_s = 0
         self._confirmed, self._moved_at = 0, time.monotonic()
@@ -175,17 +179,21 @@ class Recorder:
     def _admit(self, admission: Admission) -> None:
         """Specifications as they are now, and what is wanted and isn't recorded yet."""
         wanted = list(self._settings.recorder.symbols) or admission.watched()
+        for symbol in wanted:
+            if symbol not in self._begins:
+                self._begins[symbol] = self._start_second(symbol)
+        self._refused_now = set()
         specified = admission.specified(dict.fromkeys([*self._listings, *wanted]))
         opened = admission.open([symbol for symbol in specified if symbol not in self._listings])
+        self._refusals = {symbol: text for symbol, text in self._refusals.items() if symbol in self._refused_now}
         if not self._listings:
             self._begin_offset(opened)
         for admitted in opened:
-            self._refusals.pop(admitted.symbol, None)
             self._line.server.newest_ms = max(self._line.server.newest_ms, admitted.tail.newest_ms)
             symbol, writer, tail = admitted
             self._listings[symbol] = RecordedListing(
                 symbol, writer, tail, self._offset, self._reference, self._line.server,
-                page=self._settings.recorder.page, start_second=partial(self._start_second, symbol), now=self._now(),
+                page=self._settings.recorder.page, start_second=self._begins[symbol], now=self._now(),
             )  # fmt: skip
         if opened:
             self._ready([recorded.listing for recorded in self._listings.values()])
@@ -206,6 +214,7 @@ class Recorder:
 
     def _refuse(self, symbol: str, error: TickledgerError) -> None:
         """Tells once why a symbol isn't recorded; one that is recorded goes on with what is known of it."""
+        self._refused_now.add(symbol)
         if self._refusals.get(symbol) != str(error):
             self._refusals[symbol] = str(error)
             self._told.alert("symbol_refused", f"{self._told.feed}/{symbol}", str(error))
@@ -216,27 +225,29 @@ class Recorder:
         look_at = symbols_at = 0.0
         anchor_at = time.monotonic() + _ANCHOR_S
         while not self._stop.is_set():
-            start_us, wall = self._clock.now_us(), time.monotonic()
+            start_us, wall, whole = self._clock.now_us(), time.monotonic(), True
             try:
                 if wall >= symbols_at:
                     self._admit(admission)
-                    symbols_at = time.monotonic() + _SYMBOLS_S
+                    symbols_at = time.monotonic() + (_REFUSED_S if self._refusals else _SYMBOLS_S)
                 if wall >= look_at:
                     self._look()
                     look_at = time.monotonic() + _LOOK_S
                 self._reference.read_on()
-                self._round(start_us)
+                whole = self._round(start_us)
             except TerminalError as error:
                 if error.final:
                     raise
                 self._reconnect(error)
+                whole = False
             if wall >= anchor_at:
                 self._anchor()
                 anchor_at = wall + _ANCHOR_S
-            self._wait(start_us + self._settings.recorder.poll_ms * 1000)
+            # A market that stands may wait for what a failed poll left out.
+            self._wait(start_us + self._settings.recorder.poll_ms * 1000, _LOOK_S if whole else _WAIT_S)
 
-    def _round(self, start_us: int) -> None:
-        """One poll of each listing; how far the log is by then is marked once it is."""
+    def _round(self, start_us: int) -> bool:
+        """One poll of each listing; whether all are read to their end. How far the log is by then is marked later."""
         written: list[tuple[RecordedListing, int]] = []
         whole = True
         for recorded in list(self._listings.values()):
@@ -247,6 +258,7 @@ class Recorder:
         if whole:
             self._rounds.append(_Round(start_us, written))
         self._follow(0)
+        return whole
 
     def _poll(self, recorded: RecordedListing) -> bool:
         """Whether all that the terminal had is written, or the symbol is one that nobody waits for."""
@@ -329,9 +341,10 @@ class Recorder:
             )
             _logger.error("log stands still", feed=self._told.feed, reason=message)
 
-    def _wait(self, until_us: int) -> None:
-        """Until the clock is there, following the log."""
-        while not self._stop.is_set():
+    def _wait(self, until_us: int, longest_s: float) -> None:
+        """Until the clock is there, or so long, following the log."""
+        until = time.monotonic() + longest_s
+        while not self._stop.is_set() and time.monotonic() < until:
             left_s = self._clock.wait_s(until_us)
             if left_s <= 0:
                 return

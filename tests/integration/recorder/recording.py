@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -19,7 +18,7 @@ from infra.kafka import end_of, read_range
 from infra.keys import load_or_create
 from infra.marks import Mark
 from infra.reference_log import read_reference
-from infra.settings import RecorderSettings, Settings
+from infra.settings import RecorderSettings, Settings, TerminalSettings
 from producers.judge import Judge
 from producers.listing_spec import spec_of
 from producers.mt5 import Mt5
@@ -58,10 +57,16 @@ class Recording:
         self.feed = feed or f"t{uuid4().hex[:10]}"
         self.settings: Settings = stack.settings
         self.errors: list[TickledgerError] = []
+        self._terminal: dict[str, Any] = {}
+
+    def terminal(self, **settings: Any) -> Recording:
+        """Itself, with other settings of the terminal from now on."""
+        self._terminal = settings
+        return self
 
     def with_(self, **recorder: Any) -> Settings:
         told = RecorderSettings(feed=self.feed, **{"poll_ms": 5, **recorder})
-        return self.settings.model_copy(update={"recorder": told})
+        return self.settings.model_copy(update={"recorder": told, "terminal": TerminalSettings(**self._terminal)})
 
     @contextmanager
     def running(
@@ -161,7 +166,7 @@ def history(mt5: Mt5, symbol: str = "EURUSD") -> list[tuple[int, ...]]:
     return [tuple(row) for row in rows.tolist()]
 
 
-def until(holds: Callable[[], bool], seconds: float = 40) -> None:
+def until(holds: Callable[[], bool], seconds: float = 15) -> None:
     """Waits for it."""
     deadline = time.monotonic() + seconds
     while not holds():
@@ -175,6 +180,3 @@ def client(simulation: Simulation) -> Mt5:
     assert mt5.initialize()
     found: Mt5 = mt5
     return found
-
-
-__all__ = ["OFFSET_MS", "START_MS", "Path", "Recording", "client", "history", "until", "walk"]

@@ -1,0 +1,174 @@
+"""What a recorder refuses: told what to do about it, nothing written on a guess, and no other listing pays for it."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from infra.clock import FixedClock
+from infra.errors import Refused
+from infra.marks import Mark
+from producers.importer import Importer, ImportRequest
+from producers.mt5 import TerminalError
+from producers.recorder.pinned import SourceRefused
+from producers.terminal.account import TradeAccount
+from producers.terminal.simulation import in_process
+from producers.terminal.ticks import joined
+from schemas.events import SourceKind
+from schemas.identity import Listing
+from schemas.quality import BROKEN, Quality
+from tests.conftest import TestStack
+from tests.integration.recorder.recording import START_MS, Recording, client, history, until, walk
+
+pytestmark = pytest.mark.stack
+
+S = 1_000_000
+
+
+class Altered:
+    """A terminal of which some answers are others."""
+
+    def __init__(self, mt5: Any, **answers: Any) -> None:
+        self._mt5, self._answers = mt5, answers
+
+    def __getattr__(self, name: str) -> Any:
+        return self._answers.get(name) or getattr(self._mt5, name)
+
+
+def test_symbols_that_cannot_be_recorded_are_told_and_the_others_are_recorded(stack: TestStack, tmp_path: Path) -> None:
+    recording, mark = Recording(stack), Mark(tmp_path / "recorder.mark")
+    names = ("EURUSD", "GBPUSD", "AUDUSD")
+    with in_process({name: walk(300, i) for i, name in enumerate(names)}, clock=tmp_path / "clock") as simulation:
+        real: Any = simulation.connect()
+        forbidden = [False]
+
+        def symbol_info(symbol: str) -> Any:
+            info = real.symbol_info(symbol)
+            return SimpleNamespace(**{**info._asdict(), "trade_tick_value": 0.0}) if symbol == "GBPUSD" else info
+
+        def copy_ticks_from(symbol: str, *args: Any) -> Any:
+            forbidden[0] = symbol == "AUDUSD"
+            return None if forbidden[0] else real.copy_ticks_from(symbol, *args)
+
+        def last_error() -> Any:
+            return (-1, "Terminal: Call failed") if forbidden[0] else real.last_error()
+
+        altered: Any = Altered(real, symbol_info=symbol_info, copy_ticks_from=copy_ticks_from, last_error=last_error)
+        symbols = ("EURUSD", "GBPUSD", "NOSUCH", "bad/name", "AUDUSD")
+        with recording.running(altered, simulation.clock, mark=mark, symbols=symbols):
+            simulation.control.step(60 * S)
+            until(lambda: (mark.get() or 0) >= simulation.clock.now_us())
+            until(lambda: len(recording.alerts()) >= 4)
+        rows = history(client(simulation))
+    assert recording.rows() == rows
+    assert recording.rows("GBPUSD") == recording.rows("AUDUSD") == []
+    assert recording.spec("GBPUSD") is None
+    told = {alert.subject: alert.message for alert in recording.alerts()}
+    feed = recording.feed
+    assert "trade_tick_value = 0.0" in told[f"{feed}/GBPUSD"]
+    assert "can't select 'NOSUCH'" in told[f"{feed}/NOSUCH"]
+    assert "as the broker spells it in the market watch" in told[f"{feed}/NOSUCH"]
+    assert "has a '/'" in told[f"{feed}/bad/name"]
+    assert "isn't read: the terminal says Terminal: Call failed (-1); it is tried again" in told[f"{feed}/AUDUSD"]
+
+
+def test_a_wrong_password_and_another_source_end_it_with_the_reason_and_nothing_is_written(
+    stack: TestStack, tmp_path: Path
+) -> None:
+    recording = Recording(stack)
+    ticks = {"EURUSD": walk(300)}
+    with in_process(ticks, clock=tmp_path / "clock", account=TradeAccount(login=7)) as simulation:
+        simulation.control.step(30 * S)
+        with recording.running(simulation.connect(), simulation.clock):
+            until(lambda: len(recording.rows()) > 5)
+        before = recording.rows()
+        wrong = {"login": 7, "password": "wrong", "server": TradeAccount().server}
+        with recording.terminal(**wrong).running(simulation.connect(), simulation.clock, failing=True):
+            until(lambda: bool(recording.errors))
+    error = recording.errors.pop()
+    assert isinstance(error, TerminalError)
+    assert "check terminal.login, terminal.password and terminal.server" in str(error)
+    assert "wrong" not in str(error)
+    with in_process(ticks, account=TradeAccount(login=8)) as other:
+        other.control.step(60 * S)
+        with recording.terminal().running(other.connect(), other.clock, failing=True):
+            until(lambda: bool(recording.errors))
+    error = recording.errors.pop()
+    assert isinstance(error, SourceRefused)
+    assert "is recorded from 7 at" in str(error)
+    assert recording.rows() == before
+    assert "source_refused" in {alert.code for alert in recording.alerts()}
+
+
+def test_a_terminal_that_logs_in_elsewhere_while_it_is_recorded_ends_it(stack: TestStack, tmp_path: Path) -> None:
+    recording = Recording(stack)
+    with in_process({"EURUSD": walk(300)}, clock=tmp_path / "clock") as simulation:
+        real: Any = simulation.connect()
+        server: list[str] = []
+
+        def account_info() -> Any:
+            account = real.account_info()
+            return SimpleNamespace(**{**account._asdict(), "server": server[0]}) if server else account
+
+        altered: Any = Altered(real, account_info=account_info)
+        with recording.running(altered, simulation.clock, failing=True):
+            simulation.control.step(20 * S)
+            until(lambda: len(recording.rows()) > 5)
+            server.append("Elsewhere-Live")
+            until(lambda: bool(recording.errors))
+    assert "Elsewhere-Live" in str(recording.errors[0])
+
+
+def test_a_feed_is_recorded_or_imported_never_both(stack: TestStack, tmp_path: Path) -> None:
+    recording = Recording(stack)
+    file = tmp_path / "20260921_quote.csv"
+    file.write_text("1000,1.1,1.2\n")
+
+    def do_import(feed: str, symbol: str) -> None:
+        importer = Importer(recording.kafka, recording.keys, FixedClock(START_MS * 1000 + 10**12))
+        importer.run(ImportRequest(listing=Listing(feed, symbol), files=[file], zone=UTC))
+
+    imported = Recording(stack)
+    do_import(imported.feed, "EURUSD")
+    with in_process({"EURUSD": walk(300)}, clock=tmp_path / "clock") as simulation:
+        simulation.control.step(30 * S)
+        with recording.running(simulation.connect(), simulation.clock):
+            until(lambda: len(recording.rows()) > 5)
+        with pytest.raises(Refused, match=f"feed '{recording.feed}' belongs to a recorder"):
+            do_import(recording.feed, "GBPUSD")
+        with imported.running(simulation.connect(), simulation.clock, failing=True):
+            until(lambda: bool(imported.errors))
+    assert "was imported" in str(imported.errors[0])
+    assert len(imported.rows()) == 1
+
+
+def test_a_market_that_is_closed_for_days_costs_nothing_and_goes_on_when_it_opens(
+    stack: TestStack, tmp_path: Path
+) -> None:
+    recording, mark = Recording(stack), Mark(tmp_path / "recorder.mark")
+    friday = START_MS + 4 * 86_400_000
+    monday = START_MS + 7 * 86_400_000
+    before, after = walk(100, start_ms=friday), walk(100, 2, start_ms=monday)
+    both = joined([before, after])
+    with in_process({"EURUSD": both}, clock=tmp_path / "clock") as simulation:
+        simulation.control.go_to((friday + 2 * 86_400_000) * 1000)
+        with recording.running(simulation.connect(), simulation.clock, mark=mark):
+            until(lambda: (mark.get() or 0) >= simulation.clock.now_us())
+            closed = len(recording.blocks())
+            simulation.control.go_to((monday - 60_000) * 1000)
+            until(lambda: (mark.get() or 0) >= simulation.clock.now_us())
+            assert len(recording.blocks()) == closed
+            for _ in range(10):
+                simulation.control.step(14 * S)
+                until(lambda: (mark.get() or 0) >= simulation.clock.now_us())
+        rows = history(client(simulation))
+    assert recording.rows() == rows
+    assert recording.alerts() == []
+    assert [event.kind for event in recording.events()] == [SourceKind.CONNECTED]
+    quality = recording.column("quality")
+    assert all(bits & Quality.STALE for bits in quality[:100] if not bits & BROKEN)
+    recording.check()
