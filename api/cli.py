@@ -18,13 +18,16 @@ from infra.errors import TickledgerError
 ROOMS = ("schemas", "agents", "streams", "producers", "projections", "api", "infra", "tickledger")
 
 COMMANDS = {
-    "demo": ("api.commands.demo:demo", "Play a recorded day of two feeds through the whole stack and watch it."),
+    "demo": ("api.commands.demo:demo", "Play and trade a recorded day through the whole stack, and watch it."),
     "up": ("api.commands.up:up", "Start all services of the home and keep them running until Ctrl-C."),
     "down": ("api.commands.down:down", "End the services of the home."),
     "status": ("api.commands.status:status", "Show each service's state, process and address."),
     "import": ("api.commands.import_:import_", "Bring files of ticks onto the log."),
-    "query": ("api.commands.query:app", "Ask the database for ticks, bars, signals and the rest."),
+    "query": ("api.commands.query:app", "Ask the database for ticks, bars, signals, orders and the rest."),
     "verify": ("api.commands.verify:verify", "Derive everything again from the roots and compare it with the log."),
+    "halt": ("api.commands.halt:halt", "Stop an account from entering; exits go on."),
+    "resume": ("api.commands.resume:resume", "Let an account enter again."),
+    "flatten": ("api.commands.flatten:flatten", "Close all that an account holds, and halt it."),
     "rebuild": ("api.commands.rebuild:rebuild", "Make the database anew from the log."),
     "backtest": ("api.commands.backtest:backtest", "Run a strategy over recorded ticks, to a written report."),
     "chart": ("api.commands.chart:chart", "Draw a strategy's bars, its own lines and its signals."),

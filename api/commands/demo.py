@@ -1,34 +1,26 @@
-"""`tickledger demo`: a recorded day of two feeds through the whole stack, in front of your eyes."""
+"""`tickledger demo`: a recorded day from a simulated terminal through the whole stack, traded before your eyes."""
 
 from __future__ import annotations
 
 import time
+import webbrowser
 from pathlib import Path
 from typing import Annotated, Final
 
 from cyclopts import Parameter
 from rich.console import Console
-from rich.text import Text
 
+from api.accounts import Consensus
 from api.demo import next_steps, screen
-from api.demo.agreement import findings
-from api.demo.database import DatabaseWatch
-from api.demo.importing import Importing
-from api.demo.sample_files import counted_files
-from api.demo.stages import Stages
-from api.demo.topics import TopicReader
-from api.start import ConfigOption, HomeOption, running_stack, settings_of
-from infra.clock import Stopwatch
-from infra.keys import load_or_create
-from infra.settings import Settings
-from infra.stack.addresses import shown_postgres
-from infra.stack.services import ALL
-from infra.stack.stack import Running
+from api.demo.home import Wanted, check_speed, demo_settings
+from api.demo.played import Played
+from api.start import ConfigOption, HomeOption, make_log, tell
+from infra import log
+from infra.stack.addresses import recorded_port, shown_postgres
+from infra.stack.home import Home
+from infra.stack.services import KAFKA, POSTGRES, programs_of
+from infra.stack.stack import Running, attach_or_start
 from infra.stack.up import until_asked
-from producers.judge import Judge
-from projections.database import connect
-from projections.derived import wait_until_derived
-from streams.verify import Range, Report, Verification
 
 INTERRUPTED: Final = 130
 
@@ -36,29 +28,81 @@ INTERRUPTED: Final = 130
 def demo(
     *,
     once: Annotated[
-        bool, Parameter(negative="", help="Verify when all has arrived, hold the stages' counts together, and end.")
+        bool, Parameter(negative="", help="Play as fast as it goes, hold the stages together, verify, and end.")
     ] = False,
+    fresh: Annotated[
+        bool, Parameter(negative="", help="Remove what the demo has left in this home, and play anew.")
+    ] = False,
+    data: Annotated[tuple[Path, ...], Parameter(consume_multiple=True, help="Files of ticks to play instead.")] = (),
+    format_: Annotated[str | None, Parameter(name="--format", help="Of these files; default: found.")] = None,
+    symbol: Annotated[str | None, Parameter(help="Of these files, where their names don't tell it.")] = None,
+    spec: Annotated[str | None, Parameter(help="Preset or file of what the broker's symbols cost.")] = None,
+    strategy: Annotated[
+        tuple[Path, ...], Parameter(consume_multiple=True, help="Strategy files to trade, beside BERSERKER and SNIPER.")
+    ] = (),
+    consensus: Annotated[
+        Consensus | None, Parameter(help="BERSERKER and SNIPER: independent (default), agree, veto or weigh.")
+    ] = None,
+    speed: Annotated[float | None, Parameter(help="Times real time; 0 = as fast as it goes; default 20.")] = None,
+    lead: Annotated[float | None, Parameter(help="Market seconds that the market is ahead at most; default 5.")] = None,
+    no_browser: Annotated[bool, Parameter(negative="", help="Don't open the page.")] = False,
     home: HomeOption = None,
     config: ConfigOption = None,
 ) -> int:
-    """Play 6 May 2014 of EURUSD, of two feeds, through broker, worker and database, and watch each stage.
+    """Play a day of EURUSD from a terminal through broker, strategies, desk and gateway back to it, and watch.
 
-    Stays up until Ctrl-C. With --once: exit 0 if each stage's counts agree with the stage before it and nothing
-    differs from what is derived again, 1 if not, 2 if it could not run.
+    Stays up until Ctrl-C; a page shows prices, signals, orders, fills and money. With --once: exit 0 if each stage
+    agrees with the stage before it and nothing differs from what is derived again, 1 if not, 2 if it could not run.
     """
-    settings = settings_of(home, config, "demo")
+    check_speed(speed)
+    wanted = Wanted(data=data, format=format_, symbol=symbol, spec=spec, speed=speed, lead_s=lead)
+    settings = demo_settings(home, config, wanted, fresh=fresh, once=once)
+    log.configure("demo", settings.log.level if settings.log.level != "info" else "warning")
+    played = Played(settings, strategy, consensus)
+    programs = programs_of(settings)
+    services = {KAFKA, POSTGRES, *(program.name for program in programs)}
+    before = make_log(settings)
+
+    def prepare(running: Running) -> None:
+        before(running)
+        played.configure(running)
+
     code: int | None = None
-    with until_asked(), running_stack(settings, frozenset(ALL)) as running:
-        played = _Demo(settings, running, screen.new_console())
-        played.play(once=once)
-        if once:
-            code = played.code
-        else:
-            played.say_what_next(config)
-            _stay(running)
+    console = screen.new_console()
+    with until_asked(), attach_or_start(settings, services, prepare, tell, programs) as running:
+        page = f"http://127.0.0.1:{recorded_port(Home(settings.home), 'api')}/"
+        console.print(f"page {page}", style="bold", markup=False)
+        if not once and not no_browser:
+            webbrowser.open(page)
+        with played.watched(running) as day:
+            day.set_pace(speed if speed is not None else 0.0 if once else None)
+            if day.was_played:
+                console.print("this home has been played to the end already: --fresh plays it anew", style="yellow")
+            with screen.shown(console, day.view):
+                day.wait(until_asked_for=not once)
+            if once:
+                findings = day.findings(console)
+                console.print(screen.stages(day.view()))
+                console.print(screen.findings_table(findings))
+                code = _said(console, [finding.stage for finding in findings if finding.problems])
+            else:
+                for command in next_steps.lines_to_copy(settings, config, day.a_fill()):
+                    console.print(f"  {command}", soft_wrap=True, markup=False)
+                where = f"Kafka {running.kafka}   PostgreSQL {shown_postgres(settings)}   home {settings.home}"
+                console.print(where, soft_wrap=True, markup=False)
+                console.print("Ctrl-C ends everything; what is stored stays", style="bold")
+                _stay(running)
     if code is None:
         return INTERRUPTED if once else 0
     return code
+
+
+def _said(console: Console, wrong: list[str]) -> int:
+    if wrong:
+        console.print(f"these stages disagree: {', '.join(wrong)}", style="bold red")
+        return 1
+    console.print("all stages agree, and nothing differs from what was derived again", style="bold green")
+    return 0
 
 
 def _stay(running: Running) -> None:
@@ -66,88 +110,3 @@ def _stay(running: Running) -> None:
     while True:
         running.check()
         time.sleep(0.1)
-
-
-class _Demo:
-    """One demo on a stack that runs."""
-
-    def __init__(self, settings: Settings, running: Running, console: Console) -> None:
-        self.code = 1
-        self._settings, self._running, self._console = settings, running, console
-        self._keys = load_or_create(settings)
-        self._watch = Stopwatch()
-        self._importing = Importing(counted_files())
-        self._listings = [file.sample.listing for file in self._importing.files]
-        self._stages = Stages(self._listings)
-        self._waiting = ""
-        self._reader = TopicReader(running.kafka, self._keys)
-        self._database = DatabaseWatch(running.postgres_dsn, running.kafka, self._listings)
-
-    def play(self, *, once: bool) -> None:
-        """Imports the day and waits until all of it has arrived; with `once`, holds the stages together then."""
-        with self._reader, self._database:
-            # What was there before counts for nobody's pace.
-            self._reader.read_to_end()
-            self._view()
-            with screen.shown(self._console, self._view):
-                self._importing.play(self._running, self._keys)
-                for result in self._importing.results:
-                    self._waiting = f"waiting for worker and database: {result.listing}"
-                    wait_until_derived(
-                        self._running.kafka,
-                        self._keys,
-                        self._running.postgres_dsn,
-                        result.listing,
-                        result.n,
-                        check=self._check,
-                    )
-                self._reader.read_to_end()
-                self._database.refresh()
-            self._waiting = "all has arrived" if self._importing.new else "nothing new: this home has the day already"
-            self._console.print(screen.tables(self._view(), self._console.width))
-            if once:
-                self._hold_together()
-
-    def say_what_next(self, config: Path | None) -> None:
-        """Commands to copy, and where everything listens."""
-        with connect(self._running.postgres_dsn, "tickledger demo") as connection:
-            signal = next_steps.a_signal(connection, self._listings[0])
-        self._console.print(Text("ask it, in another terminal:", "bold"))
-        for command in next_steps.lines_to_copy(self._settings, config, signal):
-            self._console.print(f"  {command}", soft_wrap=True, markup=False)
-        self._console.print(
-            f"Kafka {self._running.kafka}   PostgreSQL {shown_postgres(self._settings)}   home {self._settings.home}",
-            soft_wrap=True,
-            markup=False,
-        )
-        self._console.print("Ctrl-C ends everything; what is stored stays", style="bold")
-
-    def _hold_together(self) -> None:
-        report = self._verify()
-        topics, database = self._reader.read_to_end(), self._database.look()
-        found = findings(self._importing, topics, database, report)
-        self._console.print(screen.findings_table(found))
-        wrong = [finding for finding in found if finding.problems]
-        self.code = 1 if wrong else 0
-        if wrong:
-            self._console.print(f"these stages disagree: {', '.join(f.stage for f in wrong)}", style="bold red")
-        else:
-            self._console.print("all stages agree, and nothing differs from what was derived again", style="bold green")
-
-    def _verify(self) -> Report:
-        def show(where: str, report: Report) -> None:
-            self._check()
-            if self._console.is_terminal:
-                status.update(f"verify: {where}, {report.ticks:,} ticks, {report.bars:,} bars so far")
-
-        with self._console.status("verify") as status:
-            return Verification(self._running.kafka, self._keys, Judge, Range(), show).run()
-
-    def _check(self) -> None:
-        self._running.check()
-        self._reader.check()
-
-    def _view(self) -> screen.View:
-        topics, now_s = self._reader.seen(), self._watch.seconds()
-        rows = self._stages.rows(now_s, self._importing, topics, self._database.seen())
-        return screen.View(self._waiting or self._importing.doing, now_s, rows, self._listings, topics)

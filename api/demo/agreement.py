@@ -1,16 +1,17 @@
-"""Whether each stage has what the stage before it has, each counted at its own place."""
+"""Whether each stage of a played day has what the stage before it has, each counted at its own place."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
 
-from api.demo.counts import ListingCounts, LogCounts, by_reason
-from api.demo.database import InDatabase
-from api.demo.importing import Importing
-from api.demo.topics import OnTopics
-from streams.verify import Report
+from api.demo.history import SameTicks
+from api.demo.laboratory import Compared
+from api.demo.stages import Seen
+from projections.database import Connection
+from streams.report import CHECKED, Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,117 +23,119 @@ class Finding:
     problems: Sequence[str] = ()
 
 
-def findings(importing: Importing, topics: OnTopics, database: InDatabase, report: Report) -> list[Finding]:
-    """All stages in order. Topics, database and report are of the whole log, so other listings count too."""
+def of_ticks(seen: Seen, same: Sequence[SameTicks]) -> list[Finding]:
+    """Terminal and recorder."""
+    market = seen.market
+    played = [] if market is None or market.ended else ["the market has not been played to its end"]
+    terminal = "nothing" if market is None else f"{market.ticks:,} ticks of {', '.join(market.symbols)} played"
     return [
-        Finding("files", f"{len(importing.files)} files, {sum(f.rows for f in importing.files):,} rows"),
-        _importer(importing),
-        _ticks(importing, topics),
-        _worker(importing, topics),
-        _derived(topics),
-        _database(topics, database),
-        _verified(topics, report),
+        Finding("terminal", terminal, played),
+        Finding(
+            "recorder",
+            f"{sum(one.log for one in same):,} ticks on the log, row by row the terminal's own history"
+            if all(one.equal for one in same)
+            else f"{sum(one.log for one in same):,} ticks on the log",
+            [f"{one.listing}: {one.differs}" for one in same if not one.equal],
+        ),
     ]
 
 
-def _importer(importing: Importing) -> Finding:
-    problems = []
-    for file, result in zip(importing.files, importing.results, strict=True):
-        ticks = sum(one.ticks for one in result.files)
-        if ticks != file.rows:
-            problems.append(f"{file.sample.path.name} of {result.listing} has {file.rows:,} rows, imported {ticks:,}")
-    new = f"{importing.new:,} new" if importing.new else "nothing new"
-    return Finding("importer", f"{importing.ticks:,} ticks, {new}{_refused(importing.reasons)}", problems)
-
-
-def _ticks(importing: Importing, topics: OnTopics) -> Finding:
-    problems = []
-    for result in importing.results:
-        counts = topics.counts.listings.get(result.listing, ListingCounts())
-        if counts.ticks != result.n:
-            problems.append(f"the importer left {result.n:,} ticks of {result.listing}, the topic has {counts.ticks:,}")
-        if result.new == result.n and by_reason(counts.judged) != result.reasons:
-            said, found = _refused(result.reasons), _refused(by_reason(counts.judged))
-            problems.append(
-                f"of {result.listing} the importer said{said or ' no refusal'}, the topic{found or ' none'}"
-            )
-    whole = topics.counts.total()
-    has = f"{topics.blocks:,} records, {whole.ticks:,} ticks{_refused(by_reason(whole.judged))}"
-    return Finding("ticks", has, problems)
-
-
-def _worker(importing: Importing, topics: OnTopics) -> Finding:
-    problems = []
-    for result in importing.results:
-        folding = topics.folding(result.listing)
-        if not folding:
-            problems.append(f"the worker has no operator on {result.listing}")
-        for operator, fold in sorted(folding.items()):
-            found = topics.outputs.get((operator, result.listing), 0)
-            if fold.n != result.n:
-                problems.append(
-                    f"{operator} has folded {fold.n:,} ticks of {result.listing}, the topic has {result.n:,}"
-                )
-            if fold.sent != found:
-                problems.append(
-                    f"{operator} has sent {fold.sent:,} outputs for {result.listing}, the topics have {found:,}"
-                )
-    names = [result.listing for result in importing.results]
-    bars, signals = (sum(topics.sent(topic, name) for name in names) for topic in ("bars", "signals"))
-    folded = sum(map(topics.folded, names))
-    return Finding("worker", f"{folded:,} ticks folded, {bars:,} bars and {signals:,} signals sent", problems)
-
-
-def _derived(topics: OnTopics) -> Finding:
-    whole = topics.counts.total()
-    copies = f", {topics.copies:,} copies" if topics.copies else ""
-    return Finding("bars, signals", f"{whole.bars:,} bars, {whole.signals:,} signals{copies}")
-
-
-def _database(topics: OnTopics, database: InDatabase) -> Finding:
-    problems = []
-    for name in sorted({*topics.counts.listings, *database.counts.listings}):
-        on_topic, there = _of(topics.counts, name), _of(database.counts, name)
-        for what, one, other in (
-            ("ticks", on_topic.ticks, there.ticks),
-            ("refused ticks", on_topic.refused, there.refused),
-            ("bars", on_topic.bars, there.bars),
-            ("signals", on_topic.signals, there.signals),
-        ):
-            if one != other:
-                problems.append(f"the topics have {one:,} {what} of {name}, the database {other:,}")
-        if by_reason(on_topic.judged) != by_reason(there.judged):
-            problems.append(f"of {name} the database has other reasons of refusal{_refused(by_reason(there.judged))}")
-    whole = database.counts.total()
-    has = f"{whole.ticks:,} ticks{_refused(by_reason(whole.judged))}, {whole.bars:,} bars, {whole.signals:,} signals"
-    return Finding("database", has, problems)
-
-
-def _verified(topics: OnTopics, report: Report) -> Finding:
-    problems = [f"at {'/'.join(map(str, p.position))} {p.key}: {p.reason}" for p in report.problems[:5]]
-    problems += [f"could not be checked: {what}" for what in report.unverifiable]
-    whole = topics.counts.total()
-    for what, one, other in (
-        ("ticks", whole.ticks, report.ticks),
-        ("refused ticks", whole.refused, report.refused),
-        ("bars", whole.bars, report.bars),
-        ("signals", whole.signals, report.signals),
-    ):
-        if one != other:
-            problems.append(f"the topics have {one:,} {what}, verify {other:,}")
-    has = (
-        f"{report.ticks:,} ticks judged again ({report.refused:,} refused), {report.bars:,} bars and "
-        f"{report.signals:,} signals derived again"
+def of_signals(seen: Seen, compared: Sequence[Compared]) -> Finding:
+    """The worker, held against the laboratory."""
+    said = ", ".join(f"{one.live:,} signals of {one.instance} on {one.listing}" for one in compared)
+    return Finding(
+        "worker",
+        f"{seen.bars:,} bars, {said}" + (": the laboratory's, byte for byte" if all(c.equal for c in compared) else ""),
+        [
+            f"the laboratory makes other signals of {one.instance} over {one.listing} than the worker has made"
+            for one in compared
+            if not one.equal
+        ],
     )
-    return Finding("verify", has, problems)
 
 
-def _of(counts: LogCounts, name: str) -> ListingCounts:
-    return counts.listings.get(name, ListingCounts())
+def of_account(connection: Connection, account: str, orders_at_terminal: int, balance: Decimal) -> list[Finding]:
+    """Sequencer, desk and gateway, by what the database has; `balance`: the terminal's."""
+    row = _one(connection, _COUNTS, account, account)
+    (inputs, clocks, signals, decisions, orders, sent, fills, deals, executions, net, start) = row
+    problems_desk = [] if fills == deals else [f"the venue made {deals:,} deals of ours, the desk has {fills:,} fills"]
+    problems_gateway = []
+    if sent != orders:
+        problems_gateway.append(f"the desk made {orders:,} orders, {sent:,} were sent or expired")
+    if orders_at_terminal > orders:
+        problems_gateway.append(f"the terminal has {orders_at_terminal:,} orders of ours, the desk made {orders:,}")
+    problems_money = []
+    if start is not None and open_net(connection, account) + start + net != balance:
+        total = open_net(connection, account) + start + net
+        problems_money.append(f"what is attributed makes a balance of {total}, the terminal has {balance}")
+    return [
+        Finding("sequencer", f"{inputs:,} inputs and {clocks:,} clocks in the journal, {signals:,} of them signals"),
+        Finding("desk", f"{decisions:,} decisions, {orders:,} orders, {fills:,} fills", problems_desk),
+        Finding(
+            "gateway",
+            f"{executions:,} executions; each order at the terminal at most once: {orders_at_terminal:,} there",
+            problems_gateway,
+        ),
+        Finding("money", f"{net:+f} attributed to agents and causes, balance {balance}", problems_money),
+    ]
 
 
-def _refused(reasons: Counter[str]) -> str:
-    """`, refused as crossed 3`, or nothing."""
-    if not reasons:
-        return ""
-    return ", refused as " + " and ".join(f"{name} {count:,}" for name, count in sorted(reasons.items()))
+def open_net(connection: Connection, account: str) -> Decimal:
+    """What was booked on the entries of positions that are open still, and is attributed when they close."""
+    return Decimal(_one(connection, _OPEN, account)[0])
+
+
+def of_database(seen: Seen) -> Finding:
+    """The projector."""
+    problems = [
+        f"{topic} has {count:,} records, the database has read {seen.projected.get(topic, 0):,}"
+        for topic, count in sorted(seen.records.items())
+        if count != seen.projected.get(topic, 0)
+    ]
+    problems += [f"{count:,} records of {topic} are refused" for topic, count in sorted(seen.refused.items()) if count]
+    return Finding("database", f"{sum(seen.projected.values()):,} records of all topics", problems)
+
+
+def of_verify(report: Report) -> Finding:
+    """What was derived again."""
+    counts = {name: getattr(report, name) for name in CHECKED}
+    counts |= {f"{name} of the terminal": count for name, count in (report.terminal or {}).items()}
+    checked = ", ".join(f"{count:,} {what}" for what, count in counts.items())
+    problems = [f"at {'/'.join(map(str, one.position))}, {one.key}: {one.reason}" for one in report.problems[:3]]
+    problems += [f"could not be checked: {what}" for what in report.unverifiable[:3]]
+    return Finding("verify", checked if problems else f"{checked}; nothing differs", problems)
+
+
+def _one(connection: Connection, query: str, *values: Any) -> tuple[Any, ...]:
+    row = connection.execute(query.encode(), values).fetchone()
+    assert row is not None
+    return row
+
+
+_COUNTS: Final = """
+with mine as (
+    select topic, kind, order_no, body from tickledger.account_records r
+    join tickledger.accounts on accounts.id = r.account_id where accounts.name = %s
+)
+select
+    count(*) filter (where topic = 'journal' and kind = 'INPUT'),
+    count(*) filter (where topic = 'journal' and kind = 'CLOCK'),
+    count(*) filter (where topic = 'journal' and body ->> 'stream' like 'signals/%%'),
+    count(*) filter (where kind = 'RiskDecision'),
+    count(*) filter (where kind = 'Submitted'),
+    (select count(distinct order_no) from mine where topic = 'executions' and (kind = 'Expired'
+        or kind = 'Sending' and body ->> 'request' = 'PLACE')),
+    count(*) filter (where topic = 'fills'),
+    count(*) filter (where topic = 'executions' and kind in ('Filled', 'PartiallyFilled')),
+    count(*) filter (where topic = 'executions'),
+    coalesce(sum((body ->> 'net')::numeric) filter (where kind = 'PnlAttributed'), 0),
+    (select (body ->> 'balance')::numeric from tickledger.reference where kind = 'AccountConfig'
+        and subject = %s order by ref_no limit 1)
+from mine
+"""
+_OPEN: Final = """
+select coalesce(sum((f.body ->> 'commission')::numeric + (f.body ->> 'swap')::numeric), 0)
+from tickledger.account_records f join tickledger.accounts on accounts.id = f.account_id
+where accounts.name = %s and f.topic = 'fills' and f.body ->> 'entry' = 'IN' and f.position in (
+    select position from tickledger.positions p where p.account = accounts.name and p.volume > 0)
+"""

@@ -86,7 +86,7 @@ def configured(
         limits,
         strategy,
         activation(BARS, PROGRAMS["bars", 1], "{}"),
-        _activated(chosen, listings),
+        activated(chosen, listings),
     ]
     records = tuple(
         dataclasses.replace(record, epoch=1, seq=number, ref_no=number) for number, record in enumerate(wanted, start=1)
@@ -128,7 +128,8 @@ def folds(
     return Folds(fold, own, merged)
 
 
-def _activated(chosen: Chosen, listings: Sequence[str]) -> OperatorActivation:
+def activated(chosen: Chosen, listings: Sequence[str]) -> OperatorActivation:
+    """An activation of a strategy for listings (none: all of the log), with blank chain fields."""
     if chosen.built_in is not None:
         made = activation(chosen.instance, chosen.built_in, chosen.parameters_text)
         return dataclasses.replace(made, listings=tuple(listings))
@@ -142,7 +143,7 @@ def operator_of(chosen: Chosen) -> Operator:
     """The strategy at work. Raises NotRunnable."""
     if chosen.class_program is not None:
         return class_operator(chosen.class_program)
-    return graph_or_built_in(_activated(chosen, ()))
+    return graph_or_built_in(activated(chosen, ()))
 
 
 class Timed:

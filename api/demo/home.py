@@ -1,0 +1,125 @@
+"""The demo's home: its settings, and whether it may be played in."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from infra.errors import Refused, SettingsError, home_unusable
+from infra.settings import Settings, load_settings
+from infra.stack.home import Home
+from infra.stack.status import status
+
+ACCOUNT: Final = "demo"
+FEED: Final = "demo"
+FILE: Final = "tickledger.toml"
+_FIRST_LINE: Final = "# Written by `tickledger demo`: a simulated terminal that plays recorded ticks, with an account."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a demo is asked to play; None: as the home has it, at first the default."""
+
+    data: Sequence[Path] = ()
+    format: str | None = None
+    symbol: str | None = None
+    spec: str | None = None
+    speed: float | None = None
+    lead_s: float | None = None
+
+
+def demo_settings(home: Path | None, config: Path | None, wanted: Wanted, *, fresh: bool, once: bool) -> Settings:
+    """The settings of the demo; a home without any gets its file.
+
+    `fresh` removes what a demo has left in the home before. Raises Refused for a home that isn't a demo's, or that
+    plays other data, and SettingsError.
+    """
+    root = (home or load_settings(home, config).home if config is None else load_settings(home, config).home).absolute()
+    file = root / FILE
+    if fresh and root.exists():
+        _clear(root, file)
+    if config is not None:
+        return _checked(load_settings(home, config))
+    if not file.exists():
+        if (root / "kafka").exists() and any((root / "kafka").iterdir()):
+            raise Refused(
+                f"{root} has a log already, and no terminal to go with it: choose another home for the demo "
+                "(--home DIR), or name a terminal in its settings"
+            )
+        _write(file, _toml(wanted, speed=wanted.speed if wanted.speed is not None else 0.0 if once else 20.0))
+    elif wanted.data or wanted.format or wanted.symbol or wanted.spec:
+        raise Refused(
+            f"{root} plays its own day, as {file} says: add --fresh to remove what is there and play another, or "
+            "choose another home (--home DIR)"
+        )
+    return _checked(load_settings(home, None))
+
+
+def _checked(settings: Settings) -> Settings:
+    if settings.terminal.kind != "simulated" or not settings.trade.account:
+        raise Refused(
+            f"the settings of {settings.home} have terminal.kind = {settings.terminal.kind!r} and trade.account = "
+            f"{settings.trade.account!r}: the demo plays a simulated terminal and trades an account; choose another "
+            "home (--home DIR), or run `tickledger up`"
+        )
+    return settings
+
+
+def _clear(root: Path, file: Path) -> None:
+    if not file.exists() or _FIRST_LINE not in file.read_text(encoding="utf-8"):
+        raise Refused(f"{root} was not made by the demo, so --fresh leaves it alone: choose another home (--home DIR)")
+    running = [name for name, service in status(load_settings(root, None)).items() if service["state"] != "stopped"]
+    if running:
+        raise Refused(f"{', '.join(running)} of {root} run: end them first (tickledger down --home {root})")
+    try:
+        for path in root.iterdir():
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    except OSError as error:
+        raise home_unusable(root, error) from None
+
+
+def _toml(wanted: Wanted, speed: float) -> str:
+    terminal: dict[str, Any] = {
+        "kind": "simulated",
+        "data": [str(path.absolute()) if path.exists() else str(path) for path in wanted.data],
+        "data_format": wanted.format or "",
+        "symbol": wanted.symbol or "",
+        "speed": speed,
+        "followers": ["recorder", f"desk-{ACCOUNT}"],
+    }
+    if wanted.spec is not None:
+        terminal["spec"] = wanted.spec
+    if wanted.lead_s is not None:
+        terminal["lead_s"] = wanted.lead_s
+    sections: Mapping[str, dict[str, Any]] = {
+        "terminal": terminal,
+        "recorder": {"feed": FEED},
+        "trade": {"account": ACCOUNT},
+    }
+    lines = [_FIRST_LINE]
+    for name, keys in sections.items():
+        lines += ["", f"[{name}]", *(f"{key} = {_value(value)}" for key, value in keys.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _value(value: Any) -> str:
+    # JSON's strings, lists and numbers are TOML's.
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _write(file: Path, text: str) -> None:
+    Home(file.parent).create()
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise home_unusable(file, error) from None
+
+
+def check_speed(speed: float | None) -> None:
+    """Raises SettingsError."""
+    if speed is not None and speed < 0:
+        raise SettingsError(f"--speed {speed:g} is below 0: give times real time, or 0 for as fast as it goes")

@@ -1,0 +1,253 @@
+"""The day that is played: what has to be on `reference` before it begins, and whether all of it has arrived."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from api.accounts import Consensus, Plan, Share, configure_account, limits_of
+from api.demo import agreement
+from api.demo.agreement import Finding
+from api.demo.history import compare_ticks
+from api.demo.laboratory import compare_signals
+from api.demo.screen import View
+from api.demo.stages import Seen, Watch
+from api.lab.choice import Chosen, choose
+from api.lab.setup import activated
+from api.terminal_check import check_terminal, read_log
+from infra.account_log import AccountFollower
+from infra.clock import Stopwatch, SystemClock
+from infra.errors import NotReady, Refused
+from infra.keys import load_or_create
+from infra.marks import Mark
+from infra.reference_log import append_reference, read_reference
+from infra.settings import Settings
+from infra.stack.home import Home
+from infra.stack.stack import Running
+from producers.judge import Judge
+from producers.mt5 import Mt5, connect, sign_in
+from producers.specs import account_config, load_spec
+from producers.terminal import build
+from producers.terminal.client import control
+from producers.terminal.control import Control
+from projections.database import connect as connect_database
+from projections.derived import wait_until_derived, wait_until_projected
+from schemas.configuration import AccountConfig, Sizing
+from schemas.events import OperatorActivation, ReferenceRecord
+from schemas.identity import parse_listing
+from streams.class_programs import with_code
+from streams.verify import Range, Report, Verification
+
+SNIPER: Final = "sniper_intraday"
+"""SNIPER's rule on M1 bars: a day is too short for its usual ones."""
+
+BERSERKER: Final = {"valid_for_ms": 20_000}
+"""Its usual two seconds are over before anybody has read them where a day takes minutes."""
+
+LOTS: Final = 0.1
+STALLED_S: Final = 180.0
+"""How long nothing may move before waiting is given up."""
+
+_POLL_S: Final = 0.1
+
+
+class Played:
+    """A demo of these settings. `strategies`: files to trade beside the two agents; `consensus` of these two."""
+
+    def __init__(self, settings: Settings, strategies: Sequence[Path], consensus: Consensus | None) -> None:
+        """Raises BadStrategy, BadFile, SettingsError: before anything is started."""
+        self._settings = settings
+        self._consensus: Consensus = consensus or "independent"
+        self._chosen = [
+            choose("berserker", BERSERKER),
+            choose(SNIPER, {}),
+            *(choose(str(file), {}) for file in strategies),
+        ]
+        data = build.played(settings.terminal, settings.cache_dir / "ticks")
+        self.listings = [f"{settings.recorder.feed}/{symbol}" for symbol in data.ticks]
+        self._keys = load_or_create(settings)
+
+    def configure(self, running: Running) -> None:
+        """Writes the account, its strategies and their activations, where they are missing."""
+        settings = self._settings
+        spec = load_spec(settings.terminal.spec, parse_listing(self.listings[0]).symbol, ())
+        config = dataclasses.replace(
+            account_config(spec, settings.trade.account, self.listings),
+            balance=Decimal(repr(settings.terminal.balance)),
+        )
+        shares = [Share(chosen.instance, Sizing.LOTS, LOTS) for chosen in self._chosen]
+        plan = Plan(config, shares, limits_of(settings.trade.account), self._consensus)
+        clock = SystemClock()
+        append_reference(running.kafka, self._keys, clock, self._missing_activations)
+        configure_account(running.kafka, self._keys, clock, plan)
+
+    def _missing_activations(self, known: list[ReferenceRecord]) -> list[ReferenceRecord]:
+        there = {r.instance: r for r in known if isinstance(r, OperatorActivation)}
+        wanted = [activated(chosen, ()) for chosen in self._chosen]
+        return [one for one in wanted if one.instance not in there or there[one.instance].parameters != one.parameters]
+
+    @contextmanager
+    def watched(self, running: Running) -> Iterator[Day]:
+        """The day while the stack runs."""
+        owner = control(self._settings.home)
+        try:
+            with Watch(owner, running.kafka, running.postgres_dsn) as watch:
+                yield Day(self._settings, running, owner, watch, self.listings, self._chosen)
+        finally:
+            owner.close()
+
+
+class Day:
+    """A day that is being played on a stack that runs."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        running: Running,
+        owner: Control,
+        watch: Watch,
+        listings: Sequence[str],
+        chosen: Sequence[Chosen],
+    ) -> None:
+        self._settings, self._running, self._control, self._watch = settings, running, owner, watch
+        self._listings, self._chosen = listings, chosen
+        self._keys = load_or_create(settings)
+        self._account = settings.trade.account
+        self._clock = Stopwatch()
+        self._doing = "playing"
+        self.was_played = owner.state().ended
+
+    def set_pace(self, speed: float | None) -> None:
+        """Lets the market go on, at a speed or its own."""
+        if speed is not None:
+            self._control.speed(speed)
+        self._control.resume()
+
+    def view(self) -> View:
+        return View(self._doing, self._clock.seconds(), self._watch.seen())
+
+    def wait(self, *, until_asked_for: bool) -> None:
+        """Returns when the day is played and all that follows from it has arrived. Raises ServiceFailed, NotReady.
+
+        `until_asked_for`: without giving up when nothing moves, since somebody may have paused the market.
+        """
+        watch, before = Stopwatch(), (0, 0)
+        while not (seen := self._watch.look()).market or not self._is_played(seen):
+            self._running.check()
+            now = (seen.ticks, 0 if seen.market is None else seen.market.now_us)
+            if now != before:
+                before = now
+                watch.restart()
+            elif watch.seconds() > STALLED_S and not until_asked_for:
+                raise NotReady(
+                    f"nothing has moved for {STALLED_S:.0f} s, at {seen.ticks:,} ticks: `tickledger status` and the "
+                    f"logs in {self._settings.home / 'log'} say which service stands"
+                )
+            time.sleep(_POLL_S)
+        self._doing = "waiting for what is on its way"
+        for listing, ticks in self._ticks():
+            wait_until_derived(
+                self._running.kafka, self._keys, self._running.postgres_dsn, listing, ticks, check=self._running.check
+            )
+        self._wait_for_desk()
+        wait_until_projected(self._running.kafka, self._running.postgres_dsn, self._running.check)
+        self._watch.look()
+        self._doing = "all has arrived"
+
+    def findings(self, console: Console) -> list[Finding]:
+        """Each stage held against the one before it, the laboratory, the terminal, and what is derived again."""
+        kafka, dsn, settings = self._running.kafka, self._running.postgres_dsn, self._settings
+        mt5 = connect(settings)
+        info = sign_in(mt5, settings.terminal)
+        try:
+            same = [compare_ticks(mt5, kafka, self._keys, listing) for listing in self._listings]
+            compared = [
+                one
+                for listing in self._listings
+                for one in compare_signals(settings, kafka, self._keys, listing, list(self._chosen))
+            ]
+            orders = self._orders_at_terminal(mt5)
+            report = self._verified(console, mt5)
+            balance = Decimal(repr(info.balance))
+            account = mt5.account_info()
+            if account is not None:
+                balance = Decimal(repr(account.balance))
+        finally:
+            mt5.shutdown()
+        wait_until_projected(kafka, dsn, self._running.check)
+        seen = self._watch.look()
+        with connect_database(dsn, "tickledger demo") as connection:
+            money = agreement.of_account(connection, self._account, orders, balance)
+        return [
+            *agreement.of_ticks(seen, same),
+            agreement.of_signals(seen, compared),
+            *money,
+            agreement.of_database(seen),
+            agreement.of_verify(report),
+        ]
+
+    def a_fill(self) -> str | None:
+        """Id of the newest fill."""
+        with connect_database(self._running.postgres_dsn, "tickledger demo") as connection:
+            row = connection.execute("select id from tickledger.fills order by time desc limit 1").fetchone()
+        return None if row is None else str(row[0])
+
+    def _is_played(self, seen: Seen) -> bool:
+        market = seen.market
+        return market is not None and market.ended and market.held and seen.ticks >= market.ticks
+
+    def _ticks(self) -> list[tuple[str, int]]:
+        with connect_database(self._running.postgres_dsn, "tickledger demo") as connection:
+            found = connection.execute(
+                "select name, (select max(n) + 1 from tickledger.ticks where listing_id = listings.id) "
+                "from tickledger.listings where name = any(%s)",
+                (list(self._listings),),
+            ).fetchall()
+        return [(name, ticks) for name, ticks in found if ticks]
+
+    def _wait_for_desk(self) -> None:
+        """Until the desk has folded the journal's last entry, and no more come."""
+        records, _ = read_reference(self._running.kafka, self._keys)
+        config = next((r for r in records if isinstance(r, AccountConfig) and r.account == self._account), None)
+        if config is None:
+            raise Refused(f"the log has no account {self._account}")
+        follower = AccountFollower(self._running.kafka, self._keys, "journal", self._account, config.partition)
+        mark = Mark.of(Home(self._settings.home), f"desk-{self._account}")
+        last, quiet, watch = 0, Stopwatch(), Stopwatch()
+        while True:
+            self._running.check()
+            for taken in follower.read_to():
+                last = taken.judged.record.taken_us
+                quiet.restart()
+            if last and (mark.get() or 0) >= last and quiet.seconds() > 1.0:
+                return
+            if watch.seconds() > STALLED_S:
+                raise NotReady(f"the desk of {self._account} stands at {mark.get()}, its journal at {last}")
+            time.sleep(_POLL_S)
+
+    def _orders_at_terminal(self, mt5: Mt5) -> int:
+        """Orders of ours that the terminal has or had, each by its number. Raises TerminalError."""
+        numbers = [order.magic for order in mt5.history_orders_get(0, 2**31 - 1) or () if order.magic]
+        opened = [deal.magic for deal in mt5.history_deals_get(0, 2**31 - 1) or () if deal.magic]
+        return len({*numbers, *opened, *(order.magic for order in mt5.orders_get() or () if order.magic)})
+
+    def _verified(self, console: Console, mt5: Mt5) -> Report:
+        def show(where: str, report: Report) -> None:
+            self._running.check()
+            if console.is_terminal:
+                status.update(f"verify: {where}")
+
+        with console.status("verify") as status:
+            verification = Verification(self._running.kafka, self._keys, Judge, Range(), show, programs=with_code)
+            report = verification.run()
+        config = verification.configs[self._account]
+        log = read_log(self._running.kafka, self._keys, config, verification.states.get(self._account))
+        check_terminal(mt5, log, report)
+        return report
