@@ -33,6 +33,11 @@ TOPICS = ("orders", "fills", "risk", "portfolio")
 _PARTITIONS = count()
 
 
+def next_partition() -> int:
+    """A partition that no other account of these tests has."""
+    return next(_PARTITIONS)
+
+
 class Step(NamedTuple):
     """What the journal takes next: an input of a stream, or rows of a clock."""
 
@@ -49,7 +54,7 @@ class AccountDay:
     def __init__(self, kafka: str, seed: int = 3, seconds: int = 150, keys: KeyRing = KEYS) -> None:
         self.kafka, self.keys = kafka, keys
         self.account = f"a{uuid4().hex[:8]}"
-        self.partition = next(_PARTITIONS)
+        self.partition = next_partition()
         self.steps: list[Step] = []
         self.epoch = 0
         self._producer = new_producer(kafka)
