@@ -17,7 +17,7 @@ from producers.gateway.chain import Chain
 from producers.gateway.codes import Entry, Reason, Traded
 from producers.gateway.quotes import Prevailing
 from producers.gateway.records import blank
-from producers.gateway.requests import number_in
+from producers.gateway.requests import FLATTENED, number_in
 from producers.gateway.venue import Venue
 from producers.mt5 import TradeDeal
 from schemas.configuration import AccountConfig
@@ -183,7 +183,7 @@ class Deals:
 
     def _tell_foreign(self, deal: TradeDeal, ours: bool) -> None:
         number = number_in(deal.magic, deal.comment)
-        if deal.position_id in self._chain.book.adopted:
+        if deal.position_id in self._chain.book.adopted or deal.comment == FLATTENED:
             return
         if ours:
             message = (

@@ -20,15 +20,13 @@ from producers.clocks import ServerClock
 from producers.gateway.answers import Answer, Doubtful, Refused, Taken
 from producers.gateway.codes import Action, Execution, Kind, Traded, TradeMode
 from producers.gateway.fence import Fence
-from producers.gateway.requests import DEVIATION_POINTS, comment_of, market_filling, remove_request
+from producers.gateway.requests import DEVIATION_POINTS, FLATTENED, comment_of, market_filling, remove_request
 from producers.gateway.service import fence_of, pin_file, spool_of
 from producers.gateway.spool import Intention, Spool
 from producers.gateway.venue import Pin, Venue, WrongAccount, pin_of
 from producers.mt5 import TradeOrder, TradePosition, connect
 from schemas.executions import OrderRequest
 
-COMMENT_LETTERS: Final = 25
-"""Longest comment that every broker takes."""
 ATTEMPTS: Final = 5
 """Looks at what is left, before a person has to."""
 WAIT_S: Final = 1.0
@@ -156,8 +154,8 @@ def _close(venue: Venue, position: TradePosition) -> Answer:
         "type": int(kind),
         "type_filling": int(market_filling(symbol)),
         "position": position.ticket,
-        "magic": position.magic,
-        "comment": position.comment[:COMMENT_LETTERS],
+        "magic": 0,
+        "comment": FLATTENED,
     }
     if symbol.trade_exemode in (Execution.REQUEST, Execution.INSTANT):
         request |= {"price": venue.quote(symbol.name)[kind is Kind.BUY], "deviation": DEVIATION_POINTS}

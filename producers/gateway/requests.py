@@ -30,6 +30,9 @@ DEVIATION_POINTS: Final = 10
 MAX_ORDER_NO: Final = 2**31 - 1
 """MT5's magic is written with 32 bits by parts of the package."""
 
+FLATTENED: Final = "tl-flatten"
+"""The comment of what a direct flattening closes: of no order of the desk, so its magic is 0."""
+
 _COMMENT: Final = re.compile(r"tl([1-9][0-9]{0,9})")
 
 _KINDS: Final = {
