@@ -124,10 +124,18 @@ def standing_of(
 ) -> Standing:
     """Where an opener of a chain starts to read: at its last anchor, else at the partition's start.
 
-    `key` is the listing, or the account, whose `partition` has to be told. Raises ChainStopped if the log doesn't have
-    what the anchor witnesses: to go on from there would leave a hole.
+    `key` is the listing, or the account, whose `partition` has to be told. Raises ChainStopped as `standing_at`.
     """
-    anchor = anchors.last_anchor(bootstrap, keys, topic, key)
+    return standing_at(bootstrap, keys, key, anchors.last_anchor(bootstrap, keys, topic, key), topic, partition)
+
+
+def standing_at(
+    bootstrap: str, keys: KeyRing, key: str, anchor: Anchor | None, topic: str = "ticks", partition: int | None = None
+) -> Standing:
+    """`standing_of` a chain whose last anchor is known.
+
+    Raises ChainStopped if the log doesn't have what the anchor witnesses: to go on from there would leave a hole.
+    """
     if anchor is None:
         return Standing(Head(), 0, 0)
     if not _is_met(bootstrap, keys, key, anchor, partition_of(topic, key) if partition is None else partition):

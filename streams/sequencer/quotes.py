@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 
-from infra.chain_follower import ChainStopped, read_repairs, read_tail, standing_of
-from infra.kafka import end_of, new_consumer, read_range, split_batch, take
-from schemas.accept import Verdict
+from infra.anchors import chain_name, read_anchors
+from infra.chain_follower import ChainStopped, Standing, read_repairs, read_tail, standing_at
+from infra.errors import Unreachable
+from infra.kafka import REQUEST_TIMEOUT_S, end_of, ends, new_consumer, read_range, split_batch, take
+from schemas.accept import Head, Verdict
 from schemas.catalogue import partition_of
 from schemas.chains import Chains, Position
+from schemas.events import Anchor
 from schemas.integrity import KeyRing
 from schemas.quality import BROKEN
 from schemas.ticks import BlockKind, TickBlock
@@ -21,6 +25,7 @@ from streams.operators.marks import ClockRows
 
 SECOND_US: Final = 1_000_000
 TOPIC: Final = "ticks"
+_NEVER: Final = 2**63 - 1
 _TAIL_TICKS: Final = 64
 """So far back from its end a chain is searched for a good tick."""
 
@@ -58,12 +63,28 @@ class Quotes:
         return frozenset(self._from)
 
     def watch(self, listings: Iterable[str], now_us: int) -> None:
-        """Follows these too; their newest quotes are due at once. Raises Unreachable."""
+        """Follows these too, from their anchors on; their newest quotes are due at once. Raises Unreachable."""
         new = sorted(set(listings) - self._from.keys())
+        if not new:
+            return
+        anchors, _ = read_anchors(self._bootstrap, self._keys)
+        standings = {listing: self._standing(listing, anchors) for listing in new}
+        read_already = frozenset(self._offsets)
+        for listing, standing in standings.items():
+            partition = partition_of(TOPIC, listing)
+            if partition in read_already:
+                self._read_up(listing, standing.scanned_to, now_us)
+            else:
+                known = self._offsets.get(partition, standing.scanned_to)
+                self._offsets[partition] = min(known, standing.scanned_to)
+        if self._consumer is None:
+            self._consumer = new_consumer(self._bootstrap)
+        self._consumer.assign([TopicPartition(TOPIC, *place) for place in sorted(self._offsets.items())])
+        self._read_to_ends(self._offsets.keys() - read_already, now_us)
         for listing in new:
-            self._catch_up(listing, now_us)
-        if new:
-            self._reassign()
+            if listing not in self._newest:
+                for block in read_tail(self._bootstrap, self._keys, listing, standings[listing], _TAIL_TICKS):
+                    self._note(block, now_us)
 
     def poll(self, now_us: int, most: int = 500) -> int:
         """Takes what has come, without waiting; how many blocks. Raises Unreachable."""
@@ -106,31 +127,40 @@ class Quotes:
         if self._consumer is not None:
             self._consumer.close()
 
-    def _catch_up(self, listing: str, now_us: int) -> None:
-        """Sets the head of a listing's chain by its anchor, its quote by the ticks before it, and reads to the end."""
+    def _standing(self, listing: str, anchors: Mapping[str, list[Anchor]]) -> Standing:
+        """Sets the head of a listing's chain by its anchor; where to read on from it."""
         partition = partition_of(TOPIC, listing)
+        anchor = anchors.get(chain_name(TOPIC, listing), [None])[-1]
         try:
-            standing = standing_of(self._bootstrap, self._keys, listing)
+            standing = standing_at(self._bootstrap, self._keys, listing, anchor)
+            self._chains.heads[listing] = standing.head
+            self._from[listing] = standing.scanned_to
         except ChainStopped as error:
-            self._from[listing] = self._offsets.get(partition, 0)
             self._alarms.tell("no_quotes", listing, str(error), Position(TOPIC, partition, -1))
-            return
-        self._chains.heads[listing] = standing.head
-        for block in read_tail(self._bootstrap, self._keys, listing, standing, _TAIL_TICKS):
-            self._note(block, now_us)
-        if partition not in self._offsets:
-            self._offsets[partition] = end_of(self._bootstrap, TOPIC, partition)
-        self._from[listing] = standing.scanned_to
-        for batch in read_range(self._bootstrap, TOPIC, partition, standing.scanned_to, self._offsets[partition]):
+            standing = Standing(Head(), end_of(self._bootstrap, TOPIC, partition), 0)
+            self._from[listing] = _NEVER
+        return standing
+
+    def _read_up(self, listing: str, start: int, now_us: int) -> None:
+        """Reads a listing alone up to where its partition is read already."""
+        partition = partition_of(TOPIC, listing)
+        for batch in read_range(self._bootstrap, TOPIC, partition, start, self._offsets[partition]):
             for message in batch:
                 if message.key() == listing.encode():
                     self._take(partition, message.offset() or 0, message.key(), message.value(), now_us)
-        self._from[listing] = max(standing.scanned_to, self._offsets[partition])
 
-    def _reassign(self) -> None:
-        if self._consumer is None:
-            self._consumer = new_consumer(self._bootstrap)
-        self._consumer.assign([TopicPartition(TOPIC, *place) for place in sorted(self._offsets.items())])
+    def _read_to_ends(self, partitions: Iterable[int], now_us: int) -> None:
+        """Reads partitions up to their ends now. Raises Unreachable if nothing comes for a while before that."""
+        assert self._consumer is not None
+        left = {partition: ends(self._consumer, TOPIC, partition).high for partition in partitions}
+        quiet_since = time.monotonic()
+        while left := {partition: end for partition, end in left.items() if self._offsets[partition] < end}:
+            if self.poll(now_us):
+                quiet_since = time.monotonic()
+            elif time.monotonic() - quiet_since > REQUEST_TIMEOUT_S:
+                raise Unreachable(f"the broker gave nothing of ticks/{min(left)} for a while")
+            else:
+                time.sleep(0.002)
 
     def _take(self, partition: int, offset: int, key: bytes | None, value: bytes | None, now_us: int) -> None:
         begin = self._from.get((key or b"").decode(errors="replace"))
