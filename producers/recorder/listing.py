@@ -144,7 +144,9 @@ class RecordedListing:
         self.first_n = self.writer.head.n
         offsets = self._offset.of(rows[:, 0], now.us // 1000)
         prices = rows.view(np.float64)
-        cuts = {*range(MAX_BLOCK_TICKS, len(rows), MAX_BLOCK_TICKS), *(np.flatnonzero(np.diff(offsets)) + 1).tolist()}
+        cuts = set(range(MAX_BLOCK_TICKS, len(rows), MAX_BLOCK_TICKS))
+        if (offsets != offsets[0]).any():
+            cuts |= set((np.flatnonzero(np.diff(offsets)) + 1).tolist())
         start = 0
         for end in sorted({*cuts, len(rows)}):
             part, own = rows[start:end], prices[start:end]

@@ -31,6 +31,7 @@ SETTLED_US: Final = 30_000_000
 """How long ticks show another offset before a server is believed to have changed its clock."""
 _SAMPLE_US: Final = 60_000_000
 _CLOCK_MOVED_US: Final = 60_000_000
+_MINUTE_MS: Final = 60_000
 _DAY_MS: Final = 86_400_000
 
 
@@ -72,10 +73,15 @@ class ServerOffset:
         """(offset, steady clock) since when they have shown another."""
         self._told: tuple[Finding, int] | None = None
         self._day: tuple[int, int] | None = None
+        self._minute = (-1, 0)
+        """The minute that was asked for last, and the model's offset in it: clocks change at whole minutes."""
 
     def at(self, time_ms: int) -> int:
         """Seconds that the server's clock is ahead at a time in UTC."""
-        return int(self._model.offsets_s(np.array([time_ms], np.int64))[0]) + self.correction_s
+        minute = time_ms // _MINUTE_MS
+        if minute != self._minute[0]:
+            self._minute = minute, int(self._model.offsets_s(np.array([time_ms], np.int64))[0])
+        return self._minute[1] + self.correction_s
 
     def of(self, time_msc: NDArray[np.int64], now_ms: int) -> NDArray[np.int64]:
         """The offset at each of the server's times, int64[n], seconds; an hour that its clock shows twice is the one
