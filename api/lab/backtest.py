@@ -22,6 +22,7 @@ from api.lab.ledger import Ledger
 from api.lab.lines import charts
 from api.lab.run import Run
 from api.lab.setup import ACCOUNT, Configured, SizedBy, configured, folds
+from api.lab.silence import silence
 from api.lab.stopping import stopped_by_ctrl_c
 from infra.errors import SettingsError
 from producers.specs import account_config
@@ -231,7 +232,7 @@ def _finished(
         warnings=_once(
             [
                 *_made_ticks(chosen, facts),
-                *_silence(chosen, ledger, trade),
+                *silence(chosen, ledger, trade),
                 *ledger.failures(),
                 *(w for t in data for w in t.warnings),
             ]
@@ -271,23 +272,6 @@ def _made_ticks(chosen: Chosen, facts: Sequence[Mapping[str, Any]]) -> list[str]
         f"{chosen.name} decides on ticks, and {made[0]['listing']} has only ticks that were made from bars, which it "
         "leaves out: give it real ticks"
     ]
-
-
-def _silence(chosen: Chosen, ledger: Ledger, trade: Sequence[str]) -> list[str]:
-    """Why there may be no trade, in words."""
-    if ledger.trades or ledger.signals.get("ENTER"):
-        return []
-    program = chosen.graph or chosen.class_program
-    warm_up = 0 if program is None else program.warm_up
-    bars = [
-        int((rows["timeframe"] == int(chosen.timeframe)).sum()) for name in trade for rows in ledger.bars.get(name, [])
-    ]
-    count, frame = sum(bars), chosen.timeframe.name
-    if warm_up and count:
-        return [
-            f"{chosen.name} said no ENTER: its warm-up takes {warm_up:,} of the {count:,} {frame} bars that there are"
-        ]
-    return [f"{chosen.name} said no ENTER on this data"]
 
 
 def _sizing(request: Request) -> str:
