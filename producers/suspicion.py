@@ -91,9 +91,8 @@ class Suspicion:
         self.suspect(ticks, 0)
 
     def recheck(self, block: TickBlock) -> NDArray[np.int32]:
-        """What `RECOMPUTED` bits the next block on the log must have, int32[n], given its broken ones."""
-        bits = self.suspect(block, block.received_us)
-        return bits if block.source in LIVE else np.zeros_like(bits)
+        """What `RECOMPUTED` bits the next live block on the log must have, int32[n], given its broken ones."""
+        return self.suspect(block, block.received_us)
 
 
 def outside_session(

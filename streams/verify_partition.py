@@ -27,7 +27,7 @@ DERIVED = ("bars", "signals")
 
 
 class TickJudge(Protocol):
-    """Judges one listing's blocks in order, given what lies before them as it lies there: producers' Judge."""
+    """Judges one listing's blocks in order, given what lies before them as it lies there: producers' Recheck."""
 
     def recheck(self, block: TickBlock) -> Ints: ...
 
@@ -110,11 +110,11 @@ class PartitionCheck:
             judge = self._judges[block.listing] = self._run.new_judge()
         self._judged_to[block.listing] = block.mac
         expected = judge.recheck(block)
-        wrong = np.flatnonzero((block.quality ^ expected) & BROKEN)
+        wrong = np.flatnonzero(block.quality ^ expected)
         if len(wrong):
             i = int(wrong[0])
             reason = f"tick {block.first_n + i} is judged otherwise" + counted(len(wrong))
-            there = shown_quality(int(block.quality[i]) & BROKEN)
+            there = shown_quality(int(block.quality[i]))
             self._report.add(Problem(judged.position, block.listing, reason, shown_quality(int(expected[i])), there))
 
     def _fold(self, fold: ListingFold, judged: Judged, block: TickBlock) -> None:

@@ -15,7 +15,7 @@ from infra.errors import SettingsError
 from infra.keys import load_or_create
 from infra.settings import Settings
 from infra.stack.services import ALL
-from producers.judge import Judge
+from producers.recheck import Recheck
 from schemas.identity import InvalidName, parse_listing
 from streams.class_programs import with_code
 from streams.graph_programs import graph_or_built_in
@@ -75,7 +75,7 @@ def verify(
     programs = with_code if run_code else graph_or_built_in
     with running_stack(settings, frozenset(ALL)) as running:
         verification = Verification(
-            running.kafka, load_or_create(settings), Judge, asked, _progress(), programs=programs
+            running.kafka, load_or_create(settings), Recheck, asked, _progress(), programs=programs
         )  # fmt: skip
         report = verification.run()
         if terminal:

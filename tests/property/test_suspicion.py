@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from producers.judge import Judge
+from producers.recheck import Recheck
 from producers.suspicion import Suspicion, outside_session
 from schemas.configuration import SessionTable
 from schemas.integrity import UNWRITTEN
@@ -90,13 +91,24 @@ def test_a_tick_is_stale_from_five_seconds_on_and_a_broken_one_is_only_broken() 
     assert Suspicion().suspect(ticks, RECEIVED_US).tolist() == [0, Quality.STALE, 0]
 
 
-@pytest.mark.parametrize(("source", "suspect"), [(TickSource.LIVE, True), (TickSource.IMPORT, False)])
-def test_the_log_alone_tells_them_again_and_of_live_blocks_only(source: TickSource, suspect: bool) -> None:
+def test_the_log_alone_tells_them_again_and_a_changed_one_shows() -> None:
     ticks = walk(1_000, 3)
-    block = open_block("f/S", 1, bytes(8), source, RECEIVED_US, "k")._replace(**ticks._asdict())
-    expected = Suspicion().suspect(ticks, RECEIVED_US)
-    assert expected.any()
-    assert Suspicion().recheck(block).tolist() == (expected if suspect else np.zeros(1_000)).tolist()
+    ticks = ticks._replace(time_ms=np.sort(ticks.time_ms))
+    source, received = TickSource.LIVE, RECEIVED_US
+    broken = Judge().judge(ticks, source, received)
+    suspect = Suspicion().suspect(ticks._replace(quality=broken), received)
+    quality = (broken | suspect | np.where(broken == 0, Quality.OUTSIDE_SESSION, 0)).astype(np.int32)
+    assert (quality & Quality.SPIKE).any()
+    block = open_block("f/S", 1, bytes(8), source, received, "k")._replace(**ticks._asdict())
+    assert Recheck().recheck(block._replace(quality=quality)).tolist() == quality.tolist()
+    changed = quality ^ np.int32(Quality.SPIKE) * (np.arange(1_000) == 500)
+    assert Recheck().recheck(block._replace(quality=changed)).tolist() == quality.tolist()
+
+
+def test_what_was_imported_is_never_suspect() -> None:
+    ticks = walk(1_000, 3)._replace(time_ms=np.arange(1_000) + NOW_MS - 100_000)
+    block = open_block("f/S", 1, bytes(8), TickSource.IMPORT, RECEIVED_US, "k")._replace(**ticks._asdict())
+    assert not Recheck().recheck(block).any()
 
 
 def test_outside_the_sessions_of_the_servers_week() -> None:

@@ -19,13 +19,12 @@ from infra.keys import load_or_create
 from infra.marks import Mark
 from infra.reference_log import read_reference
 from infra.settings import RecorderSettings, Settings, TerminalSettings
-from producers.judge import Judge
 from producers.listing_spec import spec_of
 from producers.mt5 import Mt5
+from producers.recheck import Recheck
 from producers.recorder.polling import Rows, rows_of_block, rows_of_page
 from producers.recorder.recorder import Recorder
 from producers.source_events import events_of
-from producers.suspicion import Suspicion, outside_session
 from producers.terminal.simulation import Simulation
 from producers.terminal.ticks import Ticks
 from schemas.accept import Head, Verdict
@@ -146,13 +145,10 @@ class Recording:
 
     def check(self, symbol: str = "EURUSD") -> None:
         """What verify holds a recorded listing to: quality found again, nothing good behind a watermark."""
-        judge, suspicion, watermark_ms = Judge(), Suspicion(), 0
+        judge, watermark_ms = Recheck(), 0
         for block in self.blocks(symbol):
             assert block.source == TickSource.LIVE
-            broken = judge.recheck(block) & BROKEN
-            outside = outside_session(block.time_ms, block.server_offset_s, None)
-            expected = np.where(broken, broken, suspicion.recheck(block) | outside)
-            assert block.quality.tolist() == expected.tolist()
+            assert block.quality.tolist() == judge.recheck(block).tolist()
             good = block.time_ms[block.quality & BROKEN == 0]
             assert not len(good) or good.min() >= watermark_ms
             watermark_ms = max(watermark_ms, block.watermark_ms)
