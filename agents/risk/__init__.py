@@ -5,7 +5,6 @@ against what the broker asks of every order, and `decided_lots` is the size that
 """
 
 from agents.risk.checks import Check, Verdict
-from agents.risk.correlation import highest_correlation
 from agents.risk.limits import BadLimit, limits_from_toml, no_limits
 from agents.risk.losses import Breach, DayStart, Streak, after_trade, breaches, trading_day
 from agents.risk.run import CHECK_NAMES, decided_lots, decided_verdict, run_checks
@@ -25,7 +24,6 @@ __all__ = [
     "breaches",
     "decided_lots",
     "decided_verdict",
-    "highest_correlation",
     "limits_from_toml",
     "no_limits",
     "run_checks",

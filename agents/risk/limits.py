@@ -18,7 +18,6 @@ max_drawdown = "10%"            # from the highest equity
 drawdown_action = "FLATTEN"
 loss_streak = 5                 # so many losses in a row make an instance pause
 loss_streak_pause = "4h"        # for so long
-max_correlation = 0.8           # with what is held, over recent minutes
 """
 
 from __future__ import annotations
@@ -41,13 +40,14 @@ _POSITIVE: Final = (
 _COUNTS: Final = (
     "max_quote_age_ms", "max_positions", "max_orders_per_minute", "max_requests_per_day", "loss_streak",
 )  # fmt: skip
-_SHARES: Final = ("max_daily_loss", "max_drawdown", "max_correlation")
+_SHARES: Final = ("max_daily_loss", "max_drawdown")
 _ENUMS: Final[dict[str, type[LossBasis] | type[BreachAction]]] = {
     "daily_loss_basis": LossBasis,
     "daily_loss_action": BreachAction,
     "drawdown_action": BreachAction,
 }
 _PAUSE: Final = "loss_streak_pause"
+_UNMEASURED: Final = "max_correlation"
 _KEYS: Final = (*_POSITIVE, "max_spread_points", *_COUNTS, *_SHARES, *_ENUMS, _PAUSE)
 _MOST_COUNT: Final = 2**31 - 1
 
@@ -82,6 +82,12 @@ def _limits(account: str, values: Mapping[str, Any]) -> RiskLimits:
 
 
 def _value(key: str, value: object) -> Any:
+    if key == _UNMEASURED:
+        raise BadLimit(
+            f"{key} = {value!r}: correlation can't be measured, since an account's journal needn't have a listing's "
+            "quotes of the minutes before an entry: leave the key out, and limit what moves alike by "
+            "max_currency_exposure, max_gross_notional or max_positions"
+        )
     if key not in _KEYS:
         near = get_close_matches(key, _KEYS, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(_KEYS)}"

@@ -52,7 +52,7 @@ def run_checks(
         *margin_checks(candidate, view, limits),
         *activity_checks(lots, view, limits),
         *loss_checks(lots, candidate.taken_us, view, limits),
-        correlation_check(lots, candidate.correlation, limits),
+        correlation_check(lots, limits),
     )
     return tuple(_fitted(check, spec) if check.verdict is Verdict.REDUCE else check for check in checks)
 

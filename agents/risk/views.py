@@ -43,9 +43,6 @@ class Candidate(NamedTuple):
     """A limit or stop order, at `price`."""
     server_offset_s: int = 0
     """The server's clock less UTC, seconds: the sessions are by it."""
-    correlation: float = math.nan
-    """Highest correlation with what is held, from -1 to 1, counted as risk of the same direction (a long beside a long
-    of a listing that moves alike is near 1, beside a short near -1); NaN = nothing held, or not measured."""
 
 
 class AccountView(NamedTuple):

@@ -82,7 +82,6 @@ any_entry = st.builds(
     stop_distance=anything,
     target_distance=anything,
     pending=st.booleans(),
-    correlation=anything,
 )
 any_account = st.builds(
     AccountView,

@@ -16,7 +16,7 @@ from schemas.registry import decode, encode
 def test_the_example_of_the_module_sets_every_limit() -> None:
     text = "\n".join(line.strip() for line in str(limits.__doc__).splitlines() if " = " in line)
     found = limits_from_toml(tomllib.loads(text), "lab")
-    assert [name for name, value in asdict(found).items() if value is None] == []
+    assert [name for name, value in asdict(found).items() if value is None] == ["max_correlation"]
     assert (found.max_daily_loss, found.max_drawdown, found.loss_streak_pause_ms) == (0.05, 0.1, 4 * 3_600_000)
     assert (found.daily_loss_basis, found.daily_loss_action) == (LossBasis.HIGHER, BreachAction.FLATTEN)
     assert decode(encode(found)) == found
@@ -46,6 +46,7 @@ def test_no_limits_are_all_null() -> None:
         ({"max_daily_loss": "nan%"}, "max_daily_loss = 'nan%': it must be a share"),
         ({"daily_loss_basis": "CASH"}, "daily_loss_basis = 'CASH': it must be one of BALANCE, EQUITY, HIGHER"),
         ({"drawdown_action": "UNKNOWN"}, "drawdown_action = 'UNKNOWN': it must be one of BLOCK, REDUCE, FLATTEN"),
+        ({"max_correlation": 0.8}, "max_correlation = 0.8: correlation can't be measured"),
         ({"loss_streak": 3}, "loss_streak needs loss_streak_pause beside it"),
         ({"loss_streak_pause": "4h"}, "loss_streak_pause needs loss_streak beside it"),
         ({"loss_streak": 3, "loss_streak_pause": 4}, "loss_streak_pause takes a time such as '60s'"),

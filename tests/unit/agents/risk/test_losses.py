@@ -1,19 +1,15 @@
-"""What has been lost: in a day, from the peak, in a row; and how alike positions move."""
+"""What has been lost: in a day, from the peak, in a row; and the correlation that isn't measured."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
-from agents.risk import Breach, DayStart, Streak, Verdict, after_trade, breaches, highest_correlation, trading_day
+from agents.risk import Breach, DayStart, Streak, Verdict, after_trade, breaches, run_checks, trading_day
 from schemas.configuration import BreachAction, LossBasis
-from schemas.events import Side
-from tests.unit.agents.risk.accounts import MONDAY_NOON_US, checked, limits
+from tests.unit.agents.risk.accounts import ACCOUNT, ENTRY, EURUSD, MONDAY_NOON_US, checked, limits
 
 DAY_US = 86_400_000_000
 
@@ -93,40 +89,9 @@ def test_a_streak_is_counted_without_a_limit_too() -> None:
     assert checked(account={"losses_in_row": 7})["loss_streak"].verdict is Verdict.NONE
 
 
-MINUTES = np.sin(np.arange(60.0))
-
-
-def test_an_entry_beside_one_that_moves_alike_is_correlated() -> None:
-    noise = np.cos(np.arange(60.0) * 2.3)
-    assert highest_correlation(MINUTES, Side.LONG, [(2 * MINUTES, Side.LONG)]) == pytest.approx(1.0)
-    assert highest_correlation(MINUTES, Side.LONG, [(MINUTES, Side.SHORT)]) == pytest.approx(-1.0)
-    assert highest_correlation(MINUTES, Side.LONG, [(-MINUTES, Side.SHORT)]) == pytest.approx(1.0)
-    assert highest_correlation(MINUTES, Side.LONG, [(noise, Side.LONG), (MINUTES, Side.LONG)]) == pytest.approx(1.0)
-
-
-def test_too_few_common_minutes_or_no_movement_are_not_measured() -> None:
-    sparse = np.where(np.arange(60) < 29, MINUTES, np.nan)
-    assert math.isnan(highest_correlation(MINUTES, Side.LONG, [(sparse, Side.LONG)]))
-    assert math.isnan(highest_correlation(MINUTES, Side.LONG, [(np.zeros(60), Side.LONG)]))
-    assert math.isnan(highest_correlation(MINUTES, Side.LONG, []))
-
-
-minutes = arrays(np.float64, 40, elements=st.integers(-1000, 1000).map(lambda points: points / 1e6))
-
-
-@given(minutes, minutes)
-def test_a_correlation_is_numpys(a: np.ndarray, b: np.ndarray) -> None:
-    found = highest_correlation(a, Side.LONG, [(b, Side.LONG)])
-    if min(np.ptp(a), np.ptp(b)) == 0:
-        assert math.isnan(found)
-    else:
-        assert found == pytest.approx(np.corrcoef(a, b)[0, 1], abs=1e-9)
-        assert -1 <= found <= 1
-
-
-@pytest.mark.parametrize(
-    ("correlation", "verdict"),
-    [(0.8, Verdict.PASS), (0.81, Verdict.DENY), (-1.0, Verdict.PASS), (math.nan, Verdict.NONE)],
-)
-def test_a_correlation_above_the_limit_denies(correlation: float, verdict: Verdict) -> None:
-    assert checked({"correlation": correlation}, told={"max_correlation": 0.8})["correlation"].verdict is verdict
+def test_a_correlation_is_not_measured_and_a_record_that_limits_it_lets_nothing_in() -> None:
+    assert checked()["correlation"].verdict is Verdict.NONE
+    limited = replace(limits(), max_correlation=0.8)
+    (check,) = (one for one in run_checks(ENTRY, ACCOUNT, limited, EURUSD) if one.name == "correlation")
+    assert (check.verdict, check.limit, check.allowed_lots) == (Verdict.DENY, 0.8, 0.0)
+    assert math.isnan(check.measured)

@@ -11,7 +11,7 @@ ALL = {
     "max_lots": 5.0, "max_spread_points": 25, "max_price_move_points": 30, "max_quote_age_ms": 5000,
     "max_symbol_lots": 10.0, "max_currency_exposure": 50.0, "max_gross_notional": 200.0, "min_margin_level": 200.0,
     "max_positions": 10, "max_orders_per_minute": 5, "max_requests_per_day": 2000, "max_daily_loss": "5%",
-    "max_drawdown": "10%", "loss_streak": 5, "loss_streak_pause": "4h", "max_correlation": 0.8,
+    "max_drawdown": "10%", "loss_streak": 5, "loss_streak_pause": "4h",
 }  # fmt: skip
 BROKERS = {"volume_min", "volume_max", "volume_step", "quote", "suspect_data", "free_margin"}
 
@@ -34,9 +34,9 @@ def test_without_limits_the_brokers_own_checks_hold() -> None:
 
 
 def test_an_entry_within_all_limits_keeps_its_size() -> None:
-    checks = checked({"correlation": 0.5, "stop_distance": 0.001}, told=ALL)
+    checks = checked({"stop_distance": 0.001}, told=ALL)
     passed = {name for name, check in checks.items() if check.verdict is Verdict.PASS}
-    assert passed == set(CHECK_NAMES) - {"session"}
+    assert passed == set(CHECK_NAMES) - {"session", "correlation"}
     assert decided_lots(0.3, list(checks.values()), EURUSD) == 0.3
 
 
