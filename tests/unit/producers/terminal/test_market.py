@@ -104,7 +104,7 @@ def test_the_outcome_does_not_depend_on_how_often_anybody_looks(steps: list[int]
 
 
 def outcome(steps: list[int]) -> Any:
-    two = {"EURUSD": walk(400, seed=1), "GBPUSD": walk(400, seed=2, bid=1.5)}
+    two = {"GBPUSD": walk(400, seed=2, bid=1.5), "EURUSD": walk(400, seed=1)}
     with in_process(two) as simulation:
         mt5, control = client(simulation), simulation.control
         control.step(LEAD_US + 5_000_000)
@@ -117,6 +117,29 @@ def outcome(steps: list[int]) -> Any:
         for us in steps:
             control.step(us)
         return mt5.history_deals_get(0, 2**31 - 1), mt5.positions_get(), mt5.account_info()
+
+
+def test_an_account_is_looked_at_by_the_quotes_of_the_moment() -> None:
+    """A loss that a gain in another symbol has made good for stops nothing out, though both come in one look."""
+    data = {
+        "EURUSD": ticks((0, 1.10000, 1.10001), (10_500, 1.09500, 1.09501), (20_000, 1.09500, 1.09501)),
+        "GBPUSD": ticks((0, 1.50000, 1.50001), (10_000, 1.50500, 1.50501), (20_000, 1.50500, 1.50501)),
+    }
+    with in_process(data) as simulation:
+        mt5, control = client(simulation), simulation.control
+        control.step(LEAD_US)
+        for symbol in data:
+            assert mt5.order_send(market_order(symbol=symbol, volume=15.0)).retcode == 10009
+        for us in (9_000_000, 2_000_000, 9_000_000):
+            control.step(us)
+            assert mt5.positions_total() == 2
+    with in_process({**data, "GBPUSD": data["GBPUSD"].part(0, 1)}) as alone:
+        mt5 = client(alone)
+        alone.control.step(LEAD_US)
+        for symbol in data:
+            mt5.order_send(market_order(symbol=symbol, volume=15.0))
+        alone.control.step(20_000_000)
+        assert mt5.positions_total() == 1, "without the gain it does"
 
 
 def test_symbols_trade_on_the_days_of_their_kind() -> None:
