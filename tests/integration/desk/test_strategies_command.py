@@ -1,0 +1,113 @@
+"""`tickledger strategies add | list | remove` on the log of a home."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from api import cli
+from api.accounts import Plan, Share, configure_account, limits_of
+from api.commands import strategies as command
+from infra.clock import SystemClock
+from schemas.configuration import Sizing
+from tests.conftest import TestStack
+from tests.integration.desk.account_day import KEYS
+from tests.unit.api.test_accounts import config
+
+pytestmark = pytest.mark.stack
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(broker: TestStack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command on the broker that is there: exit code and what it printed."""
+    monkeypatch.setattr(command, "running_stack", lambda *_: nullcontext(SimpleNamespace(kafka=broker.kafka)))
+    monkeypatch.setattr("infra.keys.load_or_create", lambda _: KEYS)
+
+    def running(*arguments: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["strategies", *arguments, "--home", str(broker.home)])
+        return int(ended.value.code or 0), *capsys.readouterr()
+
+    return running
+
+
+@pytest.fixture(scope="module")
+def account(broker: TestStack) -> str:
+    limits = limits_of("paper")
+    shares = (Share("berserker", Sizing.LOTS, 0.1),)
+    configure_account(broker.kafka, KEYS, SystemClock(), Plan(config("paper", feed="live"), shares, limits))
+    return "paper"
+
+
+def listed(run: Run) -> dict[str, dict[str, Any]]:
+    code, out, _ = run("list", "--json")
+    assert code == 0
+    return {one["instance"]: one for one in json.loads(out)}
+
+
+def test_a_strategy_is_added_listed_and_removed(run: Run, account: str) -> None:
+    more = ("--instance", "slow", "--symbol", "live/EURUSD", "--account", account, "--risk", "0.5%", "-p", "fast=30")
+    code, out, _ = run("add", "ema_cross", *more, "--json")
+    assert code == 0
+    added = json.loads(out)
+    assert (added["operator"], added["listings"], added["parameters"]["fast"]) == ("ema_cross", ["live/EURUSD"], 30)
+    assert added["accounts"][0] | {"weight": 1.0} == {
+        "account": "paper", "sizing": "RISK", "size": 0.005, "max_lots": 0.0, "role": "alone", "weight": 1.0,
+    }  # fmt: skip
+    assert listed(run)["slow"] == added
+    code, out, _ = run("list")
+    assert "slow: ema_cross 1 (expressions)" in out
+    assert "traded by paper: RISK 0.005, role alone" in out
+
+    code, out, _ = run("remove", "slow", "--json")
+    assert (code, json.loads(out)["instance"]) == (0, "slow")
+    assert "slow" not in listed(run)
+
+
+def test_a_class_of_ones_own_file_is_added(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text(
+        "from tickledger import BarStrategy\nclass Own(BarStrategy):\n    version = 1\n    bars = 'M1'\n"
+        "    def on_bar(self, bar):\n        return []\n"
+    )
+    assert run("add", str(file))[0] == 0
+    assert listed(run)["Own"]["kind"] == "CLASS"
+    code, out, _ = run("remove", "Own")
+    assert (code, "Own ends with record" in out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("add", "ema_cross", "--lots", "0.1"), 2, "give --account as well"),
+        (("add", "ema_cross", "--symbol", "EURUSD"), 2, "has no feed"),
+        (("add", "ema_cros"), 2, "no strategy of this name"),
+        (("add", "pairs"), 1, "tickledger backtest runs it"),
+        (("add", "ema_cross", "--account", "nobody"), 1, "there is no account 'nobody'"),
+        (("add", "ema_cross", "--account", "paper", "--role", "chief"), 1, "role 'chief'"),
+        (("remove", "nothing"), 1, "no instance 'nothing' runs"),
+        (("remove", "bars"), 1, "bars is no strategy"),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_line(
+    run: Run, account: str, arguments: tuple[str, ...], code: int, says: str
+) -> None:
+    found, out, err = run(*arguments)
+    assert (found, out) == (code, "")
+    assert says in err
+    assert err.startswith("error: ")
+
+
+def test_without_a_subcommand_it_lists_what_ships(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["strategies", "--json"])
+    assert ended.value.code == 0
+    assert {"ema_cross", "sniper", "berserker"} <= {one["name"] for one in json.loads(capsys.readouterr().out)}
