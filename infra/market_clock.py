@@ -56,14 +56,17 @@ class MarketClock:
     """Reads market time; satisfies `infra.clock.WaitingClock`. Never runs backwards for one reader."""
 
     def __init__(self, path: Path) -> None:
-        """Of a file that a terminal has written. Raises NotReady if there is none."""
+        """Of a file that a terminal has written. Raises NotReady if there is none, or nothing in it yet."""
         try:
             with path.open("rb") as file:
                 self._map = mmap.mmap(file.fileno(), _SIZE, access=mmap.ACCESS_READ)
+            started = self.pace().anchor_us > 0
         except (FileNotFoundError, ValueError):
-            raise NotReady(f"there is no market time yet ({path}): the simulated terminal has to run first") from None
+            started = False
         except OSError as error:
             raise home_unusable(path, error) from None
+        if not started:
+            raise NotReady(f"there is no market time yet ({path}): the simulated terminal has to run first")
         self._newest_us = 0
 
     def now_us(self) -> int:

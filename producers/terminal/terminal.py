@@ -79,7 +79,7 @@ class Terminal:
         self._calls = 0
         self._lock = threading.RLock()
         self._released = threading.Event()
-        self._closing = threading.Event()
+        self._closed = False
         self._since_saved = Stopwatch()
         self._saved_changes = -1
         market.attach(server)
@@ -93,6 +93,8 @@ class Terminal:
         account is kept before it is told.
         """
         with self._lock:
+            if self._closed:
+                raise TerminalFailure(mt5.RES_E_INTERNAL_FAIL_RECEIVE, "IPC recv failed")
             self.advance()
             self._calls += 1
             fault = self.faults.of_call(name, self.market.now_us())
@@ -111,8 +113,9 @@ class Terminal:
     def advance(self) -> None:
         """Everything up to the market's time happens; then it may go on."""
         with self._lock:
-            self.market.play(self.pace.now_us())
-            self.pace.renew()
+            if not self._closed:
+                self.market.play(self.pace.now_us())
+                self.pace.renew()
 
     # -- for those who own the market ----------------------------------------------------------------------------------
 
@@ -191,14 +194,16 @@ class Terminal:
         self.close()
 
     def close(self) -> None:
-        """Market time stands until another terminal goes on; calls that hang are let go."""
+        """Market time stands until another terminal goes on. What is on its way arrives, calls that hang are let go,
+        later ones fail; the state that is kept is the last."""
         with self._lock:
-            if self._closing.is_set():
+            if self._closed:
                 return
             self.advance()
-            self._closing.set()
+            self.market.arrive()
             self._released.set()
             self.save()
+            self._closed, self._store = True, None
             self.pace.clock.set(self.market.now_us(), 0.0, self.market.now_us())
 
     def save(self) -> None:
@@ -264,8 +269,7 @@ class Terminal:
         while True:
             with self._lock:
                 self.advance()
-                stands = self.pace.standing or self._closing.is_set()
-                if stands or (self.pace.held and waiting.seconds() > _HELD_S):
+                if self.pace.standing or (self.pace.held and waiting.seconds() > _HELD_S):
                     self.market.arrive()
             if flight.landed.wait(self.pace.clock.wait_s(at_us)):
                 return flight.answer()

@@ -28,8 +28,8 @@ def monotonic(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_every_reader_of_the_file_sees_the_writers_time(tmp_path: Path, monotonic: list[int]) -> None:
     writer = MarketClockWriter(tmp_path / "market.clock")
-    reader = MarketClock(tmp_path / "market.clock")
     writer.set(NOON_US, 2.0, FAR_US)
+    reader = MarketClock(tmp_path / "market.clock")
     monotonic[0] += 1_500_000_000
     assert reader.now_us() == writer.now_us() == NOON_US + 3_000_000
     assert reader.now_ms() == (NOON_US + 3_000_000) // 1000
@@ -122,6 +122,9 @@ def test_without_a_terminal_there_is_no_market_time(tmp_path: Path) -> None:
     with pytest.raises(NotReady, match="terminal has to run first"):
         MarketClock(tmp_path / "market.clock")
     (tmp_path / "market.clock").touch()
+    with pytest.raises(NotReady):
+        MarketClock(tmp_path / "market.clock")
+    MarketClockWriter(tmp_path / "market.clock")
     with pytest.raises(NotReady):
         MarketClock(tmp_path / "market.clock")
     with pytest.raises(HomeUnusable):

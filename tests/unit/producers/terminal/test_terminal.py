@@ -268,6 +268,27 @@ def test_a_request_to_a_market_that_its_followers_hold_arrives_all_the_same(tmp_
         assert simulation.control.state().now_us == START_US + 10_000_000
 
 
+def test_a_request_on_its_way_arrives_before_its_terminal_ends_and_none_after(tmp_path: Path) -> None:
+    settings = TerminalSettings(latency_ms=3_600_000.0)
+    given: dict[str, Any] = {"settings": settings, "state": tmp_path / "state", "clock": tmp_path / "clock"}
+    simulation = in_process({"EURUSD": walk(500)}, **given)
+    mt5 = client(simulation)
+    simulation.control.go_to(START_US + 10_000_000)
+    simulation.control.resume()
+    sent: list[Any] = []
+    thread = threading.Thread(target=lambda: sent.append(mt5.order_send(market_order(magic=1))))
+    thread.start()
+    until(lambda: simulation.terminal.state()["requests"] == 1)
+    simulation.terminal.close()
+    thread.join()
+    assert sent[0].retcode == DONE
+    assert mt5.order_send(market_order(magic=2)) is None
+    assert mt5.last_error() == (-10002, "IPC recv failed")
+    simulation.close()
+    with in_process({"EURUSD": walk(500)}, **given) as again:
+        assert [position.magic for position in client(again).positions_get()] == [1]
+
+
 def test_others_are_answered_while_a_request_is_on_its_way() -> None:
     settings = TerminalSettings(latency_ms=3_600_000.0)
     with in_process({"EURUSD": walk(500)}, settings=settings) as simulation:
