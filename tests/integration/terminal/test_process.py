@@ -192,7 +192,7 @@ def test_a_market_goes_on_where_it_stopped_and_a_home_that_was_played_says_so(ho
 
 def test_a_terminal_that_cannot_start_says_why(home: Home) -> None:
     with terminal(home, data='["nothing.csv"]') as process:
-        assert process.wait() == 1
+        assert process.wait() == 2
         assert "nothing.csv" in home.log_file("terminal").read_text()
 
 
