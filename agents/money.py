@@ -46,7 +46,12 @@ def _exact(value: float) -> Decimal:
 
 def rounded(value: Decimal, digits: int) -> Decimal:
     """Money as it is booked."""
-    return value.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+    return value.quantize(_step(digits), ROUND_HALF_UP)
+
+
+@lru_cache(maxsize=64)
+def _step(digits: int) -> Decimal:
+    return Decimal(1).scaleb(-digits)
 
 
 class Rates:
