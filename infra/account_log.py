@@ -8,21 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
-import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 
 from infra import anchors
 from infra.chain_follower import ChainStopped, Fenced, Standing, read_repairs, standing_of, stopped_message
 from infra.clock import Clock
-from infra.errors import Refused, Unreachable
+from infra.errors import Refused
 from infra.kafka import (
-    STALLED_S,
-    DeliveryFailed,
     end_of,
     new_consumer,
     new_producer,
@@ -31,6 +27,7 @@ from infra.kafka import (
     split_batch,
     take,
 )
+from infra.outbox import Outbox
 from infra.reference_log import read_reference
 from schemas.accept import Head, Verdict
 from schemas.chains import Chains, Judged, Position
@@ -164,8 +161,7 @@ class AccountWriter:
             read_repairs(bootstrap, keys),
         )
         self._next = Head()
-        self._pending: deque[bytes] = deque()
-        self._failure: Exception | None = None
+        self._outbox = Outbox(self._producer, topic, partition, account, self._chain, "records")
 
     @property
     def head(self) -> Head:
@@ -185,7 +181,7 @@ class AccountWriter:
     @property
     def pending(self) -> int:
         """How many records are on their way."""
-        return len(self._pending)
+        return len(self._outbox)
 
     def open(self) -> Head:
         """Opens an epoch, then reads the chain up to its own OPEN; the head that writing goes on from."""
@@ -211,7 +207,7 @@ class AccountWriter:
         A record's chain fields and `written_us` are filled in here. Bytes are an unsealed value that was made for the
         link after `head`, by this writer's epoch, nonce and current key.
         """
-        self._wait_for(WINDOW_RECORDS - 1)
+        self._outbox.wait_for(WINDOW_RECORDS - 1, self.follow)
         head = self._next
         if isinstance(record, bytes):
             value = self._sealed(record)
@@ -228,35 +224,23 @@ class AccountWriter:
                 mac=ZERO_MAC,
             )
             value = seal(linked, self.topic, self._keys)
-        self._produce(value)
-        mac = value[-MAC_BYTES:]
-        self._next = head._replace(seq=head.seq + 1, n=head.n + 1, mac=mac)
-        self._pending.append(mac)
+        self._outbox.send(value)
+        self._next = head._replace(seq=head.seq + 1, n=head.n + 1, mac=value[-MAC_BYTES:])
         self.follow(0)
         return self._next.seq
 
     def drain(self) -> None:
         """Returns once every record is taken from the log."""
-        self._wait_for(0)
+        self._outbox.wait_for(0, self.follow)
 
     def follow(self, timeout: float = 0) -> None:
         """Reads back what is on the log; raises if this writer was fenced or the chain stands still."""
         self._producer.poll(0)
-        if self._failure is not None:
-            raise self._failure
         for taken in self._follower.poll(timeout):
-            if self._pending and taken.judged.verdict is Verdict.TAKE and taken.value[-MAC_BYTES:] == self._pending[0]:
-                self._pending.popleft()
-                if self._on_written is not None:
-                    self._on_written(taken)
-        head = self._follower.head
-        if head.epoch > self._next.epoch:
-            raise Fenced(
-                f"another writer opened {self._chain} (epoch {head.epoch}): this one has ended; "
-                f"{len(self._pending)} of its records came too late and count for nothing"
-            )
-        if head.stopped:
-            raise ChainStopped(stopped_message(self._chain, head))
+            is_next = taken.judged.verdict is Verdict.TAKE and self._outbox.arrived(taken.value[-MAC_BYTES:])
+            if is_next and self._on_written is not None:
+                self._on_written(taken)
+        self._outbox.check(self._follower.head, self._next.epoch)
 
     def anchor(self, link: Taken | None = None) -> None:
         """Witnesses the head that was reached on `anchors`, or a link that was the head when it was written."""
@@ -309,38 +293,6 @@ class AccountWriter:
         for taken in self._follower.read_to(end):
             if self._on_record is not None:
                 self._on_record(taken)
-
-    def _wait_for(self, most: int) -> None:
-        """Returns once at most so many records are on their way."""
-        waited_from = time.monotonic()
-        while len(self._pending) > most:
-            before = len(self._pending)
-            self.follow(0.05)
-            if len(self._pending) < before:
-                waited_from = time.monotonic()
-            if time.monotonic() - waited_from > STALLED_S:
-                raise Unreachable(f"the broker gave none of the written records back for {STALLED_S:.0f} s")
-
-    def _produce(self, value: bytes) -> None:
-        while True:
-            try:
-                self._producer.produce(
-                    self.topic,
-                    key=self.account.encode(),
-                    value=value,
-                    partition=self.partition,
-                    on_delivery=self._delivered,
-                )
-                return
-            except BufferError:
-                self._producer.poll(0.05)
-            except KafkaException as error:
-                reason = error.args[0].str()
-                raise DeliveryFailed(f"no record of {self._chain} can be sent any more: {reason}") from error
-
-    def _delivered(self, error: object, message: Message) -> None:
-        if error is not None:
-            self._failure = DeliveryFailed(f"the broker refused a record of {self._chain}: {error}")
 
 
 def partition_of_account(bootstrap: str, keys: KeyRing, account: str) -> int:

@@ -7,21 +7,16 @@ epoch, or lost its own OPEN to another, ends with Fenced.
 from __future__ import annotations
 
 import secrets
-import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import KafkaException, Message, TopicPartition
+from confluent_kafka import Message, TopicPartition
 
 from infra import anchors
 from infra.chain_follower import ChainFollower, ChainStopped, Fenced, Standing, read_repairs, stopped_message
 from infra.clock import Clock
-from infra.errors import Unreachable
 from infra.kafka import (
-    STALLED_S,
-    DeliveryFailed,
     end_of,
     new_consumer,
     new_producer,
@@ -29,6 +24,7 @@ from infra.kafka import (
     split_batch,
     take,
 )
+from infra.outbox import Outbox
 from schemas.accept import Head, Verdict
 from schemas.catalogue import partition_of
 from schemas.events import ReferenceOpen, ReferenceRecord
@@ -111,8 +107,7 @@ class TickWriter:
         self._nonce = b""
         self._epoch = 0
         self._next = Head()
-        self._pending: deque[bytes] = deque()
-        self._failure: Exception | None = None
+        self._outbox = Outbox(self._producer, "ticks", self.partition, listing, listing, "blocks")
 
     @property
     def head(self) -> Head:
@@ -132,7 +127,7 @@ class TickWriter:
     @property
     def on_their_way(self) -> int:
         """Blocks that the log hasn't given back yet."""
-        return len(self._pending)
+        return len(self._outbox)
 
     def standing(self) -> Standing:
         """Where the chain stands on the log, as a value."""
@@ -171,7 +166,7 @@ class TickWriter:
         columns: TickBlock,
     ) -> None:
         """Adds one block with the columns (time_ms … quality) of `columns`; waits while too many are on their way."""
-        self._wait_for(WINDOW_BLOCKS - 1)
+        self._outbox.wait_for(WINDOW_BLOCKS - 1, self._follow)
         head = self._next
         block = columns._replace(
             kind=BlockKind.DATA,
@@ -191,25 +186,13 @@ class TickWriter:
             mac=ZERO_MAC,
         )
         value = seal_block(block, self._keys)
-        self._produce(value)
+        self._outbox.send(value)
         self._next = Head(self._epoch, self._nonce, block.seq, head.n + block.size, block.ref_no, value[-16:])
-        self._pending.append(value[-16:])
         self._follow(0)
 
     def drain(self) -> None:
         """Returns once every block is taken from the log."""
-        self._wait_for(0)
-
-    def _wait_for(self, most: int) -> None:
-        """Returns once at most so many blocks are on their way."""
-        waited_from = time.monotonic()
-        while len(self._pending) > most:
-            before = len(self._pending)
-            self._follow(0.05)
-            if len(self._pending) < before:
-                waited_from = time.monotonic()
-            if time.monotonic() - waited_from > STALLED_S:
-                raise Unreachable(f"the broker gave none of the written blocks back for {STALLED_S:.0f} s")
+        self._outbox.wait_for(0, self._follow)
 
     def anchor(self) -> None:
         """Witnesses the head that was reached on `anchors`."""
@@ -258,38 +241,8 @@ class TickWriter:
 
     def check(self) -> None:
         """Raises if a block was refused, this writer was fenced or the chain stands still, by what was read."""
-        if self._failure is not None:
-            raise self._failure
-        head = self._follower.head
-        if head.epoch > self._epoch:
-            raise Fenced(
-                f"another writer opened {self.listing} (epoch {head.epoch}): this one has ended; "
-                f"{len(self._pending)} of its blocks came too late and count for nothing"
-            )
-        if head.stopped:
-            raise ChainStopped(stopped_message(self.listing, head))
+        self._outbox.check(self._follower.head, self._epoch)
 
     def _confirm(self, record: TickBlock | ReferenceRecord | ReferenceOpen, verdict: Verdict) -> None:
-        if verdict is Verdict.TAKE and self._pending and record.mac == self._pending[0]:
-            self._pending.popleft()
-
-    def _produce(self, value: bytes) -> None:
-        while True:
-            try:
-                self._producer.produce(
-                    "ticks",
-                    key=self.listing.encode(),
-                    value=value,
-                    partition=self.partition,
-                    on_delivery=self._delivered,
-                )
-                return
-            except BufferError:
-                self._producer.poll(0.05)
-            except KafkaException as error:
-                reason = error.args[0].str()
-                raise DeliveryFailed(f"no block of {self.listing} can be sent any more: {reason}") from error
-
-    def _delivered(self, error: object, message: Message) -> None:
-        if error is not None:
-            self._failure = DeliveryFailed(f"the broker refused a block of {self.listing}: {error}")
+        if verdict is Verdict.TAKE:
+            self._outbox.arrived(record.mac)

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from infra import account_log
+from infra import account_log, outbox
 from infra.account_log import (
     WINDOW_RECORDS,
     AccountFollower,
@@ -174,7 +174,7 @@ def test_an_open_of_executions_is_none_of_commands(account: Account) -> None:
 
 
 def test_a_broker_that_gives_nothing_back_is_said(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(account_log, "STALLED_S", 0.2)
+    monkeypatch.setattr(outbox, "STALLED_S", 0.2)
     with account.writer("executions") as writer:
         writer.open()
         monkeypatch.setattr(writer, "follow", lambda timeout=0: None)
