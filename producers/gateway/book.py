@@ -168,7 +168,8 @@ class Book:
         if known.asked is not request and isinstance(record, Accepted | Rejected):
             # Refused before it was sent.
             known.begun[request] = known.begun.get(request, 0) + 1
-        if not isinstance(record, Expired | Canceled) or known.asked is OrderRequest.CANCEL:
+        unsent = isinstance(record, Expired) and not record.ticket
+        if unsent or not isinstance(record, Expired | Canceled) or known.asked is OrderRequest.CANCEL:
             known.asked = None
         if isinstance(record, Accepted) and request is OrderRequest.MODIFY:
             held = self.positions.get(record.position)

@@ -130,7 +130,7 @@ def _tell_others(venue: Venue, say: Callable[[str], None]) -> None:
         if not _is_ours(position):
             say(
                 f"position {position.ticket}, {position.volume} lots in {position.symbol}: not ours (magic "
-                f"{position.magic}, comment {position.comment!r}), it stays; --all closes it too"
+                f"{position.magic}, comment {position.comment!r}), it stays"
             )
 
 

@@ -76,6 +76,24 @@ def test_an_entry_that_comes_too_late_expires_and_is_not_sent(make: Callable[...
     assert [deal.magic for deal in room.terminal_deals()] == [8]
 
 
+def test_an_entry_expires_too_while_the_log_takes_its_time(
+    make: Callable[..., Room], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = make()
+
+    def slow(patience_s: float | None = None) -> bool:
+        room.control.step(10 * SECOND_US)
+        return True
+
+    monkeypatch.setattr(room.chain, "confirm", slow)
+    room.ask(entry(7, valid_until_us=room.clock.now_us() + 5 * SECOND_US))
+    assert room.kinds == ["Sending", "Expired"]
+    assert room.terminal_deals() == []
+    room.restart()
+    room.turns(least=20)
+    assert room.kinds == ["Sending", "Expired"]
+
+
 def test_an_exit_never_expires_and_closes_its_position(make: Callable[..., Room]) -> None:
     room = make()
     room.ask(entry(7))
