@@ -79,8 +79,8 @@ def read_quotes(path: Path, zone: tzinfo, now_us: int) -> QuoteFile:
     Raises BadFile for a file that can't be opened or placed in time; damage inside it is in the result.
     """
     text = read_text(path)
-    day = _day_of(path, zone, now_us)
-    _check_member(path, text.name)
+    day = day_of(path, zone, now_us)
+    check_member(path, text.name)
     rows, damage = _rows(text.data)
     midnight_ms = (day - date(1970, 1, 1)).days * DAY_MS
     time_ms = to_utc_ms(rows[0].astype(np.int64) + midnight_ms, zone)
@@ -98,7 +98,8 @@ def read_quotes(path: Path, zone: tzinfo, now_us: int) -> QuoteFile:
     )
 
 
-def _day_of(path: Path, zone: tzinfo, now_us: int) -> date:
+def day_of(path: Path, zone: tzinfo, now_us: int) -> date:
+    """The day that a file's name starts with. Raises BadFile where it has none, or one still to come."""
     match = _DAY.match(path.name)
     try:
         day = date(*map(int, match.groups())) if match else None
@@ -118,10 +119,11 @@ def _day_of(path: Path, zone: tzinfo, now_us: int) -> date:
     return day
 
 
-def _check_member(path: Path, name: str) -> None:
+def check_member(path: Path, name: str) -> None:
+    """Raises BadFile where `name`, of what is inside, says that it's no quotes, or of another day."""
     for other in ("trade", "openinterest"):
         if f"_{other}" in name.lower() or f"_{other}" in path.name.lower():
-            raise BadFile(f"{path}: holds LEAN's {other} data; only tick quotes can be imported")
+            raise BadFile(f"{path}: holds LEAN's {other} data; only quotes can be imported")
     inner, outer = _DAY.match(Path(name).name), _DAY.match(path.name)
     if inner and outer and inner[0] != outer[0]:
         raise BadFile(

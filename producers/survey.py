@@ -13,6 +13,7 @@ import numpy as np
 from infra.errors import BadFile
 from producers.cache import TickCache
 from producers.clocks import clock_of
+from producers.formats.asks import with_partners
 from producers.formats.data import ReadFile, ordered, read_file
 from producers.formats.source import FileNotes, ReadOptions
 from producers.lean import QuoteFile
@@ -50,10 +51,13 @@ class QuoteFiles:
         told = ReadOptions() if options is None else options
         self.options: Final = replace(told, clock=None if zone is None else clock_of(zone), now_us=now_us)
         self._store = TickCache(cache)
+        self._asks: dict[Path, Path] = {}
 
-    def read(self, path: Path) -> ReadFile:
-        """The file's rows, and what was seen in it. Raises BadFile."""
-        return read_file(path, self.options, self._store)
+    def read(self, path: Path, asks: Path | None = None) -> ReadFile:
+        """The file's rows, and what was seen in it; `asks`: its bars' asks, here and later. Raises BadFile."""
+        if asks is not None:
+            self._asks[path] = asks
+        return read_file(path, self.options, self._store, self._asks.get(path))
 
     def read_again(self, facts: FileFacts) -> QuoteFile:
         """The rows of a part that was looked at before. Raises BadFile if the file isn't the same any more."""
@@ -75,8 +79,8 @@ class Survey(NamedTuple):
 def survey(paths: Sequence[Path], files: QuoteFiles, seen: Callable[[int], None]) -> Survey:
     """Looks at all of `paths`; `seen` gets the number of rows of each. Raises BadFile, or Refused where two overlap."""
     found = []
-    for path in paths:
-        found.append(files.read(path))
+    for path, asks in with_partners(paths):
+        found.append(files.read(path, asks))
         seen(found[-1].quotes.ticks)
     whole, twins = ordered(found)
     parts = [facts for file in whole for facts in _parts(file.quotes, file.notes)]

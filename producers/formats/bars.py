@@ -33,8 +33,12 @@ def times_of(start_ms: NDArray[np.int64], length_ms: int) -> NDArray[np.int64]:
 
 def bids_of(ohlc: NDArray[np.float64]) -> NDArray[np.float64]:
     """Bids of the ticks of bars (float64[4, n]: open, high, low, close): float64[4 n]."""
+    return prices_of(ohlc, ohlc[3] >= ohlc[0])
+
+
+def prices_of(ohlc: NDArray[np.float64], rising: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """One side's prices of the ticks of bars, by whether each bar's bids rise: the low then comes before the high."""
     first, high, low, last = ohlc[:4]
-    rising = last >= first
     out = np.empty((len(first), PER_BAR))
     out[:, 0], out[:, 3] = first, last
     out[:, 1], out[:, 2] = np.where(rising, low, high), np.where(rising, high, low)

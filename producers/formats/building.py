@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from infra.errors import BadFile, Refused
 from producers.cache import ColumnWriter
 from producers.clocks import FileClock, ServerClock, clock_of
-from producers.formats.bars import LONGEST_MS, PER_BAR, asks_of, bids_of, spreads_of, times_of
+from producers.formats.bars import LONGEST_MS, PER_BAR, asks_of, bids_of, prices_of, spreads_of, times_of
 from producers.formats.gaps import MINUTE_MS
+from producers.formats.layouts import ASK_VALUES, BAR_PRICES
 from producers.formats.names import Hint
 from producers.formats.source import EST, Batch, FileNotes, ReadOptions, Source
 from producers.listing_spec import DEFAULT_SERVER_CLOCK
@@ -46,7 +47,10 @@ class Building:
         self._scale_digits = 0
         notes.bars = source.bars
         if source.bars and source.ask_side:
-            raise BadFile(f"{path}: holds bars of asks; bars are read from bids: name the BID file of that range")
+            raise BadFile(
+                f"{path}: holds bars of asks; bars are read from bids: name the BID file of that range, alone or "
+                "beside it"
+            )
 
     def add(self, batch: Batch) -> None:
         """The next rows."""
@@ -283,9 +287,10 @@ class Building:
 
     def _bars(self, utc: NDArray[np.int64], values: dict[str, NDArray[np.float64]], batch: Batch) -> None:
         notes = self._notes
-        ohlc = np.stack([values[name] for name in ("open", "high", "low", "close")])
-        highest, lowest = np.maximum(ohlc[0], ohlc[3]), np.minimum(ohlc[0], ohlc[3])
-        bad = int(np.count_nonzero((ohlc[1] < highest) | (ohlc[2] > lowest)))
+        ohlc = np.stack([values[name] for name in BAR_PRICES])
+        own_asks = np.stack([values[name] for name in ASK_VALUES]) if ASK_VALUES[0] in values else None
+        wrong = _out_of_range(ohlc) if own_asks is None else _out_of_range(ohlc) | _out_of_range(own_asks)
+        bad = int(np.count_nonzero(wrong))
         if bad > 0.05 * len(utc) and len(utc) >= 10:
             raise BadFile(
                 f"{self._path}, from line {batch.first_line}: the high is below, or the low above, another price in "
@@ -295,6 +300,9 @@ class Building:
             )
         self._bad_bars += bad
         time_ms, bid = times_of(utc, notes.bar_ms), bids_of(ohlc)
+        if own_asks is not None:
+            self._with_asks(time_ms, bid, prices_of(own_asks, ohlc[3] >= ohlc[0]))
+            return
         points = self._spreads(values.get("spread"), time_ms)
         digits = self._told_digits if self._told_digits is not None else notes.digits
         if self._scale_digits and digits > self._scale_digits and self._told_digits is None:
@@ -302,6 +310,18 @@ class Building:
         self._scale_digits = digits
         self._writer.append(time_ms, bid, asks_of(bid, points, digits))
         notes.ends_ms = max(notes.ends_ms, int(time_ms[-1]))
+
+    def _with_asks(self, time_ms: NDArray[np.int64], bid: NDArray[np.float64], ask: NDArray[np.float64]) -> None:
+        """Ticks of bars that tell both sides."""
+        crossed = int(np.count_nonzero(ask < bid))
+        if crossed > TOO_MANY * len(bid):
+            raise BadFile(
+                f"{self._path}: bid is above ask in {crossed:,} of {len(bid):,} ticks made of its bars: bids "
+                "and asks are mixed up"
+            )
+        self._notes.crossed += crossed
+        self._writer.append(time_ms, bid, ask)
+        self._notes.ends_ms = max(self._notes.ends_ms, int(time_ms[-1]))
 
     def _spreads(self, column: NDArray[np.float64] | None, time_ms: NDArray[np.int64]) -> NDArray[np.float64]:
         """Points of each tick: the file's column, or what was told; never a zero that nobody said."""
@@ -334,6 +354,12 @@ class Building:
         assert told is not None
         server_ms = time_ms + self._server.offsets_s(time_ms).astype(np.int64) * 1000
         return spreads_of(told, server_ms)
+
+
+def _out_of_range(ohlc: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Of each bar, whether its high is below, or its low above, another price."""
+    first, high, low, last = ohlc
+    return np.asarray((high < np.maximum(first, last)) | (low > np.minimum(first, last)))
 
 
 def _deals(column: NDArray[np.float64] | None) -> NDArray[np.float64] | None:

@@ -23,11 +23,13 @@ from infra.clock import SystemClock
 from infra.errors import BadFile, FileUnreadable, Refused, SettingsError
 from producers.cache import Entry, TickCache
 from producers.clocks import ServerClock, clock_of
+from producers.formats.asks import with_partners
 from producers.formats.facts import FILL_RULE_BARS, FILL_RULE_TICKS, DataFacts, Gap
 from producers.formats.gaps import KEPT, GapCount
 from producers.formats.names import hint_of
 from producers.formats.reading import read_into
 from producers.formats.source import FORMATS, FileNotes, ReadOptions, file_clock
+from producers.formats.text import content_hash
 from producers.formats.weeks import week_warnings
 from producers.judge import Judge
 from producers.lean import QuoteFile
@@ -132,8 +134,8 @@ def open_data(
         ServerClock(server_clock)
     store = TickCache(cache)
     by_symbol: dict[str, list[ReadFile]] = {}
-    for path in expand(paths):
-        file = read_file(path, options, store)
+    for path, asks in with_partners(expand(paths)):
+        file = read_file(path, options, store, asks)
         progress(str(path), file.quotes.ticks)
         if file.quotes.damage is not None:
             raise BadFile(f"{file.quotes.damage}; mend the file, or leave it out")
@@ -193,13 +195,17 @@ def _readers() -> str:
     return digest.hexdigest()
 
 
-def read_file(path: Path, options: ReadOptions, store: TickCache) -> ReadFile:
-    """A file's columns from the store, parsed if they aren't there. Raises BadFile and Refused."""
+def read_file(path: Path, options: ReadOptions, store: TickCache, asks: Path | None = None) -> ReadFile:
+    """A file's columns from the store, parsed if they aren't there; `asks`: its bars' asks. Raises BadFile, Refused."""
 
     def read(writer: object) -> dict[str, object]:
-        return _named(read_into(path, options, writer), str(path), _FILE).as_json()  # type: ignore[arg-type]
+        found = read_into(path, options, writer, asks)  # type: ignore[arg-type]
+        if asks is not None:
+            found.sha256 = hashlib.sha256(f"{content_hash(path)} {beside}".encode()).hexdigest()
+        return _named(found, str(path), _FILE).as_json()
 
-    entry: Entry = store.get(path, f"{_readers()} {options.form(hint_of(path))}", read)
+    beside = "" if asks is None else content_hash(asks)
+    entry: Entry = store.get(path, f"{_readers()} {options.form(hint_of(path))} {beside}".rstrip(), read)
     notes = _named(FileNotes.of_json(entry.meta), _FILE, str(path))
     columns = entry.columns
     clock = file_clock(notes, options)

@@ -18,7 +18,10 @@ from producers.formats import rows
 from producers.formats.names import Hint
 
 TICK_VALUES: Final = ("bid", "ask", "last", "volume", "flags")
-BAR_VALUES: Final = ("open", "high", "low", "close", "spread")
+BAR_PRICES: Final = ("open", "high", "low", "close")
+BAR_VALUES: Final = (*BAR_PRICES, "spread")
+ASK_VALUES: Final = tuple(f"ask_{price}" for price in BAR_PRICES)
+"""Of bars that tell bid and ask."""
 CLOCKS: Final = ("server", "utc", "est", "rows", "unknown")
 
 _HEADER_WORDS: Final = {
@@ -73,7 +76,14 @@ class Layout:
     @property
     def values(self) -> tuple[str, ...]:
         """The values that a row is read into, in this order."""
+        if ASK_VALUES[0] in self.names:
+            return (*BAR_PRICES, *ASK_VALUES)
         return BAR_VALUES if self.bars else TICK_VALUES
+
+    @property
+    def prices(self) -> int:
+        """How many of the values, from the first, are prices."""
+        return sum(name in (*BAR_PRICES, *ASK_VALUES, "bid", "ask", "last") for name in self.values)
 
     def roles(self) -> list[int]:
         """The role of each cell, for the kernel."""

@@ -7,6 +7,7 @@ from typing import Final
 
 from infra.errors import BadFile
 from producers.cache import ColumnWriter
+from producers.formats import asks as bar_asks
 from producers.formats import dukascopy, lean_files, parquet
 from producers.formats.building import Building, MoreDigits
 from producers.formats.layouts import find_layout
@@ -18,22 +19,29 @@ from producers.formats.text_rows import text_batches
 HEAD_ROWS: Final = 3
 
 
-def read_into(path: Path, options: ReadOptions, writer: ColumnWriter) -> FileNotes:
-    """Reads `path` and appends its ticks. Raises BadFile and Refused; damage inside a file is in the notes."""
+def read_into(path: Path, options: ReadOptions, writer: ColumnWriter, asks: Path | None = None) -> FileNotes:
+    """Reads `path` and appends its ticks; `asks`: bars of asks beside its bars of bids.
+
+    Raises BadFile and Refused; damage inside a file is in the notes.
+    """
     hint = hint_of(path)
     if hint.too_long and options.columns is None:
         raise BadFile(f"{path}: its name says {hint.too_long}: bars above H1 say too little of the path; export M1")
     digits = 0
     while True:
         try:
-            return _read_once(path, hint, options, digits, writer)
+            return _read_once(path, hint, options, digits, writer, asks)
         except MoreDigits as more:
             digits = more.args[0]
             writer.restart()
 
 
-def _read_once(path: Path, hint: Hint, options: ReadOptions, digits: int, writer: ColumnWriter) -> FileNotes:
+def _read_once(
+    path: Path, hint: Hint, options: ReadOptions, digits: int, writer: ColumnWriter, asks: Path | None
+) -> FileNotes:
     source = _source_of(path, hint, options)
+    if asks is not None:
+        source = bar_asks.joined(source, _source_of(asks, hint_of(asks), options), path, asks)
     notes = FileNotes(format=source.format, symbol=source.symbol or hint.symbol, digits=digits)
     notes.warnings.extend(source.warnings)
     notes.head, notes.starts_ms, notes.sha256 = source.head, source.starts_ms, source.sha256
@@ -43,9 +51,10 @@ def _read_once(path: Path, hint: Hint, options: ReadOptions, digits: int, writer
         for batch in source.batches:
             building.add(batch)
     except Damage as damage:
-        if not notes.rows and source.format != "lean":
+        tells = source.format == "lean" and not source.bars
+        if not notes.rows and not tells:
             raise BadFile(f"{path}{damage.args[0]}; no row before it is whole") from None
-        before = "" if source.format == "lean" else f"; the {notes.rows} rows before it are whole"
+        before = "" if tells else f"; the {notes.rows} rows before it are whole"
         notes.damage = f"{path}{damage.args[0]}{before}"
     building.finish()
     return notes

@@ -24,7 +24,7 @@ def text_batches(path: Path, layout: Layout, first: bytes, rest: Iterator[bytes]
     at = np.zeros(rows.AT_LEN, np.int64)
     slow = np.zeros((rows.SLOW_ROOM, 4), np.int64)
     symbol = np.frombuffer((layout.symbol or "").encode(), np.uint8).copy()
-    prices = 3 if not layout.bars else 4
+    prices = layout.prices
     for _ in range(layout.header_lines):
         first = first.partition(b"\n")[2]
     lines = layout.header_lines
@@ -52,7 +52,7 @@ def text_batches(path: Path, layout: Layout, first: bytes, rest: Iterator[bytes]
             # A terminal writes all digits; others write zeros that no price has, or leave out those that it has.
             digits = max(digits, min(int(at[rows.DECIMALS]), MAX_DIGITS))
         else:
-            digits = max(digits, digits_of(*values[: 4 if layout.bars else 2, :count]))
+            digits = max(digits, digits_of(*values[: prices if layout.bars else 2, :count]))
         told = int(at[rows.OFFSETS])
         skipped += int(at[rows.SKIPPED])
         if told not in (0, count + int(at[rows.SKIPPED])):
