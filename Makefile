@@ -7,10 +7,10 @@ PYTHON ?= $(or $(shell for p in python3.13 python3.12 python3.11 python3; do \
 RUN = .venv/bin/python -P -m
 ARGS ?=
 
-.PHONY: help setup demo test check bench docs clean
+.PHONY: help setup demo test chaos-day check bench docs clean
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 setup:  ## what the demo needs: packages, Kafka's jars, compiled kernels (repeated in seconds)
 	@$(call set_up,)
@@ -21,6 +21,10 @@ demo: setup  ## a real broker, a real database and one real day of EURUSD (ARGS=
 test:  ## all tests, with branch coverage (ARGS='tests/unit -k chain --no-cov' for some)
 	@$(call set_up,test)
 	@$(RUN) pytest --hypothesis-profile=ci -n 2 --cov --cov-report=term --cov-fail-under=90 $(ARGS)
+
+chaos-day:  ## 50 times the sample day's busiest hour, with every process killed in it (ARGS='--runs 3 --seed 7')
+	@$(call set_up,test)
+	@$(RUN) tests.e2e.chaos $(ARGS)
 
 check:  ## lint, format, types, who may import whom
 	@$(call set_up,check)

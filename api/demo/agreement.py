@@ -61,7 +61,7 @@ def of_account(connection: Connection, account: str, orders_at_terminal: int, ba
     problems_desk = [] if fills == deals else [f"the venue made {deals:,} deals of ours, the desk has {fills:,} fills"]
     problems_gateway = []
     if sent != orders:
-        problems_gateway.append(f"the desk made {orders:,} orders, {sent:,} were sent or expired")
+        problems_gateway.append(f"the desk made {orders:,} orders, {sent:,} were sent, refused or expired")
     if orders_at_terminal > orders:
         problems_gateway.append(f"the terminal has {orders_at_terminal:,} orders of ours, the desk made {orders:,}")
     problems_money = []
@@ -124,7 +124,7 @@ select
     count(*) filter (where kind = 'RiskDecision'),
     count(*) filter (where kind = 'Submitted'),
     (select count(distinct order_no) from mine where topic = 'executions' and (kind = 'Expired'
-        or kind = 'Sending' and body ->> 'request' = 'PLACE')),
+        or kind in ('Sending', 'Rejected') and body ->> 'request' = 'PLACE')),
     count(*) filter (where topic = 'fills'),
     count(*) filter (where topic = 'executions' and kind in ('Filled', 'PartiallyFilled')),
     count(*) filter (where topic = 'executions'),

@@ -1,0 +1,232 @@
+"""A home in which a slice of the sample day is played and traded, all services under the stack's supervisor."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from api.demo.history import log_rows
+from api.demo.home import ACCOUNT, FEED
+from api.demo.played import Day, Played
+from api.start import make_log
+from infra.account_log import read_account
+from infra.errors import TickledgerError
+from infra.kafka import read_range
+from infra.keys import load_or_create
+from infra.marks import Mark
+from infra.reference_log import read_reference
+from infra.settings import Settings, load_settings
+from infra.stack.home import Home
+from infra.stack.process import Identity
+from infra.stack.services import API, KAFKA, POSTGRES, is_ready, programs_of, running
+from infra.stack.stack import Running, attach_or_start
+from producers.mt5 import Mt5, connect, sign_in
+from producers.sample import SAMPLE_DAY
+from producers.terminal.client import control
+from producers.terminal.control import Control, MarketState
+from schemas.accept import Verdict
+from schemas.catalogue import TOPICS
+from schemas.chains import Derivations
+from schemas.configuration import AccountConfig
+from schemas.events import Alert
+from schemas.registry import decode
+from schemas.trading import OrderPurpose, Submitted
+
+LISTING: Final = f"{FEED}/EURUSD"
+MIDNIGHT_US: Final = 1_399_334_400_000_000
+"""Of the sample day, UTC."""
+MINUTE_US: Final = 60_000_000
+BUSIEST: Final = (7 * 60, 8 * 60)
+"""Minutes of the day: its hour with the most ticks."""
+STRATEGY: Final = Path(__file__).with_name("every_forty_ticks.py")
+PATIENCE_S: Final = 120.0
+
+T = TypeVar("T")
+
+
+def slice_of(folder: Path, minutes: tuple[int, int]) -> Path:
+    """The sample day's rows between two minutes of the day, as a file of its kind."""
+    sample = SAMPLE_DAY[0]
+    with zipfile.ZipFile(sample.path) as archive:
+        rows = archive.read(archive.namelist()[0]).decode().splitlines(keepends=True)
+    first, last = (minute * 60_000 for minute in minutes)
+    path = folder / sample.path.name
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        chosen = (row for row in rows if first <= float(row.partition(",")[0]) < last)
+        archive.writestr(f"{path.name[:8]}.csv", "".join(chosen))
+    return path
+
+
+class TradingDay:
+    """A day that is being traded; its market, its processes, and what is on its log."""
+
+    def __init__(self, settings: Settings, running: Running, day: Day) -> None:
+        self.settings, self.running, self.day = settings, running, day
+        self.home, self.keys = Home(settings.home), load_or_create(settings)
+        self.market: Control = control(settings.home)
+        self.services: Final = (
+            KAFKA,
+            POSTGRES,
+            *(program.name for program in programs_of(settings) if program is not API),
+        )
+
+    # -- the market ----------------------------------------------------------------------------------------------------
+
+    def state(self) -> MarketState | None:
+        """The market; None while the terminal doesn't answer."""
+        try:
+            return self.market.state()
+        except TickledgerError:
+            return None
+
+    def now_us(self) -> int:
+        """Market time."""
+        return self.market.state().now_us
+
+    def is_played(self) -> bool:
+        """Whether the market is at its end."""
+        state = self.state()
+        return state is not None and state.ended and state.held
+
+    @cached_property
+    def mt5(self) -> Mt5:
+        """A client of the terminal, connected."""
+        mt5 = connect(self.settings)
+        sign_in(mt5, self.settings.terminal)
+        return mt5
+
+    # -- processes -----------------------------------------------------------------------------------------------------
+
+    def process(self, service: str) -> Identity:
+        """The process that runs a service, once it does."""
+        return self.until(lambda: running(self.home, service), f"{service} runs")
+
+    def send(self, service: str, number: signal.Signals) -> Identity:
+        """A signal to a service's process; which that was."""
+        process = self.process(service)
+        assert process.send(number)
+        return process
+
+    def is_ready(self, service: str) -> bool:
+        return is_ready(self.home, service)
+
+    def all_ready(self) -> None:
+        """Waits until every service says so."""
+        for service in self.services:
+            self.until(partial(self.is_ready, service), f"{service} is ready")
+
+    def mark(self, name: str) -> int:
+        """How far a follower has got, market time."""
+        return Mark.of(self.home, name).get() or 0
+
+    def said(self, service: str) -> str:
+        """What a service has logged."""
+        return self.home.log_file(service).read_text(errors="replace")
+
+    def until(self, condition: Callable[[], T | None], what: str, seconds: float = PATIENCE_S) -> T:
+        """Waits until something is there; what it is. A service that is given up ends the wait."""
+        deadline = time.monotonic() + seconds
+        while not (found := condition()):
+            self.running.check()
+            assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+            time.sleep(0.05)
+        return found
+
+    # -- the log -------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def config(self) -> AccountConfig:
+        records, _ = read_reference(self.running.kafka, self.keys)
+        return next(r for r in records if isinstance(r, AccountConfig) and r.account == ACCOUNT)
+
+    def executions(self, kind: Any = object) -> list[Any]:
+        """What the gateway has written, in order."""
+        records, _ = read_account(self.running.kafka, self.keys, "executions", ACCOUNT, self.config.partition)
+        return [record for record in records if isinstance(record, kind)]
+
+    def orders(self) -> list[Submitted]:
+        """Each order that the desk has made, once."""
+        partition = self.config.partition
+        derivations = Derivations("orders", self.keys, {ACCOUNT: partition})
+        found = []
+        for batch in read_range(self.running.kafka, "orders", partition):
+            for message in batch:
+                judged = derivations.judge(partition, message.offset() or 0, message.key(), message.value())
+                if judged.verdict is Verdict.TAKE and isinstance(judged.record, Submitted):
+                    found.append(judged.record)
+        return found
+
+    def entries(self, from_us: int = 0) -> list[Submitted]:
+        """Orders that open positions, decided at or after a market time."""
+        return [o for o in self.orders() if o.purpose is OrderPurpose.ENTRY and o.taken_us >= from_us]
+
+    def alerts(self, from_us: int = 0) -> dict[str, Alert]:
+        """The newest alert of each code since a market time."""
+        found = {}
+        for partition in range(TOPICS["alerts"].partitions):
+            for batch in read_range(self.running.kafka, "alerts", partition):
+                for message in batch:
+                    alert = decode(message.value() or b"")
+                    if isinstance(alert, Alert) and alert.time_us >= from_us:
+                        found[alert.code] = alert
+        return found
+
+    def ticks_on_log(self) -> int:
+        return len(log_rows(self.running.kafka, self.keys, LISTING).time_msc)
+
+
+@contextmanager
+def trading_day(
+    folder: Path,
+    minutes: tuple[int, int],
+    *,
+    speed: float,
+    followers: tuple[str, ...] = ("recorder", f"desk-{ACCOUNT}"),
+    more: Mapping[str, Mapping[str, Any]] | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Iterator[TradingDay]:
+    """The minutes of the sample day are played at a speed; everything ends with the block. `more`: settings, by
+    section."""
+    home = Home(folder / "home")
+    home.create()
+    told: dict[str, dict[str, Any]] = {
+        "terminal": {
+            "kind": "simulated",
+            "data": [str(slice_of(folder, minutes))],
+            "symbol": "EURUSD",
+            "speed": speed,
+            "followers": list(followers),
+        },
+        "recorder": {"feed": FEED},
+        "trade": {"account": ACCOUNT},
+    }
+    for section, keys in (more or {}).items():
+        told.setdefault(section, {}).update(keys)
+    lines = []
+    for section, keys in told.items():
+        lines += [f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in keys.items())]
+    (home.root / "tickledger.toml").write_text("\n".join(lines) + "\n")
+    settings = load_settings(home.root)
+    played = Played(settings, [STRATEGY], None)
+    before = make_log(settings)
+
+    def prepare(running: Running) -> None:
+        before(running)
+        played.configure(running)
+
+    programs = [program for program in programs_of(settings) if program is not API]
+    services = {KAFKA, POSTGRES, *(program.name for program in programs)}
+    with attach_or_start(settings, services, prepare, tell, programs) as stack, played.watched(stack) as day:
+        own = TradingDay(settings, stack, day)
+        day.set_pace(None)
+        try:
+            yield own
+        finally:
+            own.market.close()
