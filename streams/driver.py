@@ -24,6 +24,9 @@ from streams.reference_follower import ReferenceFollower
 
 WORKER = "worker"
 ANCHOR_INTERVAL_S = 60.0
+DELIVERY_S = 0.1
+"""How long a checkpoint waits for outputs to be delivered while more of them come."""
+
 SNAPSHOT_BYTES_PER_S = 1_000_000
 """The interval between snapshots stretches so that a worker writes no more."""
 
@@ -63,6 +66,8 @@ class Driver:
         self._next_checkpoint = self._no_checkpoint_before = 0.0
         self._next_anchors = time.monotonic() + ANCHOR_INTERVAL_S
         self._busy = asyncio.Lock()
+        self._saving = asyncio.Lock()
+        self._checkpointing: asyncio.Future[None] | None = None
 
     def assigned(self, partitions: Iterable[int]) -> None:
         """Starts to load the snapshots of all new partitions at once, off the event loop."""
@@ -99,33 +104,34 @@ class Driver:
             await self._folded()
         if part.behind and loading not in self._levelling:
             self._levelling[loading] = asyncio.ensure_future(or_end(self._level(message.partition, loading), WORKER))
-        await self._checkpoint_if_due()
+        self._checkpoint_if_due()
 
     async def quiet(self) -> None:
         """Called now and then: checkpoints what is left when the input is quiet, and moves the anchors on."""
         self._outbox.check()
         await self._partitions()
-        await self._checkpoint_if_due()
+        self._checkpoint_if_due()
         if time.monotonic() >= self._next_anchors:
             self._next_anchors = time.monotonic() + ANCHOR_INTERVAL_S
             async with self._busy:
                 await self._anchor()
 
     async def checkpoint(self) -> None:
-        """Outputs, then the snapshots of what changed, then the acknowledgements."""
-        async with self._busy:
+        """Outputs, then the snapshots of what changed, then the acknowledgements. Folding goes on meanwhile."""
+        async with self._saving:
             if not self._is_dirty:
                 return
-            self._is_dirty = False
-            done, self._done = self._done, []
-            states = [s for part in await self._partitions() for s in part.changed()]
-            await self._outbox.flush()
+            async with self._busy:
+                self._is_dirty = False
+                done, self._done = self._done, []
+                states = [s for part in await self._partitions() for s in part.changed()]
+            await self._deliver()
             sent = 0
             for state in states:
                 size, written = snapshots.write(self._producer, self._keys, self._incarnation, state)
                 sent += size
                 self._tidy(state, written)
-            await self._outbox.flush()
+            await self._deliver()
             for loading, event in done:
                 if self._has(event.message.partition, loading):
                     event.ack()
@@ -162,19 +168,27 @@ class Driver:
             async with self._busy:
                 await off_loop(part.catch_up)
                 await self._folded()
-            await self._checkpoint_if_due()
+            self._checkpoint_if_due()
         del self._levelling[loading]
+
+    async def _deliver(self) -> None:
+        """Returns once the broker has all that was handed over; only while outputs never pause does folding wait."""
+        if not await self._outbox.flush(DELIVERY_S):
+            async with self._busy:
+                await self._outbox.flush()
 
     async def _folded(self) -> None:
         """After each step: takes delivery reports, and waits while too many outputs wait."""
         self._is_dirty = True
         await self._outbox.make_room()
 
-    async def _checkpoint_if_due(self) -> None:
+    def _checkpoint_if_due(self) -> None:
         now = time.monotonic()
         many = len(self._done) >= self._settings.snapshot_records
-        if self._is_dirty and now >= self._no_checkpoint_before and (many or now >= self._next_checkpoint):
-            await self.checkpoint()
+        is_idle = self._checkpointing is None or self._checkpointing.done()
+        is_due = now >= self._no_checkpoint_before and (many or now >= self._next_checkpoint)
+        if self._is_dirty and is_idle and is_due:
+            self._checkpointing = asyncio.ensure_future(or_end(self.checkpoint(), WORKER))
 
     def _tidy(self, state: snapshots.State, written: tuple[bytes, ...]) -> None:
         """Removes records of an earlier incarnation, or of a larger state, that the ones just written replace."""

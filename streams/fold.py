@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from agents.signals import FAILED
 from schemas.events import Derived, ListingSpec, OperatorActivation
 from schemas.identity import operator_id
 from schemas.quality import BROKEN
@@ -82,9 +83,9 @@ class ListingFold:
     """The instances of one listing.
 
     An activation takes effect at the listing's first block whose ref_no is at or above its own, and gives way to a
-    later one of its instance in the same way. Before, it folds the earlier blocks, its outputs dropped unless it says
-    `emit_all`. Each instance stands at its own position and takes of the blocks handed over what it lacks; so a driver
-    starts at the lowest position and hands over everything from there in order.
+    later one of its instance in the same way. Before, it folds the earlier blocks, its outputs dropped (but that it
+    failed) unless it says `emit_all`. Each instance stands at its own position and takes of the blocks handed over what
+    it lacks; so a driver starts at the lowest position and hands over everything from there in order.
     """
 
     def __init__(
@@ -268,13 +269,20 @@ class _Instance:
                 return
             segment = warm
         rows = self.program.fold(self.state, segment, spec)
-        if len(rows) and (not early or self.activation.emit_all):
+        if early and not self.activation.emit_all:
+            rows = _failures(self.program, rows)
+        if len(rows):
             outputs.append(
                 Output(
                     self.operator, self.program.topic, self.listing, self.out_seq, segment.ref_no, rows, self.program
                 )
             )
             self.out_seq += len(rows)
+
+
+def _failures(program: Operator, rows: Outputs) -> Outputs:
+    """What is said of earlier blocks too: a strategy that raises there would else be silent for ever, unnoticed."""
+    return rows[rows["kind"] == FAILED] if program.topic == "signals" else rows[:0]
 
 
 def _fold(pieces: list[Piece], takers: list[_Instance], seq: int, n: int, outputs: list[Output]) -> None:

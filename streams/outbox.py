@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import os
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
@@ -37,12 +39,17 @@ class Outbox:
         if self._failure is not None:
             raise self._failure
 
-    async def flush(self) -> None:
-        """Returns once the broker has everything; for as long as that takes, the broker may be away."""
+    async def flush(self, within_s: float = math.inf) -> bool:
+        """Whether the broker has everything; without a limit it has then, however long it was away."""
+        until = time.monotonic() + within_s
         while self.producer.flush(0) > 0:
-            await off_loop(functools.partial(self.producer.flush, 0.5))
+            left = until - time.monotonic()
+            if left <= 0:
+                return False
+            await off_loop(functools.partial(self.producer.flush, min(left, 0.5)))
             self.check()
         self.check()
+        return True
 
     async def make_room(self) -> None:
         """Waits while too many records wait."""

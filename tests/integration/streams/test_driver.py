@@ -119,9 +119,9 @@ def test_what_is_revoked_during_a_checkpoint_is_not_acknowledged(line: Line, mon
             await one.take(event)
         flush = one._outbox.flush
 
-        async def revoked_meanwhile() -> None:
+        async def revoked_meanwhile(_: float) -> bool:
             one.revoked([line.partition])
-            await flush()
+            return await flush()
 
         monkeypatch.setattr(one._outbox, "flush", revoked_meanwhile)
         await one.checkpoint()
@@ -176,6 +176,8 @@ def test_the_interval_stretches_so_that_snapshots_take_a_megabyte_a_second(
         for event in events(line):
             await one.take(event)
             await one.quiet()
+            if one._checkpointing is not None:
+                await one._checkpointing
             now[0] += 1.0
 
     run(steps())

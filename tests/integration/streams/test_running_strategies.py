@@ -121,3 +121,14 @@ def test_one_that_raises_says_so_and_the_others_go_on(line: Line, file: Path) ->
     assert signals(line, going)[-1].n > failed.n
     assert line.found("signals") == line.expected("signals")
     assert line.alerts() == []
+
+
+def test_one_that_raises_on_earlier_ticks_says_so_too(line: Line, file: Path) -> None:
+    line.usual().write(BLOCKS)
+    reader = Reader(line).read()
+    failing = added(line, choose(f"{file}:Fails", {}))
+    line.write(lively(9)[:2])
+    reader.read()
+    (failed,) = signals(line, failing)
+    assert (failed.kind, failed.ref_no < line.ref_no) == (SignalKind.FAILED, True)
+    assert line.found("signals") == line.expected("signals")
