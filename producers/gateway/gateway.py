@@ -32,6 +32,8 @@ log = get(__name__)
 
 FLOOR_S: Final = 0.010
 """Looks at positions and deals are at least so far apart, however fast the market is."""
+AWAY_S: Final = 0.5
+"""So often a terminal that is away is tried again."""
 RECENT_MS: Final = 60_000
 """At every look deals are asked for from so long before the newest one that the log has."""
 LONG_MS: Final = 3_600_000
@@ -130,7 +132,7 @@ class Gateway:
     # -- requests ------------------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        """Takes what waits in its order; what has to wait for another request of its order stays in its place."""
+        """Takes what waits, until a look is due; what has to wait for another request of its order keeps its place."""
         book, left = self._chain.book, deque[_Queued]()
         blocked: set[int] = set()
         try:
@@ -146,6 +148,8 @@ class Gateway:
                     self._soon = True
                     self._beat()
                 self._queue.popleft()
+                if time.monotonic() - self._looked_s > self._trade.poll_ms / 1000:
+                    return
         finally:
             self._queue.extendleft(reversed(left))
 
@@ -164,7 +168,7 @@ class Gateway:
 
     def _is_look_due(self) -> bool:
         gone_s = time.monotonic() - self._looked_s
-        if gone_s < FLOOR_S:
+        if gone_s < (AWAY_S if self._away_since_us else FLOOR_S):
             return False
         return self._soon or gone_s >= self._trade.poll_ms / 1000 or self._clock.now_us() >= self._look_us
 
@@ -175,10 +179,8 @@ class Gateway:
         self._look_us = self._clock.now_us() + self._trade.poll_ms * 1000
         if self._away_since_us:
             self._venue.sign_in()
-        self._venue.check()
-        if self._away_since_us:
             self._venue.check_connection()
-            self._back()
+        self._venue.check()
         whole = self._is_reconciliation_due()
         book = self._chain.book
         positions = self._venue.positions()
@@ -186,12 +188,14 @@ class Gateway:
         working = book.working()
         since_ms = max(book.newest_deal_ms, book.since_ms) - (LONG_MS if whole else RECENT_MS)
         self._deals.take(self._venue.deals_since(since_ms))
+        live = self._venue.orders() if working or whole or self._away_since_us else ()
+        if self._away_since_us:
+            self._back()
         if settled:
             self._reconciler.positions(positions, self._busy())
         if self._doubts.any:
             self._doubts.resolve()
         if working or whole:
-            live = self._venue.orders()
             self._reconciler.orders(live, working)
             if whole and settled and not self._deals.waiting and not self._doubts.any:
                 self._reconciler.all(positions, live)

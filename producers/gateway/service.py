@@ -74,23 +74,23 @@ def serve(settings: Settings, stop: threading.Event) -> None:
         raise SettingsError("no account is named: set trade.account to one that `reference` has an AccountConfig of")
     bootstrap, keys, clock = kafka_address(settings), load_or_create(settings), service_clock(settings)
     config = account_config(bootstrap, keys, account, clock)
-    venue, pin = open_venue(settings, config)
-    fence = Fence(fence_of(settings, pin), "gateway")
-    settle = fence.take()
+    producer = new_producer(bootstrap)
+    alarms = KafkaAlarms(producer, clock, account)
     try:
-        producer = new_producer(bootstrap)
-        alarms = KafkaAlarms(producer, clock, account)
+        venue, pin = open_venue(settings, config)
+        fence = Fence(fence_of(settings, pin), "gateway")
+        settle = fence.take()
         try:
             if settle:
                 _settle(settings.trade.settle_s, fence, stop)
             _run(settings, stop, bootstrap, keys, clock, config, venue, fence, alarms)
-        except WrongAccount as error:
-            alarms.tell("wrong_account", Severity.CRITICAL, account, str(error))
-            raise
         finally:
-            producer.flush(5)
+            fence.release()
+    except WrongAccount as error:
+        alarms.tell("wrong_account", Severity.CRITICAL, account, str(error))
+        raise
     finally:
-        fence.release()
+        producer.flush(5)
 
 
 def account_config(bootstrap: str, keys: KeyRing, account: str, clock: WaitingClock) -> AccountConfig:

@@ -141,6 +141,7 @@ def test_what_keeps_a_gateway_from_starting_is_said(market: Trading, monkeypatch
     write_json(kept, pin | {"login": 5})
     with pytest.raises(WrongAccount, match=r"another account of a terminal before \(login 5 → \d+\)"):
         serve(settings, stop)
+    assert market.alerts() == {"wrong_account": 1}
 
 
 def test_fences_of_real_terminals_are_the_users_and_of_simulated_ones_the_homes(

@@ -224,7 +224,9 @@ class Trading:
         assert Counter(r.deal for r in recorded) == Counter(d.ticket for d in deals)
         by_program = [o for o in self.mt5.history_orders_get(0, 2**31 - 1) if o.reason == 3 and o.magic]
         assert max(Counter(o.magic for o in by_program).values(), default=1) == 1
-        sent = Counter(r.order_no for r in records if isinstance(r, Sending) and r.request.value == "PLACE")
+        sent = Counter(
+            r.order_no for r in records if isinstance(r, Sending) and r.order_no and r.request.value == "PLACE"
+        )
         assert max(sent.values(), default=1) == 1
         desk = Desk()
         state = desk.initial(self.name)

@@ -155,7 +155,7 @@ def test_an_execution_after_it_was_given_up_counts_and_frees_the_order(make: Cal
 def test_the_settle_time_begins_anew_when_the_terminal_was_away(make: Callable[..., Room]) -> None:
     room = make()
     room.control.fault(**FAILED)
-    room.control.fault("fail", call="*_get", times=30)
+    room.control.fault("fail", call="*_get", times=2)
     room.ask(entry(7))
     assert room.kinds == ["Sending", "Reconciled"]
     assert "terminal_away" not in room.alarms.codes
@@ -168,7 +168,7 @@ def test_nothing_is_given_up_while_the_terminal_is_silent(make: Callable[..., Ro
     room.gateway.turn()
     room.control.fault("fail", call="*_get")
     with pytest.raises(AssertionError, match="something to do"):
-        room.turns(most=20)
+        room.turns(most=80)
     assert room.kinds == ["Sending"]
     assert "terminal_away" in room.alarms.codes
     room.control.clear_faults()
