@@ -263,4 +263,4 @@ def until(condition: Callable[[], Any], seconds: float = 60, show: Callable[[], 
     start = time.monotonic()
     while not condition():
         assert time.monotonic() - start < seconds, f"not within {seconds} s: {show()[-3_000:]}"
-        time.sleep(0.02)
+        time.sleep(0.1)
