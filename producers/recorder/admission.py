@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
-from infra.chain_follower import ChainStopped, read_tail, standing_of
+from infra import anchors
+from infra.chain_follower import ChainStopped, read_tail, standing_at
 from infra.clock import Clock
 from infra.errors import Refused, TickledgerError
 from infra.reference_log import append_reference
@@ -20,7 +21,7 @@ from producers.mt5 import IPC_FAILURES, Mt5, SymbolInfo, failure
 from producers.recorder.reference import LiveReference
 from producers.recorder.specs import Unusable, spec_of_symbol
 from producers.recorder.tail import Tail, refuse_imported, tail_of
-from schemas.events import ReferenceRecord
+from schemas.events import Anchor, ReferenceRecord
 from schemas.identity import InvalidName, Listing, check_symbol
 from schemas.integrity import KeyRing
 from schemas.ticks import TickSource
@@ -52,12 +53,15 @@ class Admission:
         reference: LiveReference,
         *,
         feed: str,
+        recorded: bool,
         server_clock: str,
         refuse: Refuse,
     ) -> None:
+        """`recorded`: the feed was recorded before, so that nobody can have imported into it."""
         self._mt5, self._bootstrap, self._keys, self._clock = mt5, bootstrap, keys, clock
         self._clients, self._reference = clients, reference
-        self._feed, self._server_clock, self._refuse = feed, server_clock, refuse
+        self._feed, self._recorded = feed, recorded
+        self._server_clock, self._refuse = server_clock, refuse
 
     def watched(self) -> list[str]:
         """The symbols in the market watch. Raises TerminalError."""
@@ -76,8 +80,11 @@ class Admission:
 
     def open(self, symbols: Iterable[str]) -> list[Admitted]:
         """The chains of symbols that were specified. Raises Fenced, Unreachable, DeliveryFailed."""
+        symbols = list(symbols)
+        found = anchors.read_anchors(self._bootstrap, self._keys)[0] if symbols else {}
+        known = [found.get(anchors.chain_name("ticks", self._listing(symbol)), [None])[-1] for symbol in symbols]
         with ThreadPoolExecutor(_OPENED_AT_ONCE) as pool:
-            return [admitted for admitted in pool.map(self._opened, symbols) if admitted is not None]
+            return [admitted for admitted in pool.map(self._opened, symbols, known) if admitted is not None]
 
     def _looked_up(self, symbol: str) -> SymbolInfo | None:
         try:
@@ -119,12 +126,13 @@ class Admission:
                 missing.append(spec)
         return missing
 
-    def _opened(self, symbol: str) -> Admitted | None:
+    def _opened(self, symbol: str, anchor: Anchor | None) -> Admitted | None:
         listing = self._listing(symbol)
         try:
-            start = standing_of(self._bootstrap, self._keys, listing)
-            for block in read_tail(self._bootstrap, self._keys, listing, start, 1):
-                refuse_imported(block)
+            start = standing_at(self._bootstrap, self._keys, listing, anchor)
+            if not self._recorded:
+                for block in read_tail(self._bootstrap, self._keys, listing, start, 1):
+                    refuse_imported(block)
             writer = TickWriter(
                 self._bootstrap, self._keys, self._clock, listing, TickSource.LIVE, start=start,
                 on_block=refuse_imported, clients=self._clients,

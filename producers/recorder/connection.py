@@ -9,7 +9,7 @@ from infra.kafka import send_and_wait
 from infra.settings import Settings
 from infra.tick_writer import TickClients
 from producers.mt5 import Mt5, TerminalError, failure, sign_in
-from producers.recorder.pinned import Source, check_same, check_source, detail_of, feed_name, source_of
+from producers.recorder.pinned import Source, check_same, check_source, detail_of, feed_name, pinned, source_of
 from producers.recorder.told import Told
 from producers.recorder.watermark import Server
 from producers.source_events import TOPIC, events_of, feed_event
@@ -27,6 +27,8 @@ class Line:
     def __init__(self, mt5: Mt5, settings: Settings, bootstrap: str, clients: TickClients, told: Told) -> None:
         self.mt5 = mt5
         self.server = Server()
+        self.recorded_before = False
+        """Whether the feed was recorded before, once it is known."""
         self._settings, self._bootstrap, self._clients, self._told = settings, bootstrap, clients, told
         self._pinned: Source | None = None
         self._reason = ""
@@ -35,7 +37,9 @@ class Line:
         """Signs in and pins the source; the feed's name. Raises Refused for a feed that was imported, too."""
         source = source_of(sign_in(self.mt5, self._settings.terminal))
         feed = self._settings.recorder.feed or feed_name(source.server)
-        check_source(feed, source, events_of(self._bootstrap, feed))
+        events = events_of(self._bootstrap, feed)
+        check_source(feed, source, events)
+        self.recorded_before = pinned(events) is not None
         self._pinned, self._told.feed = source, feed
         # On the log before the first tick: whoever imports into this feed has to find it there.
         event = feed_event(

@@ -38,11 +38,14 @@ _SYMBOLS_S: Final = 30.0
 _REFUSED_S: Final = 2.0
 """The same while a symbol is refused: its specification may be loading."""
 _ANCHOR_S: Final = 60.0
+_FIRST_ANCHOR_S: Final = 5.0
+"""The first after a start: one that ends soon again leaves the next less to read."""
 _PAGES: Final = 8
 """Pages of one symbol before others have their turn."""
 _FAILING: Final = 3
 """Failed polls in a row from which on a symbol is told of and polled less often."""
 _RETRY_S: Final = 5.0
+_STARTING_S: Final = 5.0
 _DRAIN_S: Final = 4.0
 _WAIT_S: Final = 0.005
 """Longest wait at once: what comes back from the log is to be seen soon."""
@@ -108,7 +111,7 @@ class Recorder:
 
     def _connect(self) -> Admission | None:
         """Until the terminal answers; None if the recorder is to end before."""
-        delay, told = FIRST_DELAY_S, ""
+        delay, told, began = FIRST_DELAY_S, "", time.monotonic()
         while not self._stop.is_set():
             try:
                 feed = self._line.open(self._offset_s)
@@ -116,7 +119,8 @@ class Recorder:
                 if error.final:
                     self._told.alert("terminal_refused", "recorder", f"nothing is recorded: {error}")
                     raise
-                if str(error) != told:
+                # A stack that starts has its terminal in a moment.
+                if str(error) != told and time.monotonic() - began > _STARTING_S:
                     told = str(error)
                     self._told.alert("terminal_unreachable", "recorder", f"nothing is recorded: {error}")
                     self._clients.producer.flush(1)
@@ -128,7 +132,8 @@ class Recorder:
                 raise
             return Admission(
                 self._mt5, self._bootstrap, self._keys, self._clock, self._clients, self._reference, feed=feed,
-                server_clock=self._settings.recorder.server_clock, refuse=self._refuse,
+                recorded=self._line.recorded_before, server_clock=self._settings.recorder.server_clock,
+                refuse=self._refuse,
             )  # fmt: skip
         return None
 
@@ -223,7 +228,7 @@ class Recorder:
 
     def _record(self, admission: Admission) -> None:
         look_at = symbols_at = 0.0
-        anchor_at = time.monotonic() + _ANCHOR_S
+        anchor_at = time.monotonic() + _FIRST_ANCHOR_S
         while not self._stop.is_set():
             start_us, wall, whole = self._clock.now_us(), time.monotonic(), True
             try:

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.kill]
 def test_killed_at_any_moment_and_started_again_no_tick_is_lost_or_doubled(stack: TestStack, tmp_path: Path) -> None:
     recording, moments = Recording(stack), random.Random(7)
     with processes(stack, tmp_path, recording, TERMINAL__SPEED="120", TERMINAL__LEAD_S="60") as own:
-        for _ in range(5):
+        for _ in range(4):
             process = own.recorder()
             until(partial(own.marked_since, own.mark.get() or 0), 90)
             time.sleep(moments.uniform(0, 1.2))
@@ -33,7 +33,7 @@ def test_killed_at_any_moment_and_started_again_no_tick_is_lost_or_doubled(stack
         own.caught_up(market)
         rows = history(own.client())
     on_the_log = recording.rows()
-    assert len(on_the_log) > 500
+    assert len(on_the_log) > 100
     assert on_the_log == rows[-len(on_the_log) :]
     recording.check()
 
