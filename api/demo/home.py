@@ -89,7 +89,7 @@ def _toml(wanted: Wanted, speed: float) -> str:
         "data_format": wanted.format or "",
         "symbol": wanted.symbol or "",
         "speed": speed,
-        "followers": ["recorder", f"desk-{ACCOUNT}"],
+        "followers": ["recorder", f"desk-{ACCOUNT}", "gateway"],
     }
     if wanted.spec is not None:
         terminal["spec"] = wanted.spec

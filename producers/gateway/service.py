@@ -16,6 +16,7 @@ from infra.errors import SettingsError, TickledgerError
 from infra.kafka import new_producer
 from infra.keys import load_or_create
 from infra.market_clock import service_clock
+from infra.marks import Mark
 from infra.reference_log import read_reference
 from infra.settings import Settings, load_settings
 from infra.stack.addresses import kafka_address
@@ -42,6 +43,8 @@ logger = log.get(__name__)
 ANCHOR_S: Final = 60.0
 """The chain's head is witnessed so often."""
 _LONGEST_WAIT_S: Final = 0.25
+_BUSY_MARK_S: Final = 1.0
+"""A market that waits for the gateway goes on so often while requests are in doubt: time is what they wait for."""
 _EXECUTIONS: Final = "executions"
 
 
@@ -192,14 +195,19 @@ def _run(
         gateway.begin()
         announce(settings.home, "gateway", ready=True, account=config.account, epoch=head.epoch)
         logger.info("gateway ready", account=config.account, epoch=head.epoch, seq=head.seq)
-        wait_s, anchored_s = 0.0, time.monotonic()
+        wait_s, anchored_s, marked_s = 0.0, time.monotonic(), 0.0
+        mark = Mark.of(Home(settings.home), "gateway")
         while not stop.is_set():
+            began_us = clock.now_us()
             for request in intake.poll(min(wait_s, _LONGEST_WAIT_S)):
                 gateway.receive(request)
             quotes.poll()
             wait_s = gateway.turn()
             writer.follow()
             fence.beat()
+            if gateway.idle or time.monotonic() - marked_s > _BUSY_MARK_S:
+                mark.set(began_us)
+                marked_s = time.monotonic()
             if time.monotonic() - anchored_s > ANCHOR_S:
                 anchored_s = time.monotonic()
                 writer.anchor()
