@@ -27,6 +27,7 @@ from producers.recorder.listing import LOOK_BACK_S, MAX_WAITING, CallFailed, Now
 from producers.recorder.offset import Finding, ServerOffset
 from producers.recorder.reference import LiveReference
 from producers.recorder.told import Told
+from schemas.accept import Head
 from schemas.events import Severity, SourceKind
 from schemas.integrity import KeyRing
 from schemas.times import iso_ms
@@ -107,6 +108,10 @@ class Recorder:
         finally:
             self._end()
 
+    def heads(self) -> dict[str, Head]:
+        """How far each listing is on the log."""
+        return {recorded.listing: recorded.writer.written for recorded in list(self._listings.values())}
+
     # -- the line ------------------------------------------------------------------------------------------------------
 
     def _connect(self) -> Admission | None:
@@ -168,7 +173,9 @@ class Recorder:
         if found is not None:
             shown, expected = _hours(found.shown_s), _hours(found.expected_s)
             what, severity = _FINDINGS[found.finding]
-            text = f"the server's clock shows UTC{shown} where UTC{expected} is expected: {what}"
+            text = (
+                f"feed {self._told.feed}: the server's clock shows UTC{shown} where UTC{expected} is expected: {what}"
+            )
             self._told.alert("server_clock", self._told.feed, text, severity)
         offset_s = self._offset_s()
         if offset_s != self._offset_now_s:

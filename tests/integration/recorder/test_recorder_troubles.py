@@ -1,0 +1,136 @@
+"""Longer troubles: terminals that come late, clocks that are others, chains that stand still, logs that end in a burst."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from infra.kafka import new_producer, send_and_wait
+from infra.marks import Mark
+from producers.terminal.simulation import in_process
+from producers.terminal.ticks import Ticks
+from schemas.catalogue import partition_of
+from schemas.events import SourceKind
+from tests.conftest import TestStack
+from tests.integration.recorder.recording import OFFSET_MS, START_MS, Recording, client, history, until, walk
+from tests.records import ChainOfTicks
+
+pytestmark = pytest.mark.stack
+
+S = 1_000_000
+
+
+class Unreachable:
+    """A terminal that can't be initialized, and loses its connection, while it is `away`."""
+
+    def __init__(self, mt5: Any) -> None:
+        self._mt5, self.away, self.tried = mt5, True, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._mt5, name)
+
+    def initialize(self, *args: Any, **kwargs: Any) -> bool:
+        self.tried += 1
+        return not self.away and self._mt5.initialize(*args, **kwargs)
+
+    def copy_ticks_from(self, *args: Any) -> Any:
+        return None if self.away else self._mt5.copy_ticks_from(*args)
+
+    def last_error(self) -> tuple[int, str]:
+        return (-10_003, "IPC initialize failed") if self.away else self._mt5.last_error()
+
+
+def test_a_terminal_that_comes_late_and_goes_for_a_while_is_waited_for(stack: TestStack, tmp_path: Path) -> None:
+    recording, mark = Recording(stack), Mark(tmp_path / "recorder.mark")
+    with in_process({"EURUSD": walk(300)}, clock=tmp_path / "clock") as simulation:
+        mt5: Any = Unreachable(simulation.connect())
+        with recording.running(mt5, simulation.clock, mark=mark, failing=True):
+            until(lambda: mt5.tried >= 2)
+            mt5.away = False
+            simulation.control.step(30 * S)
+            until(lambda: (mark.get() or 0) >= simulation.clock.now_us())
+            mt5.away, mt5.tried = True, 0
+            simulation.control.step(30 * S)
+            until(lambda: mt5.tried >= 3)
+            mt5.away = False
+            until(lambda: (mark.get() or 0) >= simulation.clock.now_us())
+        rows = history(client(simulation))
+    assert not recording.errors
+    assert recording.rows() == rows
+    kinds = [event.kind for event in recording.events()]
+    assert kinds == [SourceKind.CONNECTED, SourceKind.LOST, SourceKind.CONNECTED]
+
+
+def test_a_setting_that_is_not_the_servers_clock_is_corrected_by_the_first_ticks(
+    stack: TestStack, tmp_path: Path
+) -> None:
+    recording, mark = Recording(stack), Mark(tmp_path / "recorder.mark")
+    ticks = {"EURUSD": walk(300), "GBPUSD": walk(300, 2)}
+    with in_process(ticks, clock=tmp_path / "clock") as simulation:
+        for clock in ("utc", "utc"):
+            with recording.running(simulation.connect(), simulation.clock, mark=mark, server_clock=clock):
+                for _ in range(25):
+                    simulation.control.step(S // 2)
+                    until(lambda: (mark.get() or 0) >= simulation.clock.now_us())
+                until(lambda: any(event.kind is SourceKind.OFFSET_CHANGED for event in recording.events()))
+                simulation.control.step(5 * S)
+                until(lambda: (mark.get() or 0) >= simulation.clock.now_us())
+        rows = history(client(simulation))
+    assert recording.rows() == rows
+    assert recording.blocks()[-1].server_offset_s * 1000 == OFFSET_MS
+    assert recording.column("time_ms")[-1] < START_MS + 60_000
+    changes = [event for event in recording.events() if event.kind is SourceKind.OFFSET_CHANGED]
+    assert [event.detail for event in changes] == ["UTC+00:00 to UTC+03:00"], "the second one goes on by the log"
+    alert = next(alert for alert in recording.alerts() if alert.code == "server_clock")
+    assert "shows UTC+03:00 where UTC+00:00 is expected" in alert.message
+
+
+def test_a_chain_that_stands_still_is_left_and_the_others_are_recorded(stack: TestStack, tmp_path: Path) -> None:
+    recording, mark = Recording(stack), Mark(tmp_path / "recorder.mark")
+    ticks = {"EURUSD": walk(300), "GBPUSD": walk(300, 2)}
+    listing = f"{recording.feed}/GBPUSD"
+    with in_process(ticks, clock=tmp_path / "clock") as simulation:
+        with recording.running(simulation.connect(), simulation.clock, mark=mark) as recorder:
+            simulation.control.step(20 * S)
+            until(lambda: (mark.get() or 0) >= simulation.clock.now_us())
+            head = recorder.heads()[listing]
+            wrong = ChainOfTicks(listing, recording.keys, head.epoch, head.nonce, head.seq + 5, head.n, head.mac).data()
+            send_and_wait(new_producer(recording.kafka), "ticks", partition_of("ticks", listing), listing, wrong)
+            until(lambda: any(alert.subject == listing for alert in recording.alerts()))
+            simulation.control.step(20 * S)
+            until(lambda: (mark.get() or 0) >= simulation.clock.now_us())
+        with recording.running(simulation.connect(), simulation.clock, mark=mark):
+            simulation.control.step(10 * S)
+            until(lambda: (mark.get() or 0) >= simulation.clock.now_us())
+        rows = history(client(simulation))
+    assert recording.rows() == rows
+    assert "stands still" in next(alert.message for alert in recording.alerts() if alert.subject == listing)
+
+
+def test_a_log_that_ends_in_a_burst_and_one_that_the_terminal_has_forgotten(stack: TestStack, tmp_path: Path) -> None:
+    recording, mark = Recording(stack), Mark(tmp_path / "recorder.mark")
+    count = 3_000
+    bid = np.round(1.1 + np.arange(count) * 1e-5, 5)
+    burst = Ticks.of_quotes(START_MS + np.arange(count, dtype=np.int64) // 4, bid, np.round(bid + 2e-5, 5))
+    with in_process({"EURUSD": burst}, clock=tmp_path / "clock") as simulation:
+        simulation.control.step(int(2.5 * S))
+        for _ in range(2):
+            with recording.running(simulation.connect(), simulation.clock, mark=mark):
+                simulation.control.step(S // 10)
+                until(lambda: (mark.get() or 0) >= simulation.clock.now_us())
+        rows = history(client(simulation))
+    assert 2_000 < len(rows) < count
+    assert recording.rows() == rows
+    later = walk(300, start_ms=START_MS + 600_000)
+    with in_process({"EURUSD": later}, clock=tmp_path / "other clock") as simulation:
+        simulation.control.step(30 * S)
+        with recording.running(simulation.connect(), simulation.clock, mark=mark):
+            until(lambda: (mark.get() or 0) >= simulation.clock.now_us())
+        added = history(client(simulation))
+    assert recording.rows() == rows + added
+    assert [block.gap for block in recording.blocks()].count(True) == 1
+    assert [(event.kind, event.from_n) for event in recording.events()][-1] == (SourceKind.GAP, len(rows))
+    recording.check()
