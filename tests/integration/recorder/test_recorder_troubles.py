@@ -1,4 +1,4 @@
-"""Longer troubles: terminals that come late, clocks that are others, chains that stand still, logs that end in a burst."""
+"""Longer troubles: a terminal that comes late, another clock, a chain that stands still, a log that ends in a burst."""
 
 from __future__ import annotations
 
