@@ -160,6 +160,22 @@ class TradeSettings(Section):
     poll_ms: int = Field(default=250, ge=5, description="milliseconds between two looks at positions and deals")
 
 
+class PaperSettings(Section):
+    terminal: Literal["", "official", "rpyc"] = Field(
+        default="",
+        description="a real terminal whose live ticks the simulated one serves, as `tickledger paper` has it: official "
+        "or rpyc, as in terminal.kind; it is asked for quotes only; empty: none",
+    )
+    host: str = Field(default="127.0.0.1", description="host of its rpyc server")
+    port: int = Field(default=18812, ge=1, le=65535, description="port of its rpyc server")
+    path: OptionalPath = Field(default=None, description="its terminal64.exe; empty: the package finds one")
+    login: int = Field(default=0, ge=0, description="its login; 0: the one that it has open")
+    password: SecretStr = Field(default=SecretStr(""), description="password of that login")
+    server: str = Field(default="", description="trade server of that login")
+    timeout_ms: int = Field(default=10_000, ge=1_000, description="milliseconds that a call to it may take")
+    symbols: tuple[str, ...] = Field(default=(), description="its symbols to trade on paper; empty: its market watch")
+
+
 class ApiSettings(Section):
     host: str = Field(default="127.0.0.1", description="address that the page and the API listen on; only this machine")
     port: int = Field(default=8321, ge=0, le=65535, description="port of page and API; 0: any free one")
@@ -211,6 +227,7 @@ class Settings(BaseSettings):
     terminal: TerminalSettings = Field(default_factory=TerminalSettings)
     recorder: RecorderSettings = Field(default_factory=RecorderSettings)
     trade: TradeSettings = Field(default_factory=TradeSettings)
+    paper: PaperSettings = Field(default_factory=PaperSettings)
     api: ApiSettings = Field(default_factory=ApiSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     keys: KeySettings = Field(default_factory=KeySettings)
@@ -249,6 +266,16 @@ class Settings(BaseSettings):
                 self.worker.snapshot_interval_s >= 60 * self.worker.session_timeout_s,
                 "worker.snapshot_interval_s is more than 60 worker.session_timeout_s, so a takeover would fold all of "
                 "that again: lower worker.snapshot_interval_s",
+            ),
+            (
+                bool(self.paper.terminal) and self.terminal.kind != "simulated",
+                f"paper.terminal is {self.paper.terminal}, which a simulated terminal serves, but terminal.kind is "
+                f"{self.terminal.kind!r}: set that to simulated, or unset paper.terminal",
+            ),
+            (
+                bool(self.paper.terminal) and (bool(self.terminal.data) or self.terminal.speed != 1),
+                "paper.terminal has live ticks, so terminal.data and a terminal.speed other than 1 can't be: unset "
+                "them, or paper.terminal",
             ),
         )
         for holds, message in contradictions:

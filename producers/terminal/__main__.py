@@ -8,13 +8,18 @@ import threading
 from typing import Any, Final
 
 from infra import log
+from infra.clock import SystemClock
 from infra.errors import HomeBusy, TickledgerError
 from infra.market_clock import MarketClockWriter
 from infra.marks import Mark
 from infra.settings import Settings, load_settings
 from infra.stack.home import Home, Lock
 from infra.stack.services import announce
-from producers.terminal.build import build, played
+from producers.mt5 import TerminalError
+from producers.recorder.connection import FIRST_DELAY_S, LONGEST_DELAY_S
+from producers.terminal.build import Played, build, live, played
+from producers.terminal.live_quotes import LiveTerminal
+from producers.terminal.live_source import find
 from producers.terminal.owner import calls_of
 from producers.terminal.transport import TerminalSocket
 
@@ -52,14 +57,19 @@ def run(settings: Settings, stop: threading.Event) -> None:
     try:
         state = home.root / "terminal" / "state"
         state.parent.mkdir(mode=0o700, exist_ok=True)
+        data = _played(settings, stop)
+        if data is None:
+            return
         terminal = build(
             settings.terminal,
-            played(settings.terminal, settings.cache_dir / "ticks"),
+            data,
             MarketClockWriter.of(home),
             marks=[Mark.of(home, name) for name in settings.terminal.followers],
             state=state,
         )
         served = TerminalSocket(home, calls_of(terminal))
+        if data.live is not None:
+            data.live.source.start()
         try:
             found = terminal.state()
             announce(settings.home, SERVICE, ended=found["ended"], ticks=found["ticks"])
@@ -67,8 +77,31 @@ def run(settings: Settings, stop: threading.Event) -> None:
             terminal.run(stop)
         finally:
             served.close()
+            if data.live is not None:
+                data.live.source.close()
     finally:
         lock.release()
+
+
+def _played(settings: Settings, stop: threading.Event) -> Played | None:
+    """What the market plays; None if it is to end before a real terminal, whose ticks it serves, has answered."""
+    if not settings.paper.terminal:
+        return played(settings.terminal, settings.cache_dir / "ticks")
+    terminal, delay, told = LiveTerminal.of(settings), FIRST_DELAY_S, ""
+    while not stop.is_set():
+        try:
+            found = find(terminal, settings.paper.symbols)
+        except TerminalError as error:
+            if error.final:
+                raise
+            if str(error) != told:
+                told = str(error)
+                _logger.warning("waits for the real terminal", reason=told)
+            stop.wait(delay)
+            delay = min(LONGEST_DELAY_S, delay * 2)
+            continue
+        return live(settings.terminal, terminal, found, settings.recorder, SystemClock())
+    return None
 
 
 if __name__ == "__main__":

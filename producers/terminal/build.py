@@ -11,26 +11,32 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
+from infra.clock import Clock
 from infra.market_clock import MarketClockWriter
 from infra.marks import Mark
-from infra.settings import TerminalSettings
+from infra.settings import RecorderSettings, TerminalSettings
 from producers.clocks import ServerClock
 from producers.formats.data import ListingData, expand, open_data
 from producers.formats.names import hint_of
 from producers.listing_spec import DEFAULT_SERVER_CLOCK, digits_of
+from producers.recorder.pinned import detail_of
 from producers.sample import SAMPLE_DAY
 from producers.specs import LabSpec, for_digits, load_spec
 from producers.terminal import constants as mt5
 from producers.terminal.account import TradeAccount
 from producers.terminal.faults import Fault, Faults, read_faults, refuse_unshapeable
+from producers.terminal.live_market import LiveMarket, LivePace
+from producers.terminal.live_quotes import LiveTerminal
+from producers.terminal.live_source import Found, LiveSource, paper_server
+from producers.terminal.live_symbols import live_symbol
 from producers.terminal.market import Market, Source, bounds_us
 from producers.terminal.pace import Pace
 from producers.terminal.server import TradeServer
 from producers.terminal.store import Kept, Store
-from producers.terminal.symbols import symbol_of
+from producers.terminal.symbols import SymbolDefinition, symbol_of
 from producers.terminal.synthetic import DIGITS, PREFIX, RandomWalks, load_of
 from producers.terminal.terminal import Terminal
-from producers.terminal.ticks import TickHistory, Ticks, joined
+from producers.terminal.ticks import NONE, TickHistory, Ticks, joined
 from schemas.ticks import TickBlock
 
 START_LEAD_US: Final = 2_000_000
@@ -50,6 +56,17 @@ class Played(NamedTuple):
     source: Source | None = None
     end_us: int = 0
     """Of a source: when its last tick happens."""
+    live: Live | None = None
+    """Where live ticks come from; there are none before."""
+
+
+class Live(NamedTuple):
+    """Live ticks of a real terminal."""
+
+    source: LiveSource
+    symbols: Mapping[str, SymbolDefinition]
+    account: TradeAccount
+    machine: Clock
 
 
 def played(settings: TerminalSettings, cache: Path | None) -> Played:
@@ -77,6 +94,25 @@ def played(settings: TerminalSettings, cache: Path | None) -> Played:
     )
 
 
+def live(
+    settings: TerminalSettings, terminal: LiveTerminal, found: Found, recorder: RecorderSettings, machine: Clock
+) -> Played:
+    """The live ticks of a real terminal that was found. Raises Unusable for a symbol that can't be reckoned with."""
+    specs = {name: load_spec(settings.spec, name, ()) for name in found.symbols}
+    symbols = {name: live_symbol(info, specs[name], recorder.server_clock) for name, info in found.symbols.items()}
+    account = replace(
+        account_of(settings, next(iter(specs.values()))),
+        name="Paper account",
+        server=paper_server(found.source),
+        company=found.source.company,
+    )
+    source = LiveSource(terminal, found.quotes, found.source, tuple(symbols), machine, recorder)
+    told = {"live": detail_of(found.source), "symbols": sorted(symbols)}
+    digits = {name: symbol.spec.digits for name, symbol in symbols.items()}
+    clock = recorder.server_clock
+    return Played(dict.fromkeys(symbols, NONE), digits, clock, told, live=Live(source, symbols, account, machine))
+
+
 def of_ticks(ticks: Mapping[str, Ticks], server_clock: str = DEFAULT_SERVER_CLOCK) -> Played:
     """Ticks that are at hand; for tests."""
     digits = {name: digits_of(own.bid, own.ask) for name, own in ticks.items()}
@@ -101,31 +137,28 @@ def build(
     """
     server_clock = ServerClock(data.server_clock)
     specs = {name: load_spec(settings.spec, name, ()) for name in data.ticks}
-    histories = {name: TickHistory(name, ticks, server_clock) for name, ticks in data.ticks.items()}
-    symbols = {
-        name: symbol_of(spec, data.digits[name], around_the_clock=_weekends(histories[name]))
-        for name, spec in specs.items()
+    histories = {
+        name: TickHistory(name, ticks, server_clock, other_bit=data.live is None) for name, ticks in data.ticks.items()
     }
-    start_us, end_us = bounds_us(histories, START_LEAD_US)
-    market = Market(symbols, histories, server_clock, start_us, data.end_us or end_us, data.source)
     if account is None:
-        account = account_of(settings, next(iter(specs.values())))
+        account = account_of(settings, next(iter(specs.values()))) if data.live is None else data.live.account
     if faults is None:
         faults = read_faults(settings.faults) if settings.faults is not None else []
-    if data.source is not None:
+    if data.source is not None or data.live is not None:
         refuse_unshapeable(faults)
     told = {**data.told, "spec": settings.spec, "login": account.login, "balance": str(account.balance)}
     store = None if state is None else Store(state, told)
     kept = None if store is None else store.load()
     injected = Faults(faults, settings.seed)
+    market = _market(data, specs, histories, server_clock, kept)
     if kept is None:
         for mark in marks:
             mark.clear()
     else:
         injected.restore(kept.terminal["faults"])
-    injected.shape_all({name: (history, symbols[name].point) for name, history in histories.items()})
+    injected.shape_all({name: (history, market.symbols[name].point) for name, history in histories.items()})
     server = TradeServer(market, account, replace(next(iter(specs.values())).model, seed=settings.seed))
-    pace = _pace(settings, clock, market, kept, marks, standing)
+    pace = _pace(settings, clock, market, kept, marks, standing, data.live)
     terminal = Terminal(
         market, server, pace, injected, latency_ms=settings.latency_ms, seed=settings.seed, store=store,
         speed_told=settings.speed,
@@ -155,6 +188,24 @@ def account_of(settings: TerminalSettings, spec: LabSpec) -> TradeAccount:
     )
 
 
+def _market(
+    data: Played,
+    specs: Mapping[str, LabSpec],
+    histories: Mapping[str, TickHistory],
+    clock: ServerClock,
+    kept: Kept | None,
+) -> Market:
+    if data.live is not None:
+        data.live.source.begin(histories, {} if kept is None else kept.terminal["source"])
+        return LiveMarket(data.live.symbols, histories, clock, data.live.machine.now_us(), data.live.source)
+    symbols = {
+        name: symbol_of(spec, data.digits[name], around_the_clock=_weekends(histories[name]))
+        for name, spec in specs.items()
+    }
+    start_us, end_us = bounds_us(histories, START_LEAD_US)
+    return Market(symbols, histories, clock, start_us, data.end_us or end_us, data.source)
+
+
 def _pace(
     settings: TerminalSettings,
     clock: MarketClockWriter,
@@ -162,13 +213,16 @@ def _pace(
     kept: Kept | None,
     marks: Sequence[Mark],
     standing: bool,
+    live: Live | None,
 ) -> Pace:
     """Of a state that was kept: not before what anybody has read from its clock, at the pace that was set last."""
     now_us, speed = market.start_us, settings.speed
     if kept is not None:
         now_us = max(kept.terminal["now_us"], clock.left_at_us() or 0)
-        if kept.terminal["speed_told"] == settings.speed:
-            speed, standing = kept.terminal["pace"]["speed"], kept.terminal["pace"]["standing"]
+    if live is not None:
+        return LivePace(clock, now_us, live.machine)
+    if kept is not None and kept.terminal["speed_told"] == settings.speed:
+        speed, standing = kept.terminal["pace"]["speed"], kept.terminal["pace"]["standing"]
     lead_us = int(settings.lead_s * 1e6)
     return Pace(clock, now_us, market.end_us, speed=speed, standing=standing, lead_us=lead_us, marks=marks)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -70,6 +70,15 @@ class Market:
     def grows(self) -> bool:
         """Whether its ticks are made as they happen."""
         return self._source is not None
+
+    @property
+    def connected(self) -> bool:
+        """Whether its server gets quotes."""
+        return True
+
+    def kept(self) -> dict[str, Any]:
+        """What a restart needs to know of it beside its time: JSON."""
+        return {}
 
     def attach(self, trading: Trading) -> None:
         """The trade server that ticks are told to from now on."""
@@ -146,14 +155,18 @@ class Market:
             return
         self._feed(until_us)
         until_ms = until_us // 1000
-        moved = [(h, end) for h in self.histories.values() if (end := h.end(until_ms)) > h.played]
+        self._happen([(h, end) for h in self.histories.values() if (end := h.end(until_ms)) > h.played], until_us)
+        self._now_us = until_us
+
+    def _happen(self, moved: list[tuple[TickHistory, int]], until_us: int) -> None:
+        """The ticks of each of these histories up to an end happen, the trade server's in the order of time."""
         trading = self._trading
         told = [] if trading is None else [(h, end) for h, end in moved if trading.watches(h.symbol)]
         if trading is not None and told:
             quiet = [(h, end) for h, end in moved if not trading.watches(h.symbol)]
             for history, start, end in _runs(told):
                 # Time goes with the ticks: what they do is stamped with it, and asks for quotes of that time.
-                self._now_us = max(self._now_us, int(history.ticks.time_ms[end - 1]) * 1000)
+                self._now_us = min(until_us, max(self._now_us, int(history.ticks.time_ms[end - 1]) * 1000))
                 for other, _ in quiet:
                     other.play(other.end(self._now_us // 1000))
                 history.play(end)
@@ -161,7 +174,6 @@ class Market:
                     trading.on_ticks(history.symbol, columns, first, last)
         for history, end in moved:
             history.play(end)
-        self._now_us = until_us
 
 
 def _runs(windows: list[tuple[TickHistory, int]]) -> Iterator[tuple[TickHistory, int, int]]:

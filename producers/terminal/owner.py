@@ -51,8 +51,8 @@ def _owner(terminal: Terminal) -> dict[str, Callable[..., Any]]:
 
     answers: dict[str, Callable[..., Any]] = {
         "state": terminal.state,
-        "pause": lambda: terminal.set_pace(Pace.pause),
-        "resume": lambda: terminal.set_pace(Pace.resume),
+        "pause": lambda: terminal.set_pace(lambda pace: pace.pause()),
+        "resume": lambda: terminal.set_pace(lambda pace: pace.resume()),
         "speed": lambda speed: terminal.set_pace(lambda pace: pace.set_speed(speed)),
         "step": step,
         "go_to": lambda us: terminal.set_pace(lambda pace: pace.go_to(us)),

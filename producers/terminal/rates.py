@@ -47,6 +47,7 @@ class RateHistory:
         self._minutes: Rates = np.empty(0, RATE_DTYPE)
         self._made = 0
         """Ticks before this one are in minutes that have ended."""
+        self._revision = history.revision
 
     def bars(self, seen: int, timeframe: int) -> Rates:
         """All bars of a timeframe, of the first `seen` ticks. Raises TerminalFailure if there is no such timeframe."""
@@ -75,6 +76,8 @@ class RateHistory:
         return found.copy()
 
     def _grown(self, seen: int) -> Rates:
+        if self._revision != self._history.revision:
+            self._minutes, self._made, self._revision = np.empty(0, RATE_DTYPE), 0, self._history.revision
         made = self._of_ticks(self._made, seen)
         if len(made) > 1:
             # All but the forming minute have ended.

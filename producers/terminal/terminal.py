@@ -137,7 +137,7 @@ class Terminal:
                 "symbols": tuple(market.symbols),
                 "calls": self._calls,
                 "requests": self._requests,
-                "connected": self.faults.cut_off_since(market.now_us()) is None,
+                "connected": self._connected,
                 "faults": len(self.faults.faults),
             }
 
@@ -221,6 +221,7 @@ class Terminal:
                 "faults": self.faults.kept(),
                 "requests": self._requests,
                 "permits": [self.server.algo_trading, self.server.api_trading],
+                **self.market.kept(),
             }
             self._store.save(kept, self.server.dump())
             self._saved_changes = changes
@@ -259,7 +260,7 @@ class Terminal:
         """The server's answer, once the request has got there."""
         with self._lock:
             self.advance()
-            if self.faults.cut_off_since(self.market.now_us()) is not None:
+            if not self._connected:
                 return (mt5.TRADE_RETCODE_CONNECTION, 0, 0, 0.0, 0.0, 0.0, 0.0, _NO_CONNECTION, 0, 0, request)
             self._requests += 1
             flight = _Flight(lambda: self._execute(request))
@@ -287,6 +288,10 @@ class Terminal:
     def _keep(self) -> None:
         if self.server.changes != self._saved_changes:
             self.save()
+
+    @property
+    def _connected(self) -> bool:
+        return self.market.connected and self.faults.cut_off_since(self.market.now_us()) is None
 
     def _nap_s(self) -> float:
         if self.pace.standing:
@@ -318,10 +323,9 @@ class Terminal:
         return VERSION
 
     def _terminal_info(self) -> tuple[Any, ...]:
-        connected = self.faults.cut_off_since(self.market.now_us()) is None
         account, server = self.server.account, self.server
         values = {
-            "connected": connected, "dlls_allowed": False, "trade_allowed": server.algo_trading,
+            "connected": self._connected, "dlls_allowed": False, "trade_allowed": server.algo_trading,
             "tradeapi_disabled": not server.api_trading, "build": BUILD, "maxbars": 100_000, "codepage": 65_001,
             "ping_last": int(self._latency_us), "company": account.company, "name": "tickledger", "language": "English",
         }  # fmt: skip

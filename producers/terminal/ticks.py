@@ -60,6 +60,10 @@ class Ticks(NamedTuple):
         return Ticks._make(column[index] for column in self)
 
 
+NONE: Final = Ticks.of_quotes(np.empty(0, np.int64), np.empty(0), np.empty(0))
+"""No ticks."""
+
+
 def joined(parts: list[Ticks]) -> Ticks:
     """One after the other."""
     return parts[0] if len(parts) == 1 else Ticks._make(map(np.concatenate, zip(*parts, strict=True)))
@@ -68,18 +72,26 @@ def joined(parts: list[Ticks]) -> Ticks:
 class TickHistory:
     """A symbol's ticks, played so far and to come."""
 
-    def __init__(self, symbol: str, ticks: Ticks, clock: ServerClock) -> None:
-        """Ticks are put in the order of time, as a server's history is; equal times stay as they are."""
+    def __init__(self, symbol: str, ticks: Ticks, clock: ServerClock, *, other_bit: bool = True) -> None:
+        """Ticks are put in the order of time, as a server's history is; equal times stay as they are.
+
+        `other_bit`: flags have now and then the bit that a real terminal's have; False where they come from one.
+        """
         self.symbol, self.clock = symbol, clock
         self.played = 0
         """How many have happened."""
+        self.revision = 0
+        """Counts changes of what was there, other than growing at its end."""
+        self._other_bit = other_bit
         self._ticks: Ticks
         self._room: tuple[NDArray[Any], ...]
         """The columns with room behind the ticks."""
         self._stamps: NDArray[np.int64]
         """Times on the server's clock, in the same room."""
         self._cached: tuple[int, Rows]
-        self._hold(_sorted(ticks))
+        self._cuts: list[tuple[int, int]]
+        """(first tick, seconds): where the server's offset from UTC changes."""
+        self._hold(in_order(ticks))
 
     @property
     def ticks(self) -> Ticks:
@@ -121,16 +133,39 @@ class TickHistory:
 
     def grow(self, more: Ticks) -> None:
         """More to come, in the order of time and none before what is there; room for them is made ahead."""
+        self._make_room(more.size)
+        self._put(more, self._ticks.size)
+
+    def insert(self, more: Ticks) -> NDArray[np.int64]:
+        """More ticks where they belong by their time, each behind those of the same one; their places, int64[n].
+
+        They are in the order of time. Whoever knows places behind the first of them has to look again.
+        """
         size = self._ticks.size
-        needed = size + more.size
-        if needed > len(self._stamps):
-            self._room = tuple(_roomier(column, size, 2 * needed) for column in self._room)
-            self._stamps = _roomier(self._stamps, size, 2 * needed)
-        self._put(more, size)
+        places = np.searchsorted(self._ticks.time_ms, more.time_ms, "right").astype(np.int64)
+        first = int(places[0]) if more.size else size
+        if first == size:
+            self.grow(more)
+        else:
+            merged = in_order(joined([self._ticks.part(first, size), more]))
+            self._make_room(more.size)
+            self._cuts = [cut for cut in self._cuts if cut[0] < first]
+            self._cached = (0, np.empty(0, TICK_DTYPE))
+            self._put(merged, first)
+            self.revision += 1
+        return places + np.arange(more.size)
+
+    def forget(self, count: int) -> None:
+        """The oldest ticks, that many, are gone; all that are left keep their order."""
+        left, played = self._ticks.part(count, self._ticks.size), self.played - count
+        self.played = 0
+        self._hold(left)
+        self.play(played)
+        self.revision += 1
 
     def replace_rest(self, rest: Ticks) -> None:
         """Other ticks to come, each later than market time."""
-        self._hold(joined([self._ticks.part(0, self.played), _sorted(rest)]))
+        self._hold(joined([self._ticks.part(0, self.played), in_order(rest)]))
 
     # -- as a terminal serves it ---------------------------------------------------------------------------------------
 
@@ -158,10 +193,16 @@ class TickHistory:
     def _hold(self, ticks: Ticks) -> None:
         self._room = tuple(map(np.ascontiguousarray, ticks))
         self._stamps = np.empty(ticks.size, np.int64)
-        self._cuts: list[tuple[int, int]] = []
-        """(first tick, seconds): where the server's offset from UTC changes."""
+        self._cuts = []
         self._cached = (0, np.empty(0, TICK_DTYPE))
         self._put(ticks, 0)
+
+    def _make_room(self, more: int) -> None:
+        size = self._ticks.size
+        needed = size + more
+        if needed > len(self._stamps):
+            self._room = tuple(_roomier(column, size, 2 * needed) for column in self._room)
+            self._stamps = _roomier(self._stamps, size, 2 * needed)
 
     def _put(self, more: Ticks, at: int) -> None:
         """Into the room, which is there, from `at` on."""
@@ -185,9 +226,11 @@ class TickHistory:
         rows["bid"], rows["ask"], rows["last"] = ticks.bid, ticks.ask, ticks.last
         rows["volume"] = rows["volume_real"] = ticks.volume
         rows["time_msc"] = stamps
-        # The real one sets a bit that no document explains, and not always.
-        now_and_then = ((np.arange(start, end) * 2_654_435_761 >> 8) & 3 == 0).astype(np.int32) * _OTHER_BIT
-        rows["flags"] = ticks.flags | now_and_then
+        rows["flags"] = ticks.flags
+        if self._other_bit:
+            # The real one sets a bit that no document explains, and not always.
+            now_and_then = (np.arange(start, end) * 2_654_435_761 >> 8) & 3 == 0
+            rows["flags"][now_and_then] |= _OTHER_BIT
         return rows
 
 
@@ -201,7 +244,8 @@ def wanted(rows: Rows, flags: int) -> Rows:
     return found
 
 
-def _sorted(ticks: Ticks) -> Ticks:
+def in_order(ticks: Ticks) -> Ticks:
+    """In the order of time; equal times stay as they are."""
     if bool(np.all(ticks.time_ms[1:] >= ticks.time_ms[:-1])):
         return ticks
     return ticks.taken(np.argsort(ticks.time_ms, kind="stable"))

@@ -1,0 +1,465 @@
+"""Trading on paper after a real terminal: what comes through row by row, what happens when it doesn't answer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from infra.clock import FixedClock
+from infra.errors import Refused
+from infra.market_clock import MarketClockWriter
+from infra.settings import PaperSettings, RecorderSettings, Settings, TerminalSettings
+from producers.mt5 import COPY_TICKS_ALL, Mt5, TerminalError
+from producers.recorder.pinned import source_of
+from producers.recorder.polling import rows_of_page
+from producers.recorder.specs import Unusable
+from producers.terminal import constants as codes
+from producers.terminal.account import TradeAccount
+from producers.terminal.build import build, live
+from producers.terminal.live_market import MOST_TICKS
+from producers.terminal.live_quotes import CALLS, LiveTerminal, NotAQuote, QuotesOnly
+from producers.terminal.live_source import Found, find
+from producers.terminal.module import Mt5Module
+from producers.terminal.owner import calls_of
+from producers.terminal.simulation import Simulation, in_process
+from producers.terminal.terminal import Terminal
+from producers.terminal.ticks import Ticks
+from producers.terminal.transport import InProcess
+from tests.unit.producers.terminal.playing import LEAD_US, START_MS, market_order, ticks, walk
+
+SECOND_US = 1_000_000
+SERVER = "Real-Live"
+ORDERS = ("order_send", "order_check", "Buy", "Sell", "Close", "login", "positions_get", "orders_get")
+
+
+class Real:
+    """A real terminal with a REAL account: one that plays, and counts what it was asked."""
+
+    def __init__(self, market: dict[str, Ticks]) -> None:
+        account = TradeAccount(trade_mode=codes.ACCOUNT_TRADE_MODE_REAL, server=SERVER, company="A broker")
+        self.simulation: Simulation = in_process(market, account=account)
+        self.mt5: Any = self.simulation.connect()
+        self.owner: Any = self.simulation.connect()
+        assert self.owner.initialize()
+        self.asked: list[str] = []
+        self.broken: tuple[int, str] | None = None
+        self.connected = True
+        self.login = account.login
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *args, **kwargs: self._answer(name, args, kwargs)
+
+    def _answer(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self.asked.append(name)
+        if name == "last_error" and self.broken is not None:
+            return self.broken
+        if self.broken is not None:
+            return False if name in ("initialize", "symbol_select") else None
+        found = getattr(self.mt5, name)(*args, **kwargs)
+        if name == "terminal_info" and not self.connected:
+            return SimpleNamespace(connected=False)
+        if name == "account_info" and self.login != found.login:
+            return SimpleNamespace(**{**found._asdict(), "login": self.login})
+        return found
+
+    def close(self) -> None:
+        """As an rpyc client leaves its server."""
+
+    def rows(self, symbol: str = "EURUSD") -> list[list[int]]:
+        found: list[list[int]] = rows_of_page(self.owner.copy_ticks_from(symbol, 1, 1_000_000, COPY_TICKS_ALL)).tolist()
+        return found
+
+    def history(self) -> int:
+        """Orders, deals but the balance, and positions at the real server."""
+        everything = (0, 2**31 - 1)
+        deals = len(self.owner.history_deals_get(*everything)) - 1
+        return int(deals + len(self.owner.history_orders_get(*everything)) + self.owner.orders_total())
+
+
+class Paper:
+    """A paper terminal after a real one; its machine's clock is the real market's."""
+
+    def __init__(self, real: Real, clock: FixedClock, folder: Path, *symbols: str, **recorder: Any) -> None:
+        self.real, self.clock = real, clock
+        self.terminal_settings = TerminalSettings(kind="simulated", latency_ms=0.0)
+        told = LiveTerminal.of(
+            Settings().model_copy(update={"paper": PaperSettings(terminal="rpyc"), "terminal": self.terminal_settings})
+        )
+        mt5: Any = real
+        quotes = QuotesOnly(mt5)
+        quotes.initialize()
+        account: Any = quotes.account_info()
+        infos = {name: real.owner.symbol_info(name) for name in symbols}
+        for name in symbols:
+            quotes.symbol_select(name, True)
+        data = live(
+            self.terminal_settings, told, Found(quotes, source_of(account), infos),
+            RecorderSettings(**{"poll_ms": 5, **recorder}), clock,
+        )  # fmt: skip
+        assert data.live is not None
+        self.source = data.live.source
+        self.terminal: Terminal = build(
+            self.terminal_settings, data, MarketClockWriter(None), state=folder / "state"
+        )  # fmt: skip
+        self._client = InProcess(calls_of(self.terminal))
+        self.mt5: Any = Mt5Module(self._client)
+        assert self.mt5.initialize()
+        for name in symbols:
+            assert self.mt5.symbol_select(name, True)
+        self.source.start()
+
+    def rows(self, symbol: str = "EURUSD") -> list[list[int]]:
+        found: list[list[int]] = rows_of_page(self.mt5.copy_ticks_from(symbol, 1, 1_000_000, COPY_TICKS_ALL)).tolist()
+        return found
+
+    def goes_on(self, us: int) -> None:
+        """So much time passes at the real market and on this machine."""
+        self.clock.advance(us)
+        self.real.simulation.control.step(us)
+
+    def has_all(self) -> None:
+        until(lambda: self.rows() == self.real.rows())
+
+    def close(self) -> None:
+        self.source.close()
+        self.terminal.close()
+        self._client.close()
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline, "it didn't come"
+        time.sleep(0.005)
+
+
+@contextmanager
+def paper(
+    folder: Path, market: dict[str, Ticks], after_us: int = LEAD_US + SECOND_US, **recorder: Any
+) -> Iterator[Paper]:
+    real = Real(market)
+    real.simulation.control.step(after_us)
+    clock = FixedClock(real.simulation.clock.now_us())
+    own = Paper(real, clock, folder, *market, **recorder)
+    try:
+        yield own
+        assert set(real.asked) <= CALLS
+        assert not real.history()
+    finally:
+        own.close()
+        real.simulation.close()
+
+
+def test_every_tick_comes_once_as_the_real_terminal_has_it(tmp_path: Path) -> None:
+    """Equal milliseconds, deals, flags of the broker's own, several symbols, bursts beyond a page."""
+    markets = {"EURUSD": walk(3_000, every_ms=20), "GBPUSD": walk(900, seed=2, every_ms=60)}
+    with paper(tmp_path, markets, page=10) as own:
+        for us in (SECOND_US, 50_000, 7 * SECOND_US, 1_000, 20 * SECOND_US):
+            own.goes_on(us)
+            for symbol in markets:
+                until(lambda symbol=symbol: own.rows(symbol) == own.real.rows(symbol))  # type: ignore[misc]
+        assert len(own.rows()) > 1_000
+        assert own.terminal.state()["ticks"] == len(own.rows()) + len(own.rows("GBPUSD"))
+        assert any(row[5] & 0x80 for row in own.rows())
+
+
+def test_orders_are_executed_on_paper_and_never_reach_the_real_account(tmp_path: Path) -> None:
+    with paper(tmp_path, {"EURUSD": walk(400)}) as own:
+        own.has_all()
+        account = own.mt5.account_info()
+        assert account.trade_mode == codes.ACCOUNT_TRADE_MODE_DEMO
+        assert (account.server, account.company) == (f"{SERVER}-Paper", "A broker")
+        done = own.mt5.order_send(market_order())
+        assert done.retcode == codes.TRADE_RETCODE_DONE
+        newest = own.real.owner.symbol_info_tick("EURUSD")
+        assert done.price == newest.ask
+        assert [deal.symbol for deal in own.mt5.history_deals_get(0, 2**31 - 1)] == ["", "EURUSD"]
+        assert own.mt5.positions_total() == 1
+        assert own.real.history() == 0
+
+
+@pytest.mark.parametrize("name", sorted(name for name in dir(Mt5) if not name.startswith("_")))
+def test_the_face_of_a_real_terminal_has_calls_for_quotes_and_no_others(name: str) -> None:
+    with in_process({"EURUSD": ticks((0, 1.1, 1.2))}) as simulation:
+        client: Any = simulation.connect()
+        quotes = QuotesOnly(client)
+        assert hasattr(quotes, name) == (name in CALLS or name == "shutdown")
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_what_makes_the_calls_makes_no_other(name: str) -> None:
+    asked: list[str] = []
+
+    class Terminal:
+        def __getattr__(self, name: str) -> Any:
+            asked.append(name)
+            return lambda *args, **kwargs: None
+
+    terminal: Any = Terminal()
+    quotes = QuotesOnly(terminal)
+    asked.clear()
+    with pytest.raises(NotAQuote, match=f"{name} isn't asked of a real terminal"):
+        quotes._ask(name)
+    assert asked == []
+
+
+def test_a_real_terminal_that_ended_shows_as_a_lost_connection_and_what_was_missed_comes(tmp_path: Path) -> None:
+    """A stop that the market passed meanwhile is met at the tick that passed it, as at a broker's server."""
+    rows = [(at * 1000, 1.1 - 0.0001 * at, 1.1002 - 0.0001 * at) for at in range(60)]
+    with paper(tmp_path, {"EURUSD": ticks(*rows)}) as own:
+        own.has_all()
+        assert own.mt5.order_send(market_order(sl=1.0985)).retcode == codes.TRADE_RETCODE_DONE
+        own.real.broken = (-10_002, "IPC recv failed")
+        until(lambda: not own.mt5.terminal_info().connected)
+        refused = own.mt5.order_send(market_order())
+        assert (refused.retcode, refused.comment) == (codes.TRADE_RETCODE_CONNECTION, "No connection")
+        before = own.rows()
+        own.goes_on(30 * SECOND_US)
+        assert own.rows() == before
+        assert own.mt5.positions_total() == 1
+        own.real.broken = None
+        until(lambda: own.mt5.terminal_info().connected)
+        own.has_all()
+        assert own.mt5.positions_total() == 0
+        stopped = own.mt5.history_deals_get(0, 2**31 - 1)[-1]
+        passed = next(row for row in own.mt5.copy_ticks_from("EURUSD", 1, 100, -1) if row["bid"] <= 1.0985 + 1e-9)
+        assert (stopped.time_msc, stopped.price) == (passed["time_msc"], passed["bid"])
+        assert own.mt5.order_send(market_order()).retcode == codes.TRADE_RETCODE_DONE
+
+
+def test_a_real_terminal_without_its_trade_server_is_none(tmp_path: Path) -> None:
+    with paper(tmp_path, {"EURUSD": walk(400)}) as own:
+        own.real.connected = False
+        until(lambda: not own.mt5.terminal_info().connected)
+        own.real.connected = True
+        until(lambda: own.mt5.terminal_info().connected)
+        own.goes_on(5 * SECOND_US)
+        own.has_all()
+
+
+def test_a_real_terminal_that_hangs_is_none_until_it_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("producers.terminal.live_source.SILENT_S", 0.3)
+    hanging, asked = threading.Event(), threading.Event()
+    answer = Real._answer
+
+    def slow(real: Real, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if asked.is_set():
+            hanging.wait(20)
+        return answer(real, name, args, kwargs)
+
+    monkeypatch.setattr(Real, "_answer", slow)
+    with paper(tmp_path, {"EURUSD": walk(400)}) as own:
+        own.has_all()
+        asked.set()
+        until(lambda: not own.mt5.terminal_info().connected)
+        assert own.mt5.symbol_info("EURUSD").name == "EURUSD"
+        hanging.set()
+        until(lambda: own.mt5.terminal_info().connected)
+        own.goes_on(5 * SECOND_US)
+        own.has_all()
+
+
+def test_another_accounts_quotes_are_never_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with paper(tmp_path, {"EURUSD": walk(400)}) as own:
+        own.has_all()
+        own.real.broken = (-10_001, "IPC send failed")
+        until(lambda: not own.mt5.terminal_info().connected)
+        own.real.login, own.real.broken = 99, None
+        until(lambda: not own.source._thread.is_alive())
+        before = own.rows()
+        own.real.login = 1_000_001
+        own.goes_on(5 * SECOND_US)
+        assert own.rows() == before
+        assert not own.mt5.terminal_info().connected
+
+
+def test_a_server_whose_clock_is_not_the_one_that_is_set_is_not_worked_with(tmp_path: Path) -> None:
+    """Its ticks would be put on wrong times: stops and days by another clock than the broker's."""
+    with paper(tmp_path, {"EURUSD": walk(4_000)}, server_clock="+5") as own:
+        own.has_all()
+        own.goes_on(2 * SECOND_US)
+        until(lambda: not own.mt5.terminal_info().connected)
+        assert own.mt5.order_send(market_order()).retcode == codes.TRADE_RETCODE_CONNECTION
+
+
+def test_a_tick_that_the_real_terminal_got_late_stands_where_it_belongs(tmp_path: Path) -> None:
+    with paper(tmp_path, {"EURUSD": walk(400, every_ms=100)}) as own:
+        own.mt5.copy_rates_from_pos("EURUSD", 1, 0, 10)
+        own.real.simulation.control.fault("late_ticks", share=0.2, seconds=3.0)
+        for _ in range(8):
+            own.goes_on(2 * SECOND_US)
+            until(
+                lambda: (
+                    {tuple(row) for row in own.real.rows()} - {tuple(row) for row in own.rows()} == set() or sweep(own)
+                )
+            )
+        assert sorted(map(tuple, own.rows())) == sorted(map(tuple, own.real.rows()))
+        assert [row[0] for row in own.rows()] == sorted(row[0] for row in own.rows())
+        ours, theirs = (one.copy_rates_from_pos("EURUSD", 1, 0, 10) for one in (own.mt5, own.real.owner))
+        assert ours["tick_volume"].sum() <= theirs["tick_volume"].sum()
+
+
+def sweep(own: Paper) -> bool:
+    """Has late ticks looked for now."""
+    for polled in own.source._polled.values():
+        polled.sweep_us = 0
+    return False
+
+
+def test_a_tick_of_next_year_blinds_nobody(tmp_path: Path) -> None:
+    market = walk(400)
+    with paper(tmp_path, {"EURUSD": market}) as own:
+        own.has_all()
+        wrong = market.part(0, 1)._replace(time_ms=market.time_ms[:1] + 10**10)
+        history = own.real.simulation.terminal.market.histories["EURUSD"]
+        rows = own.mt5.copy_ticks_from("EURUSD", 1, 10_000, -1)
+        own.source._arrived.append(
+            (
+                "EURUSD",
+                own.source._judged(
+                    own.source._polled["EURUSD"],
+                    rows_of_page(np.array([tuple(rows[-1])], rows.dtype)) + np.array([10**10, 0, 0, 0, 0, 0]),
+                ),
+            )
+        )
+        assert history.ticks.size == 400
+        assert wrong.size == 1
+        own.goes_on(20 * SECOND_US)
+        until(lambda: own.rows()[:-1] == own.real.rows())
+        newest = own.real.owner.symbol_info_tick("EURUSD")
+        assert own.mt5.order_send(market_order()).price == newest.ask
+
+
+def test_after_a_restart_what_came_meanwhile_happens_and_nothing_twice(tmp_path: Path) -> None:
+    rows = [(at * 1000 + shift, 1.1 - 0.0001 * at, 1.1002 - 0.0001 * at) for at in range(60) for shift in (0, 0)]
+    real = Real({"EURUSD": ticks(*rows)})
+    clock = FixedClock(0)
+    real.simulation.control.step(LEAD_US + 2 * SECOND_US)
+    clock.advance(real.simulation.clock.now_us())
+    first = Paper(real, clock, tmp_path, "EURUSD")
+    first.has_all()
+    assert first.mt5.order_send(market_order(sl=1.0985)).retcode == codes.TRADE_RETCODE_DONE
+    first.goes_on(3 * SECOND_US)
+    first.has_all()
+    first.close()
+    clock.advance(20 * SECOND_US)
+    real.simulation.control.step(20 * SECOND_US)
+    again = Paper(real, clock, tmp_path, "EURUSD")
+    try:
+        again.has_all()
+        deals = again.mt5.history_deals_get(0, 2**31 - 1)
+        assert [deal.entry for deal in deals[1:]] == [codes.DEAL_ENTRY_IN, codes.DEAL_ENTRY_OUT]
+        passed = next(row for row in again.mt5.copy_ticks_from("EURUSD", 1, 200, -1) if row["bid"] <= 1.0985 + 1e-9)
+        assert (deals[-1].time_msc, deals[-1].price) == (passed["time_msc"], passed["bid"])
+        assert real.history() == 0
+    finally:
+        again.close()
+        real.simulation.close()
+
+
+def test_a_home_goes_on_with_the_same_real_account_only(tmp_path: Path) -> None:
+    with paper(tmp_path, {"EURUSD": walk(400)}):
+        pass
+    with pytest.raises(Refused, match="is asked to play live"), paper(tmp_path, {"GBPUSD": walk(400)}):
+        pass
+
+
+def test_a_live_market_goes_with_the_machines_time_and_is_moved_by_nobody(tmp_path: Path) -> None:
+    with paper(tmp_path, {"EURUSD": walk(400)}) as own:
+        own.clock.advance(600 * SECOND_US)
+        until(lambda: own.terminal.state()["now_us"] >= own.clock.now_us())
+        from producers.terminal.control import Control
+
+        owner = Control(InProcess(calls_of(own.terminal)))
+        for what, move in (
+            ("paused", owner.pause),
+            ("moved", lambda: owner.go_to(2**60)),
+            ("played at another speed", lambda: owner.speed(5.0)),
+        ):
+            with pytest.raises(Refused, match=f"this market is live, it can't be {what}"):
+                move()
+        owner.speed(1.0)
+        owner.resume()
+        assert not owner.state().ended
+        with pytest.raises(Refused, match="needs recorded ticks"):
+            owner.fault("burst")
+
+
+def test_ticks_of_long_ago_are_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("producers.terminal.live_market.MOST_TICKS", 100)
+    assert MOST_TICKS > 100_000
+    with paper(tmp_path, {"EURUSD": walk(400, every_ms=50)}) as own:
+        for _ in range(15):
+            own.goes_on(SECOND_US)
+            until(lambda: own.rows()[-1:] == own.real.rows()[-1:])
+            own.mt5.copy_rates_from_pos("EURUSD", 1, 0, 10)
+        held, everything = own.rows(), own.real.rows()
+        assert 50 <= len(held) <= 100
+        assert held == everything[-len(held) :]
+        assert own.terminal.state()["ticks"] == len(everything)
+
+
+def test_symbols_are_those_of_the_real_broker_and_cost_what_the_spec_says(tmp_path: Path) -> None:
+    with paper(tmp_path, {"EURUSD": walk(400)}) as own:
+        ours, theirs = own.mt5.symbol_info("EURUSD")._asdict(), own.real.owner.symbol_info("EURUSD")._asdict()
+        for field in (
+            "digits",
+            "trade_contract_size",
+            "volume_min",
+            "volume_step",
+            "filling_mode",
+            "path",
+            "trade_mode",
+            "swap_mode",
+            "swap_long",
+            "trade_stops_level",
+            "description",
+            "trade_calc_mode",
+        ):
+            assert ours[field] == theirs[field], field
+        spec = own.terminal.market.symbols["EURUSD"].spec
+        assert spec.commission_per_lot_side > 0
+
+
+def test_a_symbol_that_nobody_can_reckon_with_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Real({"EURUSD": walk(40)})
+    info = SimpleNamespace(**{**real.owner.symbol_info("EURUSD")._asdict(), "trade_tick_value": 0.0})
+    monkeypatch.setattr(real, "owner", SimpleNamespace(symbol_info=lambda _: info))
+    with pytest.raises(Unusable, match=r"trade_tick_value = 0\.0"):
+        Paper(real, FixedClock(START_MS * 1000), tmp_path, "EURUSD")
+    real.simulation.close()
+
+
+def test_finding_a_real_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Real({"EURUSD": walk(40), "GBPUSD": walk(40)})
+    real.simulation.control.step(LEAD_US + SECOND_US)
+    told = Settings().model_copy(update={"paper": PaperSettings(terminal="rpyc", timeout_ms=1_000)})
+    terminal = LiveTerminal.of(told)
+    monkeypatch.setattr("producers.terminal.live_quotes.connect", lambda _: real)
+    found = find(terminal, ["GBPUSD", "GBPUSD"])
+    assert list(found.symbols) == ["GBPUSD"]
+    assert (found.source.server, found.source.trade_mode) == (SERVER, "real")
+    assert list(find(terminal, []).symbols) == ["EURUSD", "GBPUSD"]
+    with pytest.raises(Refused, match=r"has no symbol 'EURUSD.x' .* as its market watch does"):
+        find(terminal, ["EURUSD.x"])
+    real.connected = False
+    with pytest.raises(TerminalError, match="has no line to Real-Live"):
+        find(terminal, [])
+    real.connected = True
+    for name in ("EURUSD", "GBPUSD"):
+        real.owner.symbol_select(name, False)
+    with pytest.raises(Refused, match="no symbol in its market watch"):
+        find(terminal, [])
+    real.broken = (-10_003, "IPC initialize failed, MetaTrader 5 x64 not found")
+    with pytest.raises(TerminalError, match="the terminal can't be reached"):
+        find(terminal, [])
+    assert set(real.asked) <= CALLS
+    real.simulation.close()
