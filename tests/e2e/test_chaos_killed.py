@@ -23,6 +23,7 @@ def test_each_process_is_killed_in_the_middle_and_log_and_terminal_agree(tmp_pat
         recovered = kill_each(day, random.Random(SEED))
         day.market.play_to_end()
         day.until(day.is_played, "the market has been played")
+        day.all_ready()
         for recovery in recovered:
             print(f"{recovery.service:10} at work again after {recovery.at_work_s:5.1f} s")
         assert differences(day) == []

@@ -74,6 +74,7 @@ def _run(
             measured = kill_each(day, random.Random(seed), times=times, pause_s=1.0, pairs=0.25)
             day.market.play_to_end()
             day.until(day.is_played, "the market has been played", 600)
+            day.all_ready()
             return differences(day), measured
     except (TickledgerError, AssertionError) as error:
         return [f"{type(error).__name__}: {error}"], measured

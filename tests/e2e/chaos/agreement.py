@@ -21,7 +21,6 @@ def differences(day: TradingDay) -> list[str]:
     the laboratory, money, database, what is derived again, deals and positions of log and terminal. And each order
     that the desk intended is at the terminal once, or it is told why it isn't there at all.
     """
-    day.all_ready()
     day.day.wait(until_asked_for=False)
     found = [
         f"{finding.stage}: {problem}"

@@ -6,12 +6,13 @@ import json
 import signal
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from api.accounts import DEFAULT_LIMITS
 from api.demo.history import log_rows
 from api.demo.home import ACCOUNT, FEED
 from api.demo.played import Day, Played
@@ -20,6 +21,7 @@ from infra.account_log import read_account
 from infra.errors import TickledgerError
 from infra.kafka import read_range
 from infra.keys import load_or_create
+from infra.market_clock import FILE_NAME, MarketClock
 from infra.marks import Mark
 from infra.reference_log import read_reference
 from infra.settings import Settings, load_settings
@@ -27,7 +29,7 @@ from infra.stack.home import Home
 from infra.stack.process import Identity
 from infra.stack.services import API, KAFKA, POSTGRES, is_ready, programs_of, running
 from infra.stack.stack import Running, attach_or_start
-from producers.mt5 import Mt5, connect, sign_in
+from producers.mt5 import Mt5, TradePosition, connect, sign_in
 from producers.sample import SAMPLE_DAY
 from producers.terminal.client import control
 from producers.terminal.control import Control, MarketState
@@ -36,6 +38,7 @@ from schemas.catalogue import TOPICS
 from schemas.chains import Derivations
 from schemas.configuration import AccountConfig
 from schemas.events import Alert
+from schemas.executions import DealEntry, Filled, Sending
 from schemas.registry import decode
 from schemas.trading import OrderPurpose, Submitted
 
@@ -46,6 +49,12 @@ MINUTE_US: Final = 60_000_000
 BUSIEST: Final = (7 * 60, 8 * 60)
 """Minutes of the day: its hour with the most ticks."""
 STRATEGY: Final = Path(__file__).with_name("every_forty_ticks.py")
+PATIENT: Final = "30m"
+"""How long its entries may be sent: so long that none is over when a process is back."""
+SERVER_AHEAD_MS: Final = 3 * 3_600_000
+"""The server's clock of that day before UTC."""
+ON_ITS_WAY_US: Final = 5_000_000
+"""From the gateway's last look at an entry's time until the server has it, at most, market time."""
 PATIENCE_S: Final = 120.0
 
 T = TypeVar("T")
@@ -96,6 +105,17 @@ class TradingDay:
         return state is not None and state.ended and state.held
 
     @cached_property
+    def clock(self) -> MarketClock:
+        """Market time, also while the terminal doesn't answer."""
+        return MarketClock(self.home.run / FILE_NAME)
+
+    def positions(self) -> Sequence[TradePosition]:
+        """What is open at the terminal."""
+        found = self.mt5.positions_get()
+        assert found is not None, self.mt5.last_error()
+        return found
+
+    @cached_property
     def mt5(self) -> Mt5:
         """A client of the terminal, connected."""
         mt5 = connect(self.settings)
@@ -126,6 +146,10 @@ class TradingDay:
         """How far a follower has got, market time."""
         return Mark.of(self.home, name).get() or 0
 
+    def caught_up(self, us: int) -> bool:
+        """Whether recorder and desk have got to a market time."""
+        return self.mark("recorder") >= us and self.mark(f"desk-{ACCOUNT}") >= us
+
     def said(self, service: str) -> str:
         """What a service has logged."""
         return self.home.log_file(service).read_text(errors="replace")
@@ -150,6 +174,10 @@ class TradingDay:
         """What the gateway has written, in order."""
         records, _ = read_account(self.running.kafka, self.keys, "executions", ACCOUNT, self.config.partition)
         return [record for record in records if isinstance(record, kind)]
+
+    def executions_since(self, us: int) -> list[Any]:
+        """What the gateway has written since a market time."""
+        return [record for record in self.executions() if record.written_us >= us]
 
     def orders(self) -> list[Submitted]:
         """Each order that the desk has made, once."""
@@ -178,8 +206,33 @@ class TradingDay:
                         found[alert.code] = alert
         return found
 
-    def ticks_on_log(self) -> int:
-        return len(log_rows(self.running.kafka, self.keys, LISTING).time_msc)
+    def trades_again(self, since_us: int) -> None:
+        """Waits until an entry that was decided since then has been filled."""
+
+        def filled() -> bool:
+            entered = {order.order_no for order in self.entries(since_us)}
+            return any(record.order_no in entered for record in self.executions(Filled))
+
+        self.until(filled, "the account trades")
+
+    def on_old_prices(self) -> list[str]:
+        """Entries that were decided on a quote older than the account allows, or sent or filled when they were over."""
+        time_us = (log_rows(self.running.kafka, self.keys, LISTING).time_msc - SERVER_AHEAD_MS) * 1000
+        entries = {order.order_no: order for order in self.entries()}
+        found = []
+        for number, order in entries.items():
+            age_us = order.taken_us - int(time_us[order.decision_n])
+            if age_us > DEFAULT_LIMITS["max_quote_age_ms"] * 1000:
+                found.append(f"entry {number} was decided on a quote of {age_us / 1e6:.1f} s before")
+        for record in self.executions(Sending):
+            late_us = record.written_us - entries[record.order_no].valid_until_us if record.order_no in entries else 0
+            if late_us > 0:
+                found.append(f"entry {record.order_no} was begun {late_us / 1e6:.1f} s after it was over")
+        for deal in self.executions(Filled):
+            late_us = deal.time_ms * 1000 - entries[deal.order_no].valid_until_us if deal.order_no in entries else 0
+            if deal.entry is DealEntry.IN and late_us > ON_ITS_WAY_US:
+                found.append(f"entry {deal.order_no} was filled {late_us / 1e6:.1f} s after it was over")
+        return found
 
 
 @contextmanager
@@ -188,12 +241,15 @@ def trading_day(
     minutes: tuple[int, int],
     *,
     speed: float,
+    valid_for: str = PATIENT,
     followers: tuple[str, ...] = ("recorder", f"desk-{ACCOUNT}"),
     more: Mapping[str, Mapping[str, Any]] | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Iterator[TradingDay]:
-    """The minutes of the sample day are played at a speed; everything ends with the block. `more`: settings, by
-    section."""
+    """The minutes of the sample day are played at a speed; everything ends with the block.
+
+    `valid_for`: how long entries may be sent. `followers`: whom the market waits for. `more`: settings, by section.
+    """
     home = Home(folder / "home")
     home.create()
     told: dict[str, dict[str, Any]] = {
@@ -214,7 +270,9 @@ def trading_day(
         lines += [f"[{section}]", *(f"{key} = {json.dumps(value)}" for key, value in keys.items())]
     (home.root / "tickledger.toml").write_text("\n".join(lines) + "\n")
     settings = load_settings(home.root)
-    played = Played(settings, [STRATEGY], None)
+    strategy = folder / STRATEGY.name
+    strategy.write_text(STRATEGY.read_text().replace(f'valid_for="{PATIENT}"', f'valid_for="{valid_for}"'))
+    played = Played(settings, [strategy], None)
     before = make_log(settings)
 
     def prepare(running: Running) -> None:

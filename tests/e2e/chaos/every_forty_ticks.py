@@ -17,5 +17,5 @@ class EveryFortyTicks(TickStrategy):
         self.count += len(ticks.bid)
         plan = Exit(stop=0.0004, target=0.0004, on_opposite="reverse")
         for i in np.flatnonzero(counts % self.ticks_each == 0):
-            side = Enter.long if counts[i] // self.ticks_each % 2 else Enter.short
+            side = Enter.long if int(counts[i]) // self.ticks_each % 2 else Enter.short
             yield i, side(plan=plan, valid_for="30m")
