@@ -139,7 +139,8 @@ class MarketClockWriter(MarketClock):
     def _write(self, pace: Pace) -> None:
         _PACE.pack_into(self._map, _place(self._sequence + 1), *pace)
         self._sequence += 1
-        _SEQUENCE.pack_into(self._map, 0, self._sequence)
+        # At once: packed in place it would be zero for a moment.
+        self._map[: _SEQUENCE.size] = _SEQUENCE.pack(self._sequence)
 
     @classmethod
     def of(cls, home: Home) -> Self:

@@ -42,7 +42,8 @@ class Mark:
                     os.close(fd)
             except OSError as error:
                 raise home_unusable(self.path, error) from None
-        _VALUE.pack_into(self._map, 0, us)
+        # At once: packed in place it would be zero for a moment, and then half of it.
+        self._map[:] = _VALUE.pack(us)
 
     def clear(self) -> None:
         """As if it had never been set; its service may go on setting it. Raises HomeUnusable."""

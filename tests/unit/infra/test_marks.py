@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,26 @@ def test_a_mark_that_was_only_begun_is_none(tmp_path: Path) -> None:
     (tmp_path / "b.mark").write_bytes(bytes(8))
     assert Mark(tmp_path / "a.mark").get() is None
     assert Mark(tmp_path / "b.mark").get() is None
+
+
+SETTER = """
+import sys
+from pathlib import Path
+from infra.marks import Mark
+mark = Mark(Path(sys.argv[1]))
+for us in range(1 << 40, (1 << 40) + 300_000):
+    mark.set(us)
+"""
+
+
+def test_a_reader_never_sees_a_mark_half_set(tmp_path: Path) -> None:
+    seen = Mark(tmp_path / "a.mark")
+    setter = subprocess.Popen([sys.executable, "-c", SETTER, str(seen.path)])
+    values = []
+    while setter.poll() is None:
+        values.append(seen.get() or 0)
+    assert setter.returncode == 0
+    assert values == sorted(values)
 
 
 def test_a_mark_that_is_made_anew_is_found(tmp_path: Path) -> None:
