@@ -24,7 +24,7 @@ from api.lab.setup import activated
 from api.terminal_check import check_terminal, read_log
 from infra.account_log import AccountFollower
 from infra.clock import Stopwatch, SystemClock
-from infra.errors import NotReady, Refused
+from infra.errors import NotReady, Refused, TickledgerError
 from infra.keys import load_or_create
 from infra.marks import Mark
 from infra.reference_log import append_reference, read_reference
@@ -55,7 +55,16 @@ LOTS: Final = 0.1
 STALLED_S: Final = 180.0
 """How long nothing may move before waiting is given up."""
 
+QUIET_S: Final = 1.5
+"""How long nothing may have come until a day is taken for settled."""
+HANGS_S: Final = 20.0
+"""The same while orders have no answer."""
+
 _POLL_S: Final = 0.1
+_UNDER_WAY: Final = """
+select count(*) from tickledger.orders where account = %s
+    and (state in ('SUBMITTED', 'SENDING', 'CANCEL_REQUESTED') or state = 'ACCEPTED' and type = 'MARKET')
+"""
 
 
 class Played:
@@ -139,7 +148,7 @@ class Day:
         `until_asked_for`: without giving up when nothing moves, since somebody may have paused the market.
         """
         watch, before = Stopwatch(), (0, 0)
-        while not (seen := self._watch.look()).market or not self._is_played(seen):
+        while not self._is_played(seen := self._seen()):
             self._running.check()
             now = (seen.ticks, 0 if seen.market is None else seen.market.now_us)
             if now != before:
@@ -156,7 +165,7 @@ class Day:
             wait_until_derived(
                 self._running.kafka, self._keys, self._running.postgres_dsn, listing, ticks, check=self._running.check
             )
-        self._wait_for_desk()
+        self._wait_until_settled()
         wait_until_projected(self._running.kafka, self._running.postgres_dsn, self._running.check)
         self._watch.look()
         self._doing = "all has arrived"
@@ -212,25 +221,49 @@ class Day:
             ).fetchall()
         return [(name, ticks) for name, ticks in found if ticks]
 
-    def _wait_for_desk(self) -> None:
-        """Until the desk has folded the journal's last entry, and no more come."""
+    def _wait_until_settled(self) -> None:
+        """Until nothing is under way any more: orders are often sent and filled long after the last tick. What hangs is
+        left to the findings. Raises NotReady, ServiceFailed."""
         records, _ = read_reference(self._running.kafka, self._keys)
         config = next((r for r in records if isinstance(r, AccountConfig) and r.account == self._account), None)
         if config is None:
             raise Refused(f"the log has no account {self._account}")
         follower = AccountFollower(self._running.kafka, self._keys, "journal", self._account, config.partition)
         mark = Mark.of(Home(self._settings.home), f"desk-{self._account}")
-        last, quiet, watch = 0, Stopwatch(), Stopwatch()
+        last, before, quiet, watch = 0, (0, 0), Stopwatch(), Stopwatch()
         while True:
             self._running.check()
             for taken in follower.read_to():
                 last = taken.judged.record.taken_us
+            seen = self._seen()
+            now = (sum(seen.records.values()), 0 if seen.market is None else seen.market.requests)
+            if now != before:
+                before = now
                 quiet.restart()
-            if last and (mark.get() or 0) >= last and quiet.seconds() > 1.0:
+            folded = last > 0 and (mark.get() or 0) >= last
+            if quiet.seconds() > QUIET_S and folded and not seen.left and not self._under_way():
+                return
+            if folded and quiet.seconds() > HANGS_S:
                 return
             if watch.seconds() > STALLED_S:
-                raise NotReady(f"the desk of {self._account} stands at {mark.get()}, its journal at {last}")
+                raise NotReady(
+                    f"{self._account} doesn't come to rest: its desk stands at {mark.get()}, its journal at {last}, "
+                    f"{seen.left:,} records of the log are not in the database"
+                )
             time.sleep(_POLL_S)
+
+    def _under_way(self) -> int:
+        """Orders that the venue has to say something about yet."""
+        with connect_database(self._running.postgres_dsn, "tickledger demo") as connection:
+            row = connection.execute(_UNDER_WAY.encode(), (self._account,)).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def _seen(self) -> Seen:
+        """What is there now, or was at the last look that was answered: a service may be on its way back."""
+        try:
+            return self._watch.look()
+        except TickledgerError:
+            return self._watch.seen()
 
     def _orders_at_terminal(self, mt5: Mt5) -> int:
         """Orders of ours that the terminal has or had, each by its number. Raises TerminalError."""

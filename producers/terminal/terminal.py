@@ -28,8 +28,9 @@ BUILD: Final = 5_200
 VERSION: Final = (500, BUILD, "6 Sep 2026")
 _NO_CONNECTION: Final = "No connection"
 _CALL_FAILED: Final = "Terminal: Call failed"
-_HELD_S: Final = 1.0
-"""How long a request waits for a market that its followers hold."""
+_HELD_S: Final = 0.05
+"""How long a request waits for a market that its followers hold: longer than a follower needs for a moment's work, and
+no longer, since one of them may be who asks."""
 _SAVE_S: Final = 5.0
 _NAP_S, _FAST_NAP_S, _STANDING_NAP_S = 0.005, 0.002, 0.05
 _TRADING: Final = frozenset(
