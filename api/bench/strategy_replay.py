@@ -78,7 +78,7 @@ def run(days: int = DAYS, rounds: int = ROUNDS, sizes: Sequence[int] = SIZES) ->
     with tempfile.TemporaryDirectory(prefix="tickledger-bench-") as made:
         folder = Path(made)
         chosen = choose(str(write_strategy(folder)), {})
-        file = _from_file(write_ticks(folder, days)[0], folder / "cache")
+        file = from_file(write_ticks(folder, days)[0], folder / "cache")
         tell("bench ema: from the file")
         seen.add(_digest(run_backtest(_request(chosen, file, keep=True))))
         for size in sizes:
@@ -116,7 +116,8 @@ def run(days: int = DAYS, rounds: int = ROUNDS, sizes: Sequence[int] = SIZES) ->
     return Report("ema", equal, results if equal else [], notes)
 
 
-def _from_file(path: Path, cache: Path) -> Traded:
+def from_file(path: Path, cache: Path) -> Traded:
+    """Ticks of a file, with what it costs to trade them."""
     (traded,) = from_files([path], DataOptions(symbol="EURUSD"), "generic", COSTS, cache)
     return traded
 
@@ -153,11 +154,11 @@ def _write(kafka: str, keys: KeyRing, file: Traded, size: int) -> int:
 
 def _full(logged: Traded, file: Traded, ticks: int, rounds: int, digests: set[str]) -> tuple[list[Result], list[str]]:
     """Both agents with desk and venue, beside the agents alone: what lies between is Python, record by record."""
-    both = _both(file)
-    digests.add(_run_both(both, file, desk=True).digest)
-    ran, spent = _best(rounds, lambda: _run_both(both, logged, desk=True))
+    both = both_agents(file)
+    digests.add(run_both(both, file, desk=True).digest)
+    ran, spent = _best(rounds, lambda: run_both(both, logged, desk=True))
     digests.add(ran.digest)
-    _, alone = _best(rounds, lambda: _run_both(both, logged, desk=False))
+    _, alone = _best(rounds, lambda: run_both(both, logged, desk=False))
     records = max(spent.cpu - alone.cpu, 0.0)
     results = [
         Result("replay.full.ticks_per_s", ticks / spent.cpu, "ticks/s", FULL_GOAL),
@@ -179,7 +180,7 @@ class Both(NamedTuple):
     chosen: Chosen
 
 
-def _both(traded: Traded) -> Both:
+def both_agents(traded: Traded) -> Both:
     """The records of a run of one agent, and behind them the other's configuration and activation."""
     names, account = [traded.source.name], account_config(traded.spec, ACCOUNT, [traded.source.name])
     chosen = [choose(name, {}) for name in BOTH]
@@ -192,7 +193,8 @@ def _both(traded: Traded) -> Both:
     return Both(Configured(records, ReferenceView(records)), chosen[0])
 
 
-def _run_both(both: Both, traded: Traded, *, desk: bool) -> Full:
+def run_both(both: Both, traded: Traded, *, desk: bool, journal: Journal | None = None) -> Full:
+    """A run of both agents, without `desk` of these alone. `journal`: what keeps that of the account."""
     name, works = traded.source.name, Desk()
     # A listing's fold works all that is activated.
     fold = folds(both.setup, both.chosen, [name]).fold
@@ -205,7 +207,7 @@ def _run_both(both: Both, traded: Traded, *, desk: bool) -> Full:
     account = account_config(traded.spec, ACCOUNT, [name])
     ledger = Ledger(specs, rates_by(account, specs, {}), keep=True)
     ledger.start(account.balance)
-    journal = Journal(ACCOUNT, keep=False)
+    journal = Journal(ACCOUNT, keep=False) if journal is None else journal
     driver = Backtest(
         {name: blocks}, fold, works, works.initial(ACCOUNT), Venue(specs, account, traded.spec.model), journal,
         outputs=ledger.output, signals=ledger.signalled, decided=ledger.decide, moved=ledger.moved,

@@ -25,19 +25,22 @@ BENCHMARKS: Final = {
     "storage": "api.bench.storage",
     "recovery": "api.bench.recovery",
     "memory": "api.bench.memory",
+    "live": "api.bench.live",
+    "desk": "api.bench.desk",
     "ema": "api.bench.strategy_replay",
     "lab": "api.bench.lab",
     "peers": "api.bench.peers.comparison",
 }
-"""Each module has `run() -> Report`."""
+"""Each module has `run() -> Report`; of those that play a market, `run(seconds=…)` too."""
 
 ALL: Final = "all"
+LIVE: Final = "live"
 
 
 class Benchmark(Protocol):
-    """A module that measures."""
+    """A module that measures; `more`: seconds, where it plays a market."""
 
-    def run(self) -> Report: ...
+    def run(self, **more: int) -> Report: ...
 
 
 class Unequal(TickledgerError):
@@ -50,6 +53,7 @@ def bench(
     name: Annotated[str, Parameter(help=f"{', '.join(BENCHMARKS)}, or all of them.")],
     /,
     *,
+    seconds: Annotated[int | None, Parameter(help="How long live plays its market, each rate; default 60.")] = None,
     as_json: JsonOption = False,
 ) -> int:
     """Check that results are equal, then measure; those that need services start them in a folder of their own.
@@ -58,13 +62,14 @@ def bench(
     measured, whatever the goals; 1 results differ, so there are no rates.
     """
     chosen = list(BENCHMARKS) if name == ALL else [_known(name)]
+    more = _of_market(name, seconds)
     log.configure("bench", "warning")
     console = Console()
     reports = []
     for each in chosen:
         if len(chosen) > 1:
             tell(f"bench {each}")
-        report = _run(BENCHMARKS[each])()
+        report = _run(BENCHMARKS[each])(**(more if each == LIVE else {}))
         reports.append(report)
         if not as_json:
             report.print(console)
@@ -87,5 +92,15 @@ def _known(name: str) -> str:
     )
 
 
-def _run(module: str) -> Callable[[], Report]:
+def _of_market(name: str, seconds: int | None) -> dict[str, int]:
+    if seconds is None:
+        return {}
+    if name not in (LIVE, ALL):
+        raise SettingsError(f"--seconds {seconds}: bench {name} plays no market; leave it out")
+    if seconds < 1:
+        raise SettingsError(f"--seconds {seconds}: a market is played for a second at least")
+    return {"seconds": seconds}
+
+
+def _run(module: str) -> Callable[..., Report]:
     return cast(Benchmark, importlib.import_module(module)).run

@@ -79,16 +79,16 @@ def test_the_command_decides_the_same_with_a_cold_and_a_warm_cache(tmp_path: Pat
 
 
 def test_both_agents_decide_the_same_every_time(tmp_path: Path) -> None:
-    file = strategy_replay._from_file(write_ticks(tmp_path, 1)[0], tmp_path / "cache")
-    both = strategy_replay._both(file)
-    ran = strategy_replay._run_both(both, file, desk=True)
-    assert ran == strategy_replay._run_both(both, file, desk=True)
+    file = strategy_replay.from_file(write_ticks(tmp_path, 1)[0], tmp_path / "cache")
+    both = strategy_replay.both_agents(file)
+    ran = strategy_replay.run_both(both, file, desk=True)
+    assert ran == strategy_replay.run_both(both, file, desk=True)
     assert ran.trades > 10
     assert {record.instance for record in both.setup.of(strategy_replay.StrategyConfig)} == set(strategy_replay.BOTH)
 
 
 def test_runs_that_keep_nothing_have_the_trades_of_those_that_keep_all(tmp_path: Path) -> None:
-    file = strategy_replay._from_file(write_ticks(tmp_path, 1)[0], tmp_path / "cache")
+    file = strategy_replay.from_file(write_ticks(tmp_path, 1)[0], tmp_path / "cache")
     chosen = choose(str(write_strategy(tmp_path)), {"fast": 3, "slow": 10})
     kept, bare = (run_backtest(strategy_replay._request(chosen, file, keep=keep)) for keep in (True, False))
     assert len(kept.trades) > 0
