@@ -332,7 +332,7 @@ class Recorder:
                 self._drop(recorded, error)
         self._notice_stuck()
         reached = 0
-        while self._rounds and all(r.writer.written.seq >= seq for r, seq in self._rounds[0].until):
+        while self._rounds and all(_is_done(r.writer.written, seq) for r, seq in self._rounds[0].until):
             reached = self._rounds.popleft().start_us
         if reached and self._mark is not None:
             self._mark.set(reached)
@@ -381,6 +381,11 @@ class Recorder:
 
     def _now(self) -> Now:
         return Now(self._clock.now_us(), self._steady())
+
+
+def _is_done(written: Head, seq: int) -> bool:
+    """Whether a link needs no more waiting for: it is on the log, or its chain stands still."""
+    return bool(written.stopped) or written.seq >= seq
 
 
 def _hours(seconds: int) -> str:

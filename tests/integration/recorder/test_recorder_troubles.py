@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,26 @@ from tests.records import ChainOfTicks
 pytestmark = pytest.mark.stack
 
 S = 1_000_000
+
+
+class Interrupted:
+    """A terminal; `interrupt` is called once, while it brings new ticks of GBPUSD."""
+
+    def __init__(self, mt5: Any) -> None:
+        self._mt5, self._newest = mt5, 0
+        self.interrupt: Callable[[], Any] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._mt5, name)
+
+    def copy_ticks_from(self, symbol: str, *args: Any) -> Any:
+        page = self._mt5.copy_ticks_from(symbol, *args)
+        if symbol == "GBPUSD" and len(page):
+            newest, self._newest = self._newest, int(page["time_msc"][-1])
+            if self.interrupt is not None and self._newest > newest:
+                interrupt, self.interrupt = self.interrupt, None
+                interrupt()
+        return page
 
 
 class Unreachable:
@@ -108,6 +129,28 @@ def test_a_chain_that_stands_still_is_left_and_the_others_are_recorded(stack: Te
         rows = history(client(simulation))
     assert recording.rows() == rows
     assert "stands still" in next(alert.message for alert in recording.alerts() if alert.subject == listing)
+
+
+def test_what_a_chain_that_stands_still_gives_back_no_more_keeps_no_market_waiting(
+    stack: TestStack, tmp_path: Path
+) -> None:
+    recording, mark = Recording(stack), Mark(tmp_path / "recorder.mark")
+    ticks = {"EURUSD": walk(300), "GBPUSD": walk(300, 2)}
+    listing, producer = f"{recording.feed}/GBPUSD", new_producer(recording.kafka)
+    with in_process(ticks, clock=tmp_path / "clock") as simulation:
+        mt5: Any = Interrupted(simulation.connect())
+        with recording.running(mt5, simulation.clock, mark=mark) as recorder:
+            simulation.control.step(20 * S)
+            until(lambda: (mark.get() or 0) >= simulation.clock.now_us())
+            head = recorder.heads()[listing]
+            wrong = ChainOfTicks(listing, recording.keys, head.epoch, head.nonce, head.seq + 5, head.n, head.mac).data()
+            mt5.interrupt = lambda: send_and_wait(producer, "ticks", partition_of("ticks", listing), listing, wrong)
+            simulation.control.step(20 * S)
+            until(lambda: any(alert.subject == listing for alert in recording.alerts()))
+            simulation.control.step(20 * S)
+            until(lambda: (mark.get() or 0) >= simulation.clock.now_us())
+        rows = history(client(simulation))
+    assert recording.rows() == rows
 
 
 def test_a_log_that_ends_in_a_burst_and_one_that_the_terminal_has_forgotten(stack: TestStack, tmp_path: Path) -> None:
