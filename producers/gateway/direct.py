@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from infra.clock import WaitingClock
 from infra.errors import SettingsError
@@ -18,12 +18,19 @@ from infra.settings import Settings
 from infra.stack.home import read_json
 from producers.clocks import ServerClock
 from producers.gateway.answers import Answer, Doubtful, Refused, Taken
-from producers.gateway.codes import Action, Execution, Kind, Traded, TradeMode
+from producers.gateway.codes import Action, Execution, Kind, Retcode, Traded, TradeMode
 from producers.gateway.fence import Fence
-from producers.gateway.requests import DEVIATION_POINTS, FLATTENED, comment_of, market_filling, remove_request
+from producers.gateway.requests import (
+    DEVIATION_POINTS,
+    FLATTENED,
+    Impossible,
+    comment_of,
+    market_filling,
+    remove_request,
+)
 from producers.gateway.service import fence_of, pin_file, spool_of
 from producers.gateway.spool import Intention, Spool
-from producers.gateway.venue import Pin, Venue, WrongAccount, pin_of
+from producers.gateway.venue import NoAnswer, Pin, Venue, WrongAccount, pin_of
 from producers.mt5 import TradeOrder, TradePosition, connect
 from schemas.executions import OrderRequest
 
@@ -31,7 +38,6 @@ ATTEMPTS: Final = 5
 """Looks at what is left, before a person has to."""
 WAIT_S: Final = 1.0
 """Between two of them, where something was refused."""
-BEAT_S: Final = 0.25
 
 
 def flatten(settings: Settings, account: str, *, everything: bool = False, say: Callable[[str], None] = print) -> int:
@@ -50,10 +56,19 @@ def flatten(settings: Settings, account: str, *, everything: bool = False, say: 
     venue = Venue(connect(settings), settings.terminal, ServerClock(settings.recorder.server_clock))
     pin = _pinned(venue, settings, account)
     fence = Fence(fence_of(settings, pin), "direct flattening")
-    if fence.take(now=True):
-        say("the gateway was ended; it is started again by its supervisor when this is done")
+    spool, settle_s = spool_of(settings), settings.trade.settle_s
+    ended = fence.take(now=True)
     try:
-        left = _flatten(venue, spool_of(settings), clock, settings.trade.settle_s, fence, say, everything=everything)
+        with fence.beating():
+            if ended:
+                say("the gateway was ended; it is started again by its supervisor when this is done")
+            if not everything:
+                _tell_others(venue, say)
+            left = _flatten(venue, spool, clock, settle_s, say, everything=everything)
+            if ended and not left:
+                # What the gateway had on its way may have been dealt meanwhile.
+                time.sleep(settle_s)
+                left = _flatten(venue, spool, clock, settle_s, say, everything=everything)
     finally:
         fence.release()
     if left:
@@ -82,17 +97,14 @@ def _flatten(
     spool: Spool,
     clock: WaitingClock,
     settle_s: float,
-    fence: Fence,
     say: Callable[[str], None],
     *,
     everything: bool,
 ) -> int:
     """Goes over what is open until nothing is; how many are left. What had no answer has the settle time before it is
     looked at again."""
-    for attempt in range(ATTEMPTS):
+    for _ in range(ATTEMPTS):
         orders, positions = _open(venue, everything)
-        if not attempt and not everything:
-            _tell_others(venue, say)
         if not orders and not positions:
             return 0
         answers = []
@@ -100,17 +112,15 @@ def _flatten(
             spool.append(Intention(0, OrderRequest.CANCEL, 0, clock.now_us()))
             answers.append(venue.send(remove_request(order.ticket)))
             say(f"order {order.ticket} in {order.symbol}: {_told(answers[-1], 'removed')}")
-            fence.beat()
         for position in positions:
             spool.append(Intention(0, OrderRequest.PLACE, 0, clock.now_us()))
             answers.append(_close(venue, position))
             what = f"position {position.ticket}, {position.volume} lots in {position.symbol}"
             say(f"{what}: {_told(answers[-1], 'closed')}")
-            fence.beat()
         if any(isinstance(answer, Doubtful) for answer in answers):
-            _wait(settle_s, fence)
+            time.sleep(settle_s)
         elif not all(isinstance(answer, Taken) for answer in answers):
-            _wait(WAIT_S, fence)
+            time.sleep(WAIT_S)
     orders, positions = _open(venue, everything)
     return len(orders) + len(positions)
 
@@ -134,20 +144,24 @@ def _tell_others(venue: Venue, say: Callable[[str], None]) -> None:
             )
 
 
-def _wait(seconds: float, fence: Fence) -> None:
-    until = time.monotonic() + seconds
-    while (left_s := until - time.monotonic()) > 0:
-        time.sleep(min(left_s, BEAT_S))
-        fence.beat()
-
-
 def _close(venue: Venue, position: TradePosition) -> Answer:
-    """Closes a position at the market; the request names the position, so that a second one can't reverse it."""
+    """Closes a position at the market; one that nothing can be asked about is refused, and costs the others nothing."""
+    try:
+        request = _closing(venue, position)
+    except Impossible as impossible:
+        return Refused(impossible.retcode, impossible.why)
+    except NoAnswer as error:
+        return Refused(0, str(error))
+    return venue.send(request)
+
+
+def _closing(venue: Venue, position: TradePosition) -> dict[str, Any]:
+    """The request, which names the position, so that a second one can't reverse it. Raises Impossible, NoAnswer."""
     symbol = venue.symbol(position.symbol)
     if symbol is None:
-        return Refused(0, f"the terminal has no symbol {position.symbol} any more")
+        raise Impossible(Retcode.INVALID, f"the terminal has no symbol {position.symbol} any more")
     kind = Kind.SELL if position.type == Traded.BUY else Kind.BUY
-    request = {
+    request: dict[str, Any] = {
         "action": int(Action.DEAL),
         "symbol": position.symbol,
         "volume": float(position.volume),
@@ -159,7 +173,7 @@ def _close(venue: Venue, position: TradePosition) -> Answer:
     }
     if symbol.trade_exemode in (Execution.REQUEST, Execution.INSTANT):
         request |= {"price": venue.quote(symbol.name)[kind is Kind.BUY], "deviation": DEVIATION_POINTS}
-    return venue.send(request)
+    return request
 
 
 def _told(answer: Answer, done: str) -> str:

@@ -12,7 +12,10 @@ import hashlib
 import json
 import os
 import signal
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +28,7 @@ SILENT_S: Final = 3.0
 """A holder that hasn't beaten for so long counts as stopped."""
 _END_S: Final = 5.0
 _BEAT_BYTES: Final = 8
+_BEAT_S: Final = 0.25
 _LOOK_S: Final = 0.05
 
 
@@ -71,6 +75,23 @@ class Fence:
         """Shows that this holder is at work."""
         self._beats += 1
         os.pwrite(self._lock.fd, self._beats.to_bytes(_BEAT_BYTES, "little"), 0)
+
+    @contextmanager
+    def beating(self) -> Iterator[None]:
+        """Beats by a thread, for a holder whose calls may take longer than a beat; a stopped process doesn't beat."""
+        done = threading.Event()
+
+        def beat() -> None:
+            while not done.wait(_BEAT_S):
+                self.beat()
+
+        thread = threading.Thread(target=beat, name="fence", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
 
     def release(self) -> None:
         """Gives the lock up."""

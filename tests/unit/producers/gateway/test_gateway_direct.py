@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ from infra.errors import SettingsError
 from infra.settings import Settings, TerminalSettings, TradeSettings, load_settings
 from infra.stack.home import Home, write_json
 from producers.gateway import direct
+from producers.gateway.codes import Retcode
 from producers.gateway.direct import flatten
 from producers.gateway.fence import Fence
+from producers.gateway.requests import Impossible, market_filling
 from producers.gateway.service import fence_of, pin_file, spool_of
 from producers.gateway.spool import Intention
-from producers.gateway.venue import WrongAccount, pin_of
+from producers.gateway.venue import NoAnswer, WrongAccount, pin_of
 from producers.terminal.simulation import Simulation, in_process
 from schemas.executions import Filled, OrderRequest, OrderState, Reconciled, Sending
 from tests.unit.producers.gateway.room import SECOND_US, Room, entry, flat, leave, modify
@@ -161,6 +164,71 @@ def test_what_cant_be_closed_is_told_and_counted(flattening: Flattening) -> None
     assert flattening.run() == 1
     assert "refused (10027)" in flattening.said[0]
     assert flattening.said[-1].startswith("1 are left")
+
+
+def test_one_symbol_that_cant_be_dealt_in_keeps_no_other_position_open(
+    flattening: Flattening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flattening.trade(7, "tl7")
+    flattening.trade(8, "tl8")
+    answers: Any = iter([Impossible(Retcode.INVALID_FILL, "no filling mode"), NoAnswer("no word of it")])
+
+    def first_two_fail(symbol: Any) -> Any:
+        for failure in answers:
+            raise failure
+        return market_filling(symbol)
+
+    monkeypatch.setattr(direct, "market_filling", first_two_fail)
+    assert flattening.run() == 0
+    assert flattening.mt5.positions_get() == ()
+    text = "\n".join(flattening.said)
+    assert "refused (10030): no filling mode" in text
+    assert "no word of it" in text
+
+
+def test_what_an_ended_gateway_had_on_its_way_is_closed_too(
+    flattening: Flattening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take, flatten_once = Fence.take, direct._flatten
+    monkeypatch.setattr(Fence, "take", lambda fence, *, now: take(fence, now=now) or True)
+    looks: list[int] = []
+
+    def look(*args: Any, **keys: Any) -> int:
+        looks.append(flatten_once(*args, **keys))
+        if len(looks) == 1:
+            flattening.trade(7, "tl7")  # It arrives right after the first look.
+        return looks[-1]
+
+    monkeypatch.setattr(direct, "_flatten", look)
+    assert flattening.run() == 0
+    assert flattening.mt5.positions_get() == ()
+    assert looks == [0, 0]
+
+
+def test_who_flattens_is_seen_at_work_while_the_terminal_takes_its_time(
+    flattening: Flattening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flattening.trade(7, "tl7")
+    path = fence_of(flattening.settings, pin_of(flattening.mt5.account_info()))
+    seen: list[str] = []
+    close = direct._close
+
+    def slow(venue: Any, position: Any) -> Any:
+        before = path.read_bytes()
+        seen.extend(["beat"] if until(lambda: path.read_bytes() != before) else [])
+        return close(venue, position)
+
+    monkeypatch.setattr(direct, "_close", slow)
+    assert flattening.run() == 0
+    assert seen == ["beat"]
+
+
+def until(reached: Callable[[], bool]) -> bool:
+    """Whether it comes to be so, within half a minute."""
+    give_up = time.monotonic() + 30
+    while not reached() and time.monotonic() < give_up:
+        time.sleep(0.01)
+    return reached()
 
 
 def test_the_fence_is_taken_and_given_back(flattening: Flattening) -> None:

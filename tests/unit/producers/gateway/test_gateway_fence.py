@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,9 +80,7 @@ def test_a_process_that_only_has_the_holders_pid_is_never_ended(
     path.write_bytes(bytes(8) + f'{{"pid": {own.pid}, "start_ticks": {own.start_ticks + 1}, "boot_id": ""}}'.encode())
     threading.Timer(0.5, first.release).start()
     second = Fence(path, "gateway")
-    waited_from = time.monotonic()
     assert second.take() is True
-    assert time.monotonic() > waited_from
 
 
 @pytest.mark.parametrize("content", [b"", b"short", bytes(8) + b"{not json", bytes(8) + b"[1]"])
