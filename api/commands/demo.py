@@ -83,7 +83,7 @@ def demo(
             if once:
                 findings = day.findings(console)
                 console.print(screen.stages(day.view()))
-                console.print(screen.findings_table(findings))
+                screen.tell_findings(console, findings)
                 code = _said(console, [finding.stage for finding in findings if finding.problems])
             else:
                 for command in next_steps.lines_to_copy(settings, config, day.a_fill()):

@@ -11,6 +11,7 @@ from api.demo.history import SameTicks
 from api.demo.laboratory import Compared
 from api.demo.stages import Seen
 from projections.database import Connection
+from schemas.catalogue import ACCOUNT_TOPICS
 from streams.report import CHECKED, Report
 
 
@@ -65,8 +66,7 @@ def of_account(connection: Connection, account: str, orders_at_terminal: int, ba
     if orders_at_terminal > orders:
         problems_gateway.append(f"the terminal has {orders_at_terminal:,} orders of ours, the desk made {orders:,}")
     problems_money = []
-    if start is not None and open_net(connection, account) + start + net != balance:
-        total = open_net(connection, account) + start + net
+    if start is not None and (total := open_net(connection, account) + start + net) != balance:
         problems_money.append(f"what is attributed makes a balance of {total}, the terminal has {balance}")
     return [
         Finding("sequencer", f"{inputs:,} inputs and {clocks:,} clocks in the journal, {signals:,} of them signals"),
@@ -76,7 +76,7 @@ def of_account(connection: Connection, account: str, orders_at_terminal: int, ba
             f"{executions:,} executions; each order at the terminal at most once: {orders_at_terminal:,} there",
             problems_gateway,
         ),
-        Finding("money", f"{net:+f} attributed to agents and causes, balance {balance}", problems_money),
+        Finding("money", f"{net:+.2f} attributed to agents and causes, balance {balance:.2f}", problems_money),
     ]
 
 
@@ -98,9 +98,13 @@ def of_database(seen: Seen) -> Finding:
 
 def of_verify(report: Report) -> Finding:
     """What was derived again."""
-    counts = {name: getattr(report, name) for name in CHECKED}
-    counts |= {f"{name} of the terminal": count for name, count in (report.terminal or {}).items()}
-    checked = ", ".join(f"{count:,} {what}" for what, count in counts.items())
+    counted = {name: f"{getattr(report, name):,}" for name in CHECKED}
+    rows = ", ".join(f"{counted[name]} {name}" for name in CHECKED if name not in ACCOUNT_TOPICS)
+    records = ", ".join(f"{counted[name]} of {name}" for name in CHECKED if name in ACCOUNT_TOPICS)
+    checked = f"{rows}; records: {records}"
+    if report.terminal is not None:
+        there = ", ".join(f"{count:,} {name}" for name, count in report.terminal.items())
+        checked += f"; at the terminal: {there}"
     problems = [f"at {'/'.join(map(str, one.position))}, {one.key}: {one.reason}" for one in report.problems[:3]]
     problems += [f"could not be checked: {what}" for what in report.unverifiable[:3]]
     return Finding("verify", checked if problems else f"{checked}; nothing differs", problems)

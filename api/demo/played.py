@@ -12,7 +12,17 @@ from typing import Final
 
 from rich.console import Console
 
-from api.accounts import Consensus, Plan, Share, configure_account, limits_of
+from api.accounts import (
+    Consensus,
+    Plan,
+    Share,
+    check_plan,
+    limits_of,
+    missing,
+    newest,
+    strategy_config,
+    strategy_configs,
+)
 from api.demo import agreement
 from api.demo.agreement import Finding
 from api.demo.history import compare_ticks
@@ -39,10 +49,12 @@ from producers.terminal.client import control
 from producers.terminal.control import Control
 from projections.database import connect as connect_database
 from projections.derived import wait_until_derived, wait_until_projected
-from schemas.configuration import AccountConfig, Sizing
+from schemas.configuration import AccountConfig, Sizing, StrategyConfig
 from schemas.events import OperatorActivation, ReferenceRecord
 from schemas.identity import parse_listing
+from schemas.integrity import UNWRITTEN
 from streams.class_programs import with_code
+from streams.operators.desk.consensus import ALONE
 from streams.verify import Range, Report, Verification
 
 SNIPER: Final = "sniper_intraday"
@@ -50,6 +62,9 @@ SNIPER: Final = "sniper_intraday"
 
 BERSERKER: Final = {"valid_for_ms": 20_000}
 """Its usual two seconds are over before anybody has read them where a day takes minutes."""
+
+AGENTS: Final = 2
+"""These two; files come after them."""
 
 LOTS: Final = 0.1
 STALLED_S: Final = 180.0
@@ -68,12 +83,15 @@ select count(*) from tickledger.orders where account = %s
 
 
 class Played:
-    """A demo of these settings. `strategies`: files to trade beside the two agents; `consensus` of these two."""
+    """A demo of these settings. `strategies`: files to trade beside the two agents, each for itself.
+
+    `consensus` of the two; None: as the home has it, at first independent.
+    """
 
     def __init__(self, settings: Settings, strategies: Sequence[Path], consensus: Consensus | None) -> None:
         """Raises BadStrategy, BadFile, SettingsError: before anything is started."""
         self._settings = settings
-        self._consensus: Consensus = consensus or "independent"
+        self._consensus = consensus
         self._chosen = [
             choose("berserker", BERSERKER),
             choose(SNIPER, {}),
@@ -85,17 +103,32 @@ class Played:
 
     def configure(self, running: Running) -> None:
         """Writes the account, its strategies and their activations, where they are missing."""
-        settings = self._settings
-        spec = load_spec(settings.terminal.spec, parse_listing(self.listings[0]).symbol, ())
-        config = dataclasses.replace(
-            account_config(spec, settings.trade.account, self.listings),
-            balance=Decimal(repr(settings.terminal.balance)),
-        )
-        shares = [Share(chosen.instance, Sizing.LOTS, LOTS) for chosen in self._chosen]
-        plan = Plan(config, shares, limits_of(settings.trade.account), self._consensus)
         clock = SystemClock()
         append_reference(running.kafka, self._keys, clock, self._missing_activations)
-        configure_account(running.kafka, self._keys, clock, plan)
+        append_reference(running.kafka, self._keys, clock, self._missing_account)
+
+    def _missing_account(self, known: Sequence[ReferenceRecord]) -> list[ReferenceRecord]:
+        """The account and how it trades; what people have made of its strategies since stays, but for a consensus that
+        is asked for now."""
+        settings = self._settings
+        account = settings.trade.account
+        spec = load_spec(settings.terminal.spec, parse_listing(self.listings[0]).symbol, ())
+        config = dataclasses.replace(
+            account_config(spec, account, self.listings), balance=Decimal(repr(settings.terminal.balance))
+        )
+        shares = [Share(chosen.instance, Sizing.LOTS, LOTS) for chosen in self._chosen]
+        agents, files = shares[:AGENTS], shares[AGENTS:]
+        check_plan(Plan(config, shares, limits_of(account)))
+        wanted = missing(known, Plan(config, (), limits_of(account)))
+        planned = strategy_configs(account, agents, self._consensus or "independent")
+        planned += [strategy_config(account, share, ALONE) for share in files]
+        for place, one in enumerate(planned):
+            there = newest(known, StrategyConfig, account, one.instance)
+            if there is None:
+                wanted.append(one)
+            elif self._consensus is not None and place < AGENTS and there.role != one.role:
+                wanted.append(dataclasses.replace(there, role=one.role, **UNWRITTEN))
+        return wanted
 
     def _missing_activations(self, known: list[ReferenceRecord]) -> list[ReferenceRecord]:
         there = {r.instance: r for r in known if isinstance(r, OperatorActivation)}

@@ -60,12 +60,23 @@ def _market(seen: Seen) -> str:
     return f"market {iso_ms(market.now_us // 1000)[:19].replace('T', ' ')} UTC, {min(1.0, played):.1%} played"
 
 
-def findings_table(findings: Sequence[Finding]) -> Table:
-    """A line a stage: whether it agrees with the one before, and what it has."""
+def tell_findings(console: Console, findings: Sequence[Finding]) -> None:
+    """A line a stage: whether it agrees with the one before, and what it has; below it what is wrong."""
+    if console.is_terminal:
+        console.print(_findings_table(findings))
+        return
+    widest = max(len(finding.stage) for finding in findings)
+    for finding in findings:
+        print(f"{'differs' if finding.problems else 'agrees':7}  {finding.stage:{widest}}  {finding.has}")
+        for problem in finding.problems:
+            print(f"{'':{widest + 11}}{problem}")
+
+
+def _findings_table(findings: Sequence[Finding]) -> Table:
     table = Table.grid(padding=(0, 2))
     for finding in findings:
         mark = Text("differs", "bold red") if finding.problems else Text("agrees", "green")
-        table.add_row(mark, Text(finding.stage, "bold"), finding.has)
+        table.add_row(mark, Text(finding.stage, "bold"), Text(finding.has))
         for problem in finding.problems:
             table.add_row("", "", Text(problem, "red"))
     return table
