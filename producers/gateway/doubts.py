@@ -108,7 +108,7 @@ class Doubts:
                 return Trace(
                     OrderState.PARTIALLY_FILLED if part else OrderState.ACCEPTED, order.ticket, order.position_id
                 )
-        since_ms = known.asked_us // 1000 - EARLIER_MS
+        since_ms = _began_us(known) // 1000 - EARLIER_MS
         done = next(self._openings(known, self._venue.done_orders_since(since_ms)), None)
         deals = [d for d in self._venue.deals_since(since_ms) if self._is_deal_of(known, d.magic, d.comment, d.order)]
         if done is not None:
@@ -220,6 +220,11 @@ class Doubts:
         if gone_s < min(LEAST_S, self._settle_s):
             return False
         return gone_s >= self._settle_s or self._clock.now_us() - doubt.since_us >= self._settle_s * 1_000_000
+
+
+def _began_us(known: Known) -> int:
+    """Before this an order can't have been at the terminal. A Sending that went by the spool came onto the log late."""
+    return known.asked_us if known.submitted is None else min(known.asked_us, known.submitted.taken_us)
 
 
 def end_of(order: TradeOrder, dealt: bool) -> OrderState | None:

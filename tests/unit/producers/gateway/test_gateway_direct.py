@@ -55,6 +55,20 @@ def test_what_only_the_spool_has_is_never_sent_again(make: Callable[..., Room]) 
     assert room.spool.intentions() == []
 
 
+def test_what_only_the_spool_has_is_found_however_long_the_log_was_away(make: Callable[..., Room]) -> None:
+    room = make()
+    room.ask(entry(7))
+    position, before = room.of(Filled)[0].position, list(room.chain.records)
+    room.chain.silent = True
+    room.ask(dataclasses.replace(leave(8, position), taken_us=room.clock.now_us()))
+    room.chain.records = before
+    room.control.step(300 * SECOND_US)
+    room.restart()
+    room.turns()
+    assert [type(r).__name__ for r in room.chain.records[3:]] == ["Sending", "Filled", "Reconciled"]
+    assert (room.of(Reconciled)[0].state, room.of(Reconciled)[0].filled) == (OrderState.FILLED, 0.1)
+
+
 def test_a_modification_that_only_the_spool_has_is_told_by_the_levels(make: Callable[..., Room]) -> None:
     room = make()
     room.ask(entry(7, sl=1.09))
