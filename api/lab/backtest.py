@@ -78,7 +78,7 @@ def run_backtest(request: Request, progress: Progress = lambda _: None) -> Run:
         [traded.listing for traded in data], account, request.limits or no_limits(ACCOUNT), chosen, request.sized, trade
     )
     specs = {traded.source.name: traded.listing for traded in data}
-    desk = Desk()
+    desk = Desk(terse=not request.keep)
     kept = request.resume
     state = desk.initial(ACCOUNT) if kept is None else desk.load(kept["desk"])
     venue = Venue(specs, account, data[0].spec.model)

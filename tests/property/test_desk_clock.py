@@ -5,7 +5,17 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.trading import EquityMarked, ModifyRequested, PnlAttributed, Submitted
+from schemas.executions import OrderState
+from schemas.trading import (
+    Decided,
+    EquityMarked,
+    ModifyRequested,
+    OrderChanged,
+    PnlAttributed,
+    PositionChanged,
+    RiskDecision,
+    Submitted,
+)
 from streams.operators.desk import Desk
 from tests.property.desk_days import DAY_END, entries, join_clocks, make_day, say
 
@@ -34,6 +44,24 @@ def test_clocks_may_be_cut_anywhere(seed: int, step: int) -> None:
         said = [record for entry in join_clocks(entries(day)) for record in say(desk, state, entry, cut)]
         assert said == day.said
         assert desk.digest(state) == day.digest
+
+
+@given(SEEDS)
+@settings(max_examples=30, deadline=None)
+def test_a_terse_desk_leaves_out_what_tells_of_the_way_and_nothing_else(seed: int) -> None:
+    day = make_day(seed)
+    desk = Desk(terse=True)
+    state = desk.initial("test")
+    said = [record for entry in entries(day) for record in say(desk, state, entry)]
+    assert said == [record for record in day.said if not tells_of_the_way(record)]
+    assert desk.digest(state) == day.digest
+
+
+def tells_of_the_way(record: Decided) -> bool:
+    ends = (OrderState.DENIED, OrderState.REJECTED, OrderState.CANCELED, OrderState.EXPIRED)
+    return isinstance(record, (RiskDecision, PositionChanged)) or (
+        isinstance(record, OrderChanged) and record.state not in ends
+    )
 
 
 @given(SEEDS)

@@ -24,14 +24,13 @@ from streams.operators.marks import Marks, marks_to_records
 
 def rates_of(state: DeskState) -> Rates:
     """Conversion into the account's currency, by the quotes as they are then."""
-    rates = state.cache.get("rates")
+    rates: Rates | None = state.cache.get("rates")
     if rates is None:
         if state.config is None:
             rates = Rates("", {}, {}, state.quotes)
         else:
             rates = rates_by(state.config, state.specs, state.quotes)
         state.cache["rates"] = rates
-    assert isinstance(rates, Rates)
     return rates
 
 
@@ -50,6 +49,14 @@ class Conversion(NamedTuple):
 
 def conversion_of(state: DeskState, listing: str) -> Conversion:
     """Of a listing's profit currency. What can't be converted counts as nothing."""
+    known: dict[str, Conversion] = state.cache.setdefault("conversions", {})
+    found = known.get(listing)
+    if found is None:
+        found = known[listing] = _conversion(state, listing)
+    return found
+
+
+def _conversion(state: DeskState, listing: str) -> Conversion:
     spec, rates = state.specs.get(listing), rates_of(state)
     if spec is None:
         return Conversion(0.0, "", True)
@@ -91,7 +98,10 @@ def floating(state: DeskState, position: Position) -> int:
 def equity_units(state: DeskState) -> int:
     """Balance and what is open, in units of 10^-8."""
     unit: int = 10 ** (MONEY_DIGITS - money_digits(state))
-    return units(state.balance) + unit * sum(floating(state, p) for p in state.positions.values())
+    total = units(state.balance)
+    for position in state.positions.values():
+        total += unit * floating(state, position)
+    return total
 
 
 def equity_of(state: DeskState) -> Decimal:
@@ -101,7 +111,7 @@ def equity_of(state: DeskState) -> Decimal:
 
 def margin_of(state: DeskState) -> Decimal:
     """Margin used."""
-    return sum((p.margin for p in state.positions.values()), ZERO)
+    return sum([p.margin for p in state.positions.values()], ZERO)
 
 
 def bound_margin(state: DeskState, listing: str, volume: Decimal, price: float) -> Decimal:
@@ -176,7 +186,9 @@ def taken_before(deals: list[int], number: int) -> bool:
 
 def watched(state: DeskState) -> tuple[str, ...]:
     """Listings whose quotes matter now: what is held, and what converts it."""
-    names = dict.fromkeys(p.listing for p in state.positions.values())
+    if not state.positions:
+        return ()
+    names = dict.fromkeys([p.listing for p in state.positions.values()])
     for listing in tuple(names):
         if by := conversion_of(state, listing).listing:
             names[by] = None

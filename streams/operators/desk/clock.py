@@ -30,21 +30,20 @@ from streams.operators.desk.kernel import MARK_WORDS, MINUTE_US, NOTHING, TIMER,
 from streams.operators.desk.limits import begin_day, floors, judge_limits
 from streams.operators.desk.reference import configure
 from streams.operators.desk.state import NEVER_US, DeskState
-from streams.operators.desk.turn import MONEY_DIGITS, Turn, empty_marks, units
-from streams.operators.marks import ClockRows, Marks
+from streams.operators.desk.turn import MONEY_DIGITS, Turn, units
+from streams.operators.marks import MARK_DTYPE, ClockRows, Marks
 
 SECOND_US: Final = 1_000_000
 _FEW: Final = 8
 """Rows that are quicker one by one than as columns."""
-_MARK_NAMES: Final = ("taken_us", "minute_ms", "balance", "equity", "margin", "peak", "positions")
 
 
-def take_clock(state: DeskState, rows: ClockRows) -> tuple[int, list[Decided | Marks]]:
+def take_clock(state: DeskState, rows: ClockRows, terse: bool = False) -> tuple[int, list[Decided | Marks]]:
     """Takes rows until right after the first at which something other than marks is said; how many it took."""
     out: list[Decided | Marks] = []
     start, count = 0, len(rows.us)
     while start < count:
-        turn = Turn(state, 0)
+        turn = Turn(state, 0, terse)
         start = _held(turn, rows, start) if state.positions else _flat(turn, rows, start)
         out += turn.out
         if turn.acted:
@@ -81,7 +80,7 @@ def passing(state: DeskState) -> int:
 
 def next_timer_us(state: DeskState) -> int:
     """The whole second at which a clock is due though no quote may come; NEVER_US = none is."""
-    due = min((timers_due(p) for p in state.positions.values()), default=NEVER_US)
+    due = min(map(timers_due, state.positions.values()), default=NEVER_US)
     return -(-due // SECOND_US) * SECOND_US if due < NEVER_US else NEVER_US
 
 
@@ -89,14 +88,18 @@ def _mark_minutes(turn: Turn, until: int) -> None:
     """Marks of every whole minute up to `until`: nothing changed between them."""
     state = turn.state
     count = (until - state.next_minute_us) // MINUTE_US + 1
-    rows = empty_marks(count)
-    rows["taken_us"] = state.next_minute_us + np.arange(count) * MINUTE_US
-    rows["minute_ms"] = rows["taken_us"] // 1_000
-    rows["balance"], rows["equity"] = units(state.balance), equity_units(state)
-    rows["margin"], rows["peak"] = units(margin_of(state)), state.peak
-    rows["positions"] = len(state.positions)
+    words = np.empty((count, MARK_WORDS), np.int64)
+    words[:] = (
+        state.next_minute_us, 0, units(state.balance), equity_units(state), units(margin_of(state)), state.peak,
+        len(state.positions), state.out_seqs.get("portfolio", 0), state.ref_no,
+    )  # fmt: skip
+    if count > 1:
+        steps = np.arange(count)
+        words[:, 0] += steps * MINUTE_US
+        words[:, 7] += steps
+    words[:, 1] = words[:, 0] // 1_000
     state.next_minute_us += count * MINUTE_US
-    turn.marks(rows)
+    turn.marks(words.view(MARK_DTYPE)[:, 0])
 
 
 def _flat(turn: Turn, rows: ClockRows, start: int) -> int:
@@ -144,7 +147,7 @@ def _keep(state: DeskState, listing: str, rows: ClockRows, row: int) -> None:
 def _held(turn: Turn, rows: ClockRows, start: int) -> int:
     """Something is held: one kernel up to the first row at which there is something to do."""
     state = turn.state
-    timer = min(passing(state), *(timers_due(p) for p in state.positions.values()))
+    timer = min(passing(state), *map(timers_due, state.positions.values()))
     row, why = _run(turn, rows.part(start, len(rows.us)), timer)
     row += start
     if why == NOTHING:
@@ -210,6 +213,7 @@ def _run(turn: Turn, rows: ClockRows, timer_us: int) -> tuple[int, int]:
     if columns is None or columns.names != rows.names:
         columns = state.cache["columns"] = _columns(state, rows.names)
     money = columns.money
+    money[7], money[8] = state.out_seqs.get("portfolio", 0), state.ref_no
     until = min(int(rows.us[-1]), timer_us)
     marks = np.empty((max((until - int(money[5])) // MINUTE_US + 1, 0), MARK_WORDS), np.int64)
     columns.quote_row.fill(-1)
@@ -218,14 +222,13 @@ def _run(turn: Turn, rows: ClockRows, timer_us: int) -> tuple[int, int]:
         columns.quote_bid, columns.quote_ask, columns.quote_row, columns.watched, columns.held_place, columns.held,
         money, columns.kept, columns.scale, timer_us, marks,
     )  # fmt: skip
-    for at in np.flatnonzero(columns.quote_row >= 0).tolist():
-        _keep(state, columns.listings[at], rows, int(columns.quote_row[at]))
+    for at, of in enumerate(columns.quote_row.tolist()):
+        if of >= 0:
+            _keep(state, columns.listings[at], rows, of)
     state.peak, state.next_minute_us = int(money[3]), int(money[5])
     if written:
-        found = empty_marks(written)
-        for word, name in enumerate(_MARK_NAMES):
-            found[name] = marks[:written, word]
-        turn.marks(found)
+        # What isn't filled is not kept either.
+        turn.marks((marks if written == len(marks) else marks[:written].copy()).view(MARK_DTYPE)[:, 0])
     return int(row), int(why)
 
 
@@ -248,7 +251,7 @@ def _columns(state: DeskState, names: tuple[str, ...]) -> _Columns:
     digits = money_digits(state)
     money = (
         units(state.balance), 10 ** (MONEY_DIGITS - digits), units(margin_of(state)), state.peak, daily,
-        state.next_minute_us, len(held),
+        state.next_minute_us, len(held), 0, 0,
     )  # fmt: skip
     return _Columns(
         names,
@@ -272,6 +275,6 @@ def warm_clock() -> None:
     ints, longs, doubles = np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.float64)
     run_clock(
         longs, ints, longs, doubles, doubles, ints, ints, longs, doubles, doubles, longs, ints,
-        np.empty((0, 2), np.int32), np.empty((0, 7), np.float64), np.zeros(7, np.int64), -1.0, 100.0, NEVER_US,
+        np.empty((0, 2), np.int32), np.empty((0, 7), np.float64), np.zeros(MARK_WORDS, np.int64), -1.0, 100.0, NEVER_US,
         np.empty((0, MARK_WORDS), np.int64),
     )  # fmt: skip

@@ -58,10 +58,17 @@ _ORDER_EVENTS: Final = {Canceled: OrderEvent.CANCELED, Expired: OrderEvent.EXPIR
 
 
 class Desk:
-    """One object serves any number of accounts; all it knows is in the state, which its methods change in place."""
+    """One object serves any number of accounts; all it knows is in the state, which its methods change in place.
+
+    `terse`: only what moves orders and money is said, and what ends without a deal: no RiskDecision, no
+    PositionChanged, and no OrderChanged of an order that lives on or is filled. Numbers and states are the same.
+    """
 
     name: Final = "desk"
     version: Final = 1
+
+    def __init__(self, *, terse: bool = False) -> None:
+        self._terse = terse
 
     def initial(self, account: str) -> DeskState:
         """The state before the account's first entry."""
@@ -83,7 +90,7 @@ class Desk:
 
     def take(self, state: DeskState, taken_us: int, record: Input) -> list[Decided | Marks]:
         """What an input decides that was taken at `taken_us`."""
-        turn = Turn(state, taken_us)
+        turn = Turn(state, taken_us, self._terse)
         state.now_us = taken_us
         if taken_us >= state.next_minute_us or taken_us >= passing(state):
             advance(turn, taken_us)
@@ -92,7 +99,7 @@ class Desk:
             if record.kind is SignalKind.LEVELS and not state.positions and not state.orders:
                 return turn.out
             _on_signal(turn, record)
-        elif isinstance(record, Filled | PartiallyFilled):
+        elif isinstance(record, (Filled, PartiallyFilled)):
             on_deal(turn, record)
             judge_limits(turn)
         elif isinstance(record, Command):
@@ -111,7 +118,7 @@ class Desk:
 
     def clock(self, state: DeskState, rows: ClockRows) -> tuple[int, list[Decided | Marks]]:
         """Takes rows up to right after the first at which something but marks is decided; (rows taken, outputs)."""
-        return take_clock(state, rows)
+        return take_clock(state, rows, self._terse)
 
     def watching(self, state: DeskState) -> tuple[str, ...]:
         """Listings each new quote of which has to be clocked: what is held, and what converts it."""

@@ -289,6 +289,9 @@ def _say_decision(
     equity: Decimal,
     used: Decimal,
 ) -> None:
+    if turn.terse:
+        turn.pass_over("risk")
+        return
     digits = money_digits(turn.state)
     names, limits, measured, units, verdicts, _ = zip(*checks, strict=True) if checks else ((),) * 6
     turn.say(

@@ -17,7 +17,8 @@ LEVEL: Final = 2
 LIMIT: Final = 3
 """The equity at the row may have reached a limit."""
 MINUTE_US: Final = 60_000_000
-MARK_WORDS: Final = 7
+MARK_WORDS: Final = 9
+"""Fields of MARK_DTYPE."""
 
 
 @inline_kernel
@@ -73,10 +74,10 @@ def run_clock(
     quote_n, quote_bid, quote_ask, quote_row [quotes]: the newest quotes, and the row that each came from, changed in
     place. watched int32[quotes]: 1 if equity depends on it. held_place int32[positions, 2]: quotes of a position and of
     what converts it, -1 = fixed. held float64[positions, 7]: sign, opening price, size, fixed rate, 1 if it is
-    converted directly, above, below (levels in closing quotes times sign). money int64[7], changed in place: balance,
+    converted directly, above, below (levels in closing quotes times sign). money int64[9], changed in place: balance,
     unit (10^-8 of the last digit of the account's money), margin, peak, the day's floor of equity, next minute,
-    positions. kept: share of the peak that a drawdown leaves, -1 = no limit. marks int64[most, 7]: the fields of
-    MARK_DTYPE.
+    positions, the next mark's out_seq, ref_no. kept: share of the peak that a drawdown leaves, -1 = no limit. marks
+    int64[most, 9]: the fields of MARK_DTYPE.
     """
     written = 0
     count = held.shape[0]
@@ -93,6 +94,8 @@ def run_clock(
             marks[written, 4] = money[2]
             marks[written, 5] = peak
             marks[written, 6] = money[6]
+            marks[written, 7] = money[7] + written
+            marks[written, 8] = money[8]
             written += 1
             minute += MINUTE_US
         if timer_us <= now:

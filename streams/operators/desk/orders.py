@@ -99,6 +99,8 @@ TRANSITIONS: Final[Mapping[OrderState, Mapping[OrderEvent, OrderState]]] = Mappi
 
 FINAL: Final = (OrderState.DENIED, OrderState.FILLED, OrderState.REJECTED, OrderState.CANCELED, OrderState.EXPIRED)
 """States in which an order does nothing more."""
+UNFILLED: Final = frozenset(FINAL) - {OrderState.FILLED}
+"""Those in which something of it may never be filled."""
 
 
 def move(turn: Turn, order: Order, event: OrderEvent, cause: str) -> None:
@@ -141,6 +143,9 @@ def found(turn: Turn, order_no: int) -> Order | None:
 def _change(turn: Turn, order: Order, state: OrderState, cause: str) -> None:
     before, order.state = order.state, state
     file(turn, order)
+    if turn.terse and state not in UNFILLED:
+        turn.pass_over("orders")
+        return
     turn.order(
         OrderChanged, order_no=order.order_no, state=state, before=before, filled=float(order.filled), cause=cause
     )

@@ -79,6 +79,9 @@ def on_adopted(turn: Turn, adopted: Adopted) -> None:
 
 def say_changed(turn: Turn, position: Position, cause: str) -> None:
     """PositionChanged, with the position as it is."""
+    if turn.terse:
+        turn.pass_over("portfolio")
+        return
     turn.say(
         "portfolio", PositionChanged, position=position.position, order_no=position.order_no,
         instance=position.instance, listing=position.listing, side=position.side, volume=float(position.volume),

@@ -1,16 +1,17 @@
-"""One entry at work: the time that it was taken, and what is decided because of it, numbered as it is said."""
+"""One entry at work: the time that it was taken, and what is decided because of it, numbered as it is said.
+
+Where nobody reads what tells of the way (`terse`), such records are numbered all the same, and not made.
+"""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
 
-import numpy as np
-
 from schemas.integrity import ZERO_MAC
 from schemas.trading import Decided
 from streams.operators.desk.state import Cause, DeskState
-from streams.operators.marks import MARK_DTYPE, Marks
+from streams.operators.marks import Marks
 
 MONEY_DIGITS = 8
 """Money in columns is in units of 10^-8."""
@@ -19,11 +20,12 @@ MONEY_DIGITS = 8
 class Turn:
     """The desk's only now, and its outputs in order."""
 
-    __slots__ = ("acted", "out", "state", "us")
+    __slots__ = ("acted", "out", "state", "terse", "us")
 
-    def __init__(self, state: DeskState, us: int) -> None:
+    def __init__(self, state: DeskState, us: int, terse: bool = False) -> None:
         self.state = state
         self.us = us
+        self.terse = terse
         self.out: list[Decided | Marks] = []
         self.acted = False
         """Something other than marks was said."""
@@ -41,17 +43,20 @@ class Turn:
             )
         )  # fmt: skip
 
+    def pass_over(self, topic: str) -> None:
+        """Numbers a record on `topic` that nobody reads, and doesn't make it."""
+        seqs = self.state.out_seqs
+        seqs[topic] = seqs.get(topic, 0) + 1
+        self.acted = True
+
     def order(self, kind: type[Any], **fields: Any) -> None:
         """A record on `orders`; who sends it seals it."""
         self.say("orders", kind, key_id="", mac=ZERO_MAC, **fields)
 
     def marks(self, rows: Marks) -> None:
-        """Rows of MARK_DTYPE, which get their numbers here."""
-        state = self.state
-        seq = state.out_seqs.get("portfolio", 0)
-        rows["out_seq"] = np.arange(seq, seq + len(rows))
-        rows["ref_no"] = state.ref_no
-        state.out_seqs["portfolio"] = seq + len(rows)
+        """Rows of MARK_DTYPE, numbered on from the newest record on `portfolio`."""
+        seqs = self.state.out_seqs
+        seqs["portfolio"] = seqs.get("portfolio", 0) + len(rows)
         self.out.append(rows)
 
 
@@ -63,8 +68,3 @@ def caused(cause: Cause) -> dict[str, Any]:
 def units(money: Decimal) -> int:
     """Money in units of 10^-8."""
     return int(money.scaleb(MONEY_DIGITS).to_integral_value())
-
-
-def empty_marks(count: int) -> Marks:
-    """Rows to be filled."""
-    return np.zeros(count, MARK_DTYPE)
