@@ -34,14 +34,10 @@ class Quote(NamedTuple):
     time_ms: int = 0
 
 
+@lru_cache(maxsize=16_384)
 def exact(value: float) -> Decimal:
     """The number that the shortest form of a double says."""
-    return _exact(value + 0.0)  # one zero, whatever its sign
-
-
-@lru_cache(maxsize=16_384)
-def _exact(value: float) -> Decimal:
-    return Decimal(repr(value))
+    return Decimal(repr(value + 0.0))  # one zero, whatever its sign
 
 
 def rounded(value: Decimal, digits: int) -> Decimal:

@@ -54,12 +54,12 @@ def run_checks(
         *loss_checks(lots, candidate.taken_us, view, limits),
         correlation_check(lots, limits),
     )
-    return tuple(_fitted(check, spec) if check.verdict is Verdict.REDUCE else check for check in checks)
+    return tuple([_fitted(check, spec) if check.verdict is Verdict.REDUCE else check for check in checks])
 
 
 def decided_lots(asked: float, checks: Sequence[Check], spec: ListingSpec) -> float:
     """The size that all checks leave, a multiple of the listing's step; 0 = the entry is denied."""
-    allowed = min((check.allowed_lots for check in checks), default=asked)
+    allowed = min([check.allowed_lots for check in checks], default=asked)
     allowed = min(asked, allowed)
     if not (math.isfinite(allowed) and allowed > 0):
         return 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -125,25 +125,17 @@ class Ledger:
         if isinstance(one, np.ndarray):
             self._marks.append(one)
             return
-        if isinstance(one, EquityMarked):
+        kind = type(one)
+        if kind is EquityMarked:
             raise TypeError("equity comes in columns")
         if self._keep:
             self.decided.append(one)
-            name = type(one).__name__
             value = decision_bytes(one)
-            topic = self._sums.setdefault(schemas()[name].topic, Sum())
+            topic = self._sums.setdefault(schemas()[kind.__name__].topic, Sum())
             topic.add(value)
-        if isinstance(one, Submitted):
-            self._orders[one.order_no] = one
-        elif isinstance(one, Denied):
-            self.refused[one.code] += 1
-        elif isinstance(one, OrderChanged):
-            if one.state in (OrderState.REJECTED, OrderState.EXPIRED, OrderState.DENIED):
-                self.refused[one.cause.partition(":")[0] or str(one.state).lower()] += 1
-        elif isinstance(one, Fill):
-            self._filled(one)
-        elif isinstance(one, PnlAttributed):
-            self._closed(one)
+        take = _TAKEN.get(kind)
+        if take is not None:
+            take(self, one)
 
     def moved(self, quotes: Quotes, end: int) -> None:
         """Ticks from the cursor to `end` pass: open positions of the listing have seen their prices."""
@@ -208,6 +200,16 @@ class Ledger:
     def start(self, balance: Decimal) -> None:
         """The balance before the first trade."""
         self._balance = float(balance)
+
+    def _submitted(self, order: Submitted) -> None:
+        self._orders[order.order_no] = order
+
+    def _denied(self, denied: Denied) -> None:
+        self.refused[denied.code] += 1
+
+    def _changed(self, change: OrderChanged) -> None:
+        if change.state in (OrderState.REJECTED, OrderState.EXPIRED, OrderState.DENIED):
+            self.refused[change.cause.partition(":")[0] or str(change.state).lower()] += 1
 
     def _filled(self, fill: Fill) -> None:
         positions = self._held[fill.listing]
@@ -280,3 +282,13 @@ class Ledger:
                 one.listing,
             )
         )
+
+
+_TAKEN: Final[Mapping[type, Callable[[Ledger, Any], None]]] = {
+    Submitted: Ledger._submitted,
+    Denied: Ledger._denied,
+    OrderChanged: Ledger._changed,
+    Fill: Ledger._filled,
+    PnlAttributed: Ledger._closed,
+}
+"""What is gathered of each kind of record."""

@@ -33,6 +33,8 @@ NEVER_US: Final = 2**63 - 1
 _KEPT: Final = (
     "now_us", "taken_us", "ticks", "quotes", "_first", "_arrivals", "_requests", "_numbered", "_watched", "_entering",
 )  # fmt: skip
+_REQUESTS: Final = (Submitted, ModifyRequested, CancelRequested)
+"""What goes to the venue."""
 _EXECUTION, _SIGNAL = 1, 2
 """What arrives at the same time is taken in this order."""
 
@@ -212,14 +214,15 @@ class Backtest:
 
     def _reach(self, at_us: int) -> bool:
         """Lets ticks pass up to `at_us`; True if time stands earlier, since something happened or a window ended."""
-        if at_us <= self.now_us and not any(own.waits(at_us) for own in self.quotes.values()):
+        stop_us, waits = at_us, at_us > self.now_us
+        for own in self.quotes.values():
+            waits = waits or own.waits(at_us)
+            limit_us = own.limit_us if own.front is not None else None
+            if limit_us is not None and limit_us < stop_us:
+                stop_us = limit_us
+        if not waits:
             # Time stands there: what is done at one moment brings about more at the same moment.
             return False
-        stop_us = at_us
-        for own in self.quotes.values():
-            limit_us = own.limit_us if own.front is not None else None
-            if limit_us is not None:
-                stop_us = min(stop_us, limit_us)
         whole = stop_us == at_us
         trigger: Quotes | None = None
         index = 0
@@ -293,7 +296,7 @@ class Backtest:
         self._side = None
         for one in decided:
             self._decided(one)
-            if isinstance(one, Submitted | ModifyRequested | CancelRequested):
+            if isinstance(one, _REQUESTS):
                 self._numbered += 1
                 at_us = self._venue.arrival_us(one.order_no, one.taken_us)
                 heapq.heappush(self._requests, Request(at_us, self._numbered, one))
@@ -344,7 +347,7 @@ class Backtest:
                 self.quotes[name].rowed_n = int(own[-1])
         if configures or not all(isinstance(one, np.ndarray) for one in decided):
             self._act(decided)
-            acts = any(isinstance(one, Submitted | ModifyRequested | CancelRequested) for one in decided)
+            acts = any(isinstance(one, _REQUESTS) for one in decided)
             return self.taken_us if acts else -1
         # Marks alone change nothing of what is held.
         for marks in decided:

@@ -20,7 +20,7 @@ from schemas.executions import (
     PartiallyFilled,
     Rejected,
 )
-from schemas.integrity import NONCE_BYTES, ZERO_MAC
+from schemas.integrity import ZERO_MAC, ZERO_NONCE
 from schemas.trading import CancelRequested, ModifyRequested, Submitted
 from streams.venue import state
 from streams.venue.book import (
@@ -184,14 +184,19 @@ class Venue:
     def _record(self, at_us: int, event: Event) -> Execution:
         self._seq += 1
         common: dict[str, Any] = {
-            "epoch": 0, "nonce": bytes(NONCE_BYTES), "seq": self._seq, "account": self.engine.account.account,
+            "epoch": 0, "nonce": ZERO_NONCE, "seq": self._seq, "account": self.engine.account.account,
             "written_us": at_us, "order_no": event.order_no, "key_id": "", "prev": ZERO_MAC, "mac": ZERO_MAC,
             "time_ms": at_us // 1000,
         }  # fmt: skip
         match event:
             case Deal():
                 kind = PartiallyFilled if event.remaining else Filled
-                return kind(**common, **{k: v for k, v in event._asdict().items() if k != "order_no"})
+                return kind(
+                    **common, ticket=event.ticket, deal=event.deal, position=event.position, listing=event.listing,
+                    side=event.side, entry=event.entry, reason=event.reason, volume=event.volume,
+                    remaining=event.remaining, price=event.price, n=event.n, bid=event.bid, ask=event.ask,
+                    commission=event.commission, swap=event.swap, profit=event.profit,
+                )  # fmt: skip
             case Placed():
                 return Accepted(
                     **common, request=OrderRequest.PLACE, ticket=event.ticket, position=0, sl=event.sl, tp=event.tp
