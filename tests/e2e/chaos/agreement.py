@@ -33,15 +33,17 @@ def differences(day: TradingDay) -> list[str]:
 def _orders(day: TradingDay) -> Iterator[str]:
     intended = {order.order_no for order in day.orders()}
     executions = day.executions()
-    sent = Counter(r.order_no for r in executions if isinstance(r, Sending) and r.request is OrderRequest.PLACE)
+    # Number 0: what was closed at the terminal itself, without the desk.
+    placed = [r.order_no for r in executions if isinstance(r, Sending) and r.request is OrderRequest.PLACE]
+    sent = Counter(number for number in placed if number)
     refused = {r.order_no for r in executions if isinstance(r, Rejected) and r.request is OrderRequest.PLACE}
     refused |= {r.order_no for r in executions if isinstance(r, Reconciled) and r.state is OrderState.REJECTED}
     expired = {r.order_no for r in executions if isinstance(r, Expired)} - set(sent)
     ours = [order for order in day.mt5.history_orders_get(0, 2**31 - 1) or () if order.reason == _EXPERT]
     there = Counter(order.magic for order in (*ours, *(day.mt5.orders_get() or ())) if order.magic)
-    for number, count in (sent + there).items():
+    for number in sorted({*sent, *there}):
         if sent[number] > 1 or there[number] > 1:
-            yield f"order {number} was sent {sent[number]} times and is at the terminal {there[number]} times ({count})"
+            yield f"order {number} was sent {sent[number]} times and is at the terminal {there[number]} times"
     for number in sorted(intended - set(sent) - expired - refused):
         yield f"order {number} was intended and never sent, refused or expired"
     for number in sorted(set(sent) - intended):
