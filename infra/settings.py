@@ -172,7 +172,7 @@ class PaperSettings(Section):
     login: int = Field(default=0, ge=0, description="its login; 0: the one that it has open")
     password: SecretStr = Field(default=SecretStr(""), description="password of that login")
     server: str = Field(default="", description="trade server of that login")
-    timeout_ms: int = Field(default=10_000, ge=1_000, description="milliseconds that a call to it may take")
+    timeout_ms: int = Field(default=60_000, ge=1_000, description="milliseconds that a call to it may take")
     symbols: tuple[str, ...] = Field(default=(), description="its symbols to trade on paper; empty: its market watch")
 
 

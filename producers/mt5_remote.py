@@ -67,7 +67,8 @@ class RemoteMt5:
         except (OSError, EOFError) as error:
             raise TerminalError(
                 f"no rpyc server answers at {host}:{port} ({error}): start it beside the terminal, or correct "
-                "terminal.host and terminal.port"
+                "terminal.host and terminal.port",
+                *_GONE,
             ) from error
         return remote
 

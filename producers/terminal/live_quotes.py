@@ -8,8 +8,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from infra.errors import MissingPart
 from infra.settings import Settings, TerminalSettings
-from producers.mt5 import AccountInfo, Mt5, Mt5Quotes, SymbolInfo, TerminalInfo, Tick, connect
+from producers.mt5 import AccountInfo, Mt5, Mt5Quotes, SymbolInfo, TerminalError, TerminalInfo, Tick, connect
 
 CALLS: Final = frozenset(
     [
@@ -108,7 +109,23 @@ class LiveTerminal(NamedTuple):
 
     def dial(self) -> Mt5Quotes:
         """Its quotes; nothing is asked of it yet. Raises MissingPart, TerminalError."""
-        return QuotesOnly(connect(self.settings))
+        told = self.settings.terminal
+        try:
+            return QuotesOnly(connect(self.settings))
+        except TerminalError as error:
+            raise TerminalError(
+                f"no real terminal is reached: no rpyc server answers at {told.host}:{told.port}; start it beside the "
+                "terminal, or correct --host and --port (paper.host and paper.port)",
+                error.code,
+                error.text,
+            ) from error
+        except MissingPart as error:
+            if told.kind == "rpyc":
+                raise
+            raise MissingPart(
+                "no real terminal is reached: the package MetaTrader5 isn't here, it exists for Windows only (pip "
+                "install MetaTrader5 there); from another system reach it by --terminal rpyc"
+            ) from error
 
 
 def _only_quotes(mt5: Mt5) -> Callable[..., Any]:

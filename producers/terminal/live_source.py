@@ -305,7 +305,9 @@ def find(terminal: LiveTerminal, wanted: Sequence[str]) -> Found:
         source = source_of(sign_in(quotes, terminal.sign_in))
         info = quotes.terminal_info()
         if info is None or not info.connected:
-            raise TerminalError(f"the real terminal has no line to {source.server}: look at its connection")
+            raise TerminalError(
+                f"the real terminal has no line to {source.server}: look at its connection", IPC_FAILURES
+            )
         names = list(dict.fromkeys(wanted))
         if not names:
             names = [symbol.name for symbol in quotes.symbols_get() or () if symbol.select]

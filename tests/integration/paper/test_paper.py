@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +15,12 @@ from producers.mt5_remote import RemoteMt5
 from producers.terminal import connect
 from tests.conftest import TestStack
 from tests.e2e.command import Running, run
-from tests.integration.paper.real_terminal import SYMBOL
+from tests.integration.paper.real_terminal import SYMBOL, real_terminal
 from tests.integration.recorder.recording import Recording, history, until
 
 pytestmark = pytest.mark.stack
 pytest.importorskip("rpyc")
 
-ROOT = Path(__file__).resolve().parents[3]
 FEED = "broker-live-3-paper"
 OFTEN = '''
 from tickledger import Enter, Exit, Flat, TickStrategy
@@ -49,16 +44,10 @@ class Often(TickStrategy):
 '''
 
 
-@contextmanager
-def real_terminal(mode: str) -> Iterator[int]:
-    """Its port."""
-    command = [sys.executable, "-P", "-m", "tests.integration.paper.real_terminal", mode]
-    with subprocess.Popen(command, cwd=ROOT, env=None, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        try:
-            yield int(server.stdout.readline())
-        finally:
-            server.kill()
+@pytest.fixture(autouse=True)
+def a_port_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the page."""
+    monkeypatch.setenv("TICKLEDGER_API__PORT", "0")
 
 
 def fills(settings: Settings) -> int:
@@ -86,15 +75,17 @@ def test_a_real_accounts_ticks_are_traded_on_paper_and_nothing_is_sent_to_it(tmp
             assert len(own.history_deals_get(0, 2**31 - 1)) > 2
             log = Recording(TestStack(home, settings, kafka_address(settings), ""), FEED)
             real: Any = RemoteMt5.dial("127.0.0.1", port, 10)
+            assert real.initialize()
             holds_all_of(log, real)
             assert len(real.history_deals_get(0, 2**31 - 1)) == 1
             assert real.history_orders_get(0, 2**31 - 1) == ()
             assert (real.positions_total(), real.orders_total()) == (0, 0)
+            real.close()
             assert paper.interrupt() == 0
     again = run(tmp_path, "paper", "--no-browser")
     assert again.returncode == 2
     assert f"no rpyc server answers at 127.0.0.1:{port}" in again.stderr
-    assert "start it beside the terminal" in again.stderr
+    assert "start it beside the terminal, or correct --host and --port" in again.stderr
 
 
 def holds_all_of(log: Recording, real: Mt5) -> None:
@@ -111,11 +102,11 @@ def holds_all_of(log: Recording, real: Mt5) -> None:
 def test_without_a_real_terminal_nothing_is_started(tmp_path: Path) -> None:
     found = run(tmp_path, "paper", "ema_cross", "--port", "1")
     assert found.returncode == 2
-    assert found.stderr.startswith("error: no rpyc server answers at 127.0.0.1:1")
+    assert found.stderr.startswith("error: no real terminal is reached: no rpyc server answers at 127.0.0.1:1; start")
     assert not (tmp_path / ".tickledger").exists()
     found = run(tmp_path, "paper", "ema_cross", "--terminal", "official")
     assert found.returncode == 2
-    assert "the package MetaTrader5 isn't here: it exists for Windows only" in found.stderr
+    assert "the package MetaTrader5 isn't here, it exists for Windows only" in found.stderr
     assert not (tmp_path / ".tickledger").exists()
 
 
