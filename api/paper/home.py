@@ -139,7 +139,7 @@ def _updated(settings: Settings, asked: dict[str, dict[str, Any]]) -> Settings:
     for name, keys in asked.items():
         section = getattr(settings, name)
         try:
-            sections[name] = type(section)(**{**{key: getattr(section, key) for key in section.model_fields}, **keys})
+            sections[name] = type(section)(**{**dict(section), **keys})
         except ValidationError as error:
             wrong = error.errors(include_url=False)[0]
             told = wrong["loc"][0]

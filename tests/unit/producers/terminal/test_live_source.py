@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
+import itertools
+import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from infra.clock import FixedClock
-from infra.errors import Refused
+from infra.errors import MissingPart, Refused
 from infra.market_clock import MarketClockWriter
 from infra.settings import PaperSettings, RecorderSettings, Settings, TerminalSettings
+from producers.clocks import ServerClock
 from producers.mt5 import COPY_TICKS_ALL, Mt5, TerminalError
-from producers.recorder.pinned import source_of
+from producers.recorder.pinned import Source, source_of
 from producers.recorder.polling import rows_of_page
 from producers.recorder.specs import Unusable
 from producers.terminal import constants as codes
 from producers.terminal.account import TradeAccount
 from producers.terminal.build import build, live
+from producers.terminal.control import Control
 from producers.terminal.live_market import MOST_TICKS
 from producers.terminal.live_quotes import CALLS, LiveTerminal, NotAQuote, QuotesOnly
-from producers.terminal.live_source import Found, find
+from producers.terminal.live_source import Found, find, server_clock_of
 from producers.terminal.module import Mt5Module
 from producers.terminal.owner import calls_of
 from producers.terminal.simulation import Simulation, in_process
 from producers.terminal.terminal import Terminal
-from producers.terminal.ticks import Ticks
+from producers.terminal.ticks import NONE, TickHistory, Ticks
 from producers.terminal.transport import InProcess
-from tests.unit.producers.terminal.playing import LEAD_US, START_MS, market_order, ticks, walk
+from tests.unit.producers.terminal.playing import LEAD_US, OFFSET_S, START_MS, market_order, ticks, walk
 
 SECOND_US = 1_000_000
 SERVER = "Real-Live"
+SOURCE = Source(SERVER, "A broker", 7, "real")
 ORDERS = ("order_send", "order_check", "Buy", "Sell", "Close", "login", "positions_get", "orders_get")
 
 
@@ -315,25 +324,26 @@ def sweep(own: Paper) -> bool:
 
 
 def test_a_tick_of_next_year_blinds_nobody(tmp_path: Path) -> None:
-    market = walk(400)
-    with paper(tmp_path, {"EURUSD": market}) as own:
+    """It is served as the real terminal has it, last in time; what comes after it is traded on all the same."""
+    with paper(tmp_path, {"EURUSD": walk(400)}) as own:
         own.has_all()
-        wrong = market.part(0, 1)._replace(time_ms=market.time_ms[:1] + 10**10)
-        history = own.real.simulation.terminal.market.histories["EURUSD"]
-        rows = own.mt5.copy_ticks_from("EURUSD", 1, 10_000, -1)
-        own.source._arrived.append(
-            (
-                "EURUSD",
-                own.source._judged(
-                    own.source._polled["EURUSD"],
-                    rows_of_page(np.array([tuple(rows[-1])], rows.dtype)) + np.array([10**10, 0, 0, 0, 0, 0]),
-                ),
-            )
-        )
-        assert history.ticks.size == 400
-        assert wrong.size == 1
+        copy = own.real._answer
+
+        def wrong(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            found = copy(name, args, kwargs)
+            if name != "copy_ticks_from":
+                return found
+            late = found[-1:].copy()
+            late["time_msc"] += 10**10
+            return np.concatenate([found, late])
+
+        own.real._answer = wrong  # type: ignore[method-assign]
+        until(lambda: len(own.rows()) > len(own.real.rows()))
+        own.real._answer = copy  # type: ignore[method-assign]
         own.goes_on(20 * SECOND_US)
-        until(lambda: own.rows()[:-1] == own.real.rows())
+        until(lambda: own.real.rows()[-1] in own.rows())
+        good = [row for row in own.rows() if row[0] < own.rows()[-1][0]]
+        assert [row for row in own.real.rows() if row not in good] == []
         newest = own.real.owner.symbol_info_tick("EURUSD")
         assert own.mt5.order_send(market_order()).price == newest.ask
 
@@ -376,8 +386,6 @@ def test_a_live_market_goes_with_the_machines_time_and_is_moved_by_nobody(tmp_pa
     with paper(tmp_path, {"EURUSD": walk(400)}) as own:
         own.clock.advance(600 * SECOND_US)
         until(lambda: own.terminal.state()["now_us"] >= own.clock.now_us())
-        from producers.terminal.control import Control
-
         owner = Control(InProcess(calls_of(own.terminal)))
         for what, move in (
             ("paused", owner.pause),
@@ -463,3 +471,100 @@ def test_finding_a_real_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         find(terminal, [])
     assert set(real.asked) <= CALLS
     real.simulation.close()
+
+
+def told(**paper: Any) -> LiveTerminal:
+    return LiveTerminal.of(Settings().model_copy(update={"paper": PaperSettings(**paper)}))
+
+
+def test_where_no_real_terminal_can_be_reached_a_sentence_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TerminalError, match=r"127.0.0.1:1; start it .* or correct --host and --port") as found:
+        told(terminal="rpyc", port=1, timeout_ms=1_000).dial()
+    assert not found.value.final
+    monkeypatch.setitem(sys.modules, "MetaTrader5", None)
+    with pytest.raises(MissingPart, match="Windows only .* by --terminal rpyc"):
+        told(terminal="official").dial()
+    monkeypatch.setitem(sys.modules, "rpyc", None)
+    with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(MissingPart, match="pip install"):
+        told(terminal="rpyc", port=server.getsockname()[1]).dial()
+
+
+@pytest.mark.parametrize(
+    ("hours", "day", "name"),
+    [
+        (3.0, "2014-05-06T08:00:10", "ny7"), (2.0, "2014-03-20T08:00:10", "eu"), (5.5, "2014-05-06T08:00:10", "+5:30"),
+        (-1.0, "2014-05-06T08:00:10", "-1:00"),
+    ],
+)  # fmt: skip
+def test_the_servers_clock_is_found_in_the_first_tick_that_comes(hours: float, day: str, name: str) -> None:
+    """In March New York is in summer time already, and Europe isn't."""
+    now_ms = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp() * 1000)
+    stamps = itertools.chain([None], itertools.repeat(1_000, 3), itertools.count(now_ms - 200 + int(hours * 3_600_000)))
+
+    def symbol_info_tick(symbol: str) -> Any:
+        stamp = next(stamps)
+        return None if stamp is None else SimpleNamespace(time_msc=stamp)
+
+    quotes: Any = SimpleNamespace(symbol_info_tick=symbol_info_tick)
+    found = Found(quotes, SOURCE, {"EURUSD": quotes})
+    assert server_clock_of(found, FixedClock(now_ms * 1000), 10) == name
+
+
+def test_a_market_that_stands_shows_no_clock() -> None:
+    quotes: Any = SimpleNamespace(symbol_info_tick=lambda _: SimpleNamespace(time_msc=1_000))
+    assert server_clock_of(Found(quotes, SOURCE, {"EURUSD": quotes}), FixedClock(START_MS * 1000), 0.2) is None
+
+
+def test_a_call_that_fails_for_one_symbol_leaves_the_line_up(tmp_path: Path, capsys: Any) -> None:
+    with paper(tmp_path, {"EURUSD": walk(400), "GBPUSD": walk(400, seed=2)}) as own:
+        own.has_all()
+        copy = own.real._answer
+
+        def failing(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            if name == "last_error":
+                return (-4, "Terminal: Not found")
+            return None if name == "copy_ticks_from" and args[0] == "GBPUSD" else copy(name, args, kwargs)
+
+        own.real._answer = failing  # type: ignore[method-assign]
+        before = own.rows("GBPUSD")
+        own.goes_on(5 * SECOND_US)
+        own.has_all()
+        until(lambda: own.real.asked.count("symbol_select") > 10)
+        assert own.rows("GBPUSD") == before
+        assert own.mt5.terminal_info().connected
+        own.real._answer = copy  # type: ignore[method-assign]
+        until(lambda: own.rows("GBPUSD") == own.real.rows("GBPUSD"))
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 40), max_size=6), max_size=6),
+    st.integers(0, 5),
+)
+def test_ticks_that_are_put_into_a_history_are_as_if_they_had_been_there(parts: list[list[int]], gone: int) -> None:
+    """Each behind those of the same time that were there before; wherever one is put, its place is told."""
+    history = TickHistory("EURUSD", NONE, ServerClock("ny7"), other_bit=False)
+    expected: list[tuple[int, float]] = []
+    number = 0
+    for part in parts:
+        times = sorted(part)
+        bids = [1.0 + (number + at) * 1e-5 for at in range(len(times))]
+        number += len(times)
+        places = history.insert(of_times(times, bids))
+        expected = sorted(
+            [*expected, *((START_MS + t, b) for t, b in zip(times, bids, strict=True))], key=lambda r: r[0]
+        )
+        history.play(history.ticks.size)
+        assert history.ticks.bid[places].tolist() == bids
+    found = list(zip(history.ticks.time_ms.tolist(), history.ticks.bid.tolist(), strict=True))
+    assert found == expected
+    stamps = history.rows(0, history.ticks.size)["time_msc"].tolist()
+    assert stamps == [t + OFFSET_S * 1000 for t, _ in expected]
+    if gone <= len(expected):
+        history.forget(gone)
+        assert history.ticks.bid.tolist() == [bid for _, bid in expected[gone:]]
+        assert history.played == history.ticks.size
+
+
+def of_times(times: list[int], bids: list[float]) -> Ticks:
+    bid = np.array(bids, np.float64)
+    return Ticks.of_quotes(START_MS + np.array(times, np.int64), bid, bid + 0.0001)

@@ -1,0 +1,83 @@
+"""What a paper home has on `reference` before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from api.accounts import newest
+from api.instances import BadInstance, running
+from api.lab.choice import choose
+from api.lab.setup import SizedBy
+from api.paper.home import PaperHome
+from api.paper.strategies import Paper, Traded
+from infra.errors import SettingsError
+from infra.keys import load_or_create
+from infra.reference_log import read_reference
+from infra.settings import RecorderSettings, TerminalSettings, TradeSettings
+from producers.recorder.pinned import Source
+from schemas.configuration import AccountConfig, RiskLimits, Sizing
+from tests.conftest import StartStack, TestStack
+
+pytestmark = pytest.mark.stack
+
+SOURCE = Source("Broker-Demo", "A broker", 7, "demo")
+SIZED = SizedBy(Sizing.RISK, 0.01)
+
+
+@pytest.fixture(scope="module")
+def broker(start_stack: StartStack) -> Iterator[TestStack]:
+    with start_stack(services={"kafka"}) as found:
+        yield found
+
+
+def home(broker: TestStack, account: str) -> PaperHome:
+    sections = {
+        "terminal": TerminalSettings(kind="simulated", balance=500.0),
+        "recorder": RecorderSettings(feed="broker-demo-paper"),
+        "trade": TradeSettings(account=account),
+    }
+    return PaperHome(broker.settings.model_copy(update=sections), SOURCE, ("EURUSD", "USDJPY"), True)
+
+
+def configured(broker: TestStack, account: str, *names: str) -> tuple[Paper, list[Any]]:
+    paper = Paper(home(broker, account), [Traded(choose(name, {}), SIZED) for name in names], None)
+    stack: Any = SimpleNamespace(kafka=broker.kafka)
+    paper.configure(stack)
+    return paper, read_reference(broker.kafka, load_or_create(broker.settings))[0]
+
+
+def test_account_limits_and_strategies_are_there_once_and_more_strategies_come_to_them(broker: TestStack) -> None:
+    paper, records = configured(broker, "one", "ema_cross", "berserker")
+    assert paper.instances == ["ema_cross", "berserker"]
+    config = newest(records, AccountConfig, "one")
+    assert config is not None
+    assert (float(config.balance), config.feed) == (500.0, "broker-demo-paper")
+    assert config.conversion_listings == ("broker-demo-paper/EURUSD", "broker-demo-paper/USDJPY")
+    assert newest(records, RiskLimits, "one") is not None
+    shares = {share.instance: share for one in running(records) for share in one.traded}
+    assert [(share.size, share.sizing) for share in shares.values()] == [(0.01, Sizing.RISK)] * 2
+    again, after = configured(broker, "one")
+    assert (again.instances, len(after)) == (["ema_cross", "berserker"], len(records))
+    more, _ = configured(broker, "one", "sniper_intraday")
+    assert more.instances == ["ema_cross", "berserker", "sniper_intraday"]
+
+
+def test_a_home_in_which_nothing_is_traded_asks_for_a_strategy(broker: TestStack) -> None:
+    with pytest.raises(SettingsError, match="name a strategy, tickledger paper STRATEGY"):
+        configured(broker, "two")
+
+
+def test_code_that_no_worker_can_run_is_refused_before_anything_starts(broker: TestStack, tmp_path: Path) -> None:
+    file = tmp_path / "beside.py"
+    file.write_text(
+        "from tickledger import TickStrategy\nimport beside_it\n\n\nclass Beside(TickStrategy):\n    version = 1\n\n"
+        "    def on_block(self, ticks):\n        return iter(())\n"
+    )
+    (tmp_path / "beside_it.py").write_text("")
+    with pytest.raises(BadInstance, match="can't run on the log"):
+        Paper(home(broker, "three"), [Traded(choose(str(file), {}), SIZED)], None)
