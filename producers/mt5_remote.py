@@ -41,6 +41,7 @@ def tickledger_call(name, args, kwargs):
     return plain(call(*[given(a) for a in args], **{key: given(a) for key, a in kwargs}))
 """
 _FALSE_ON_FAILURE: Final = ("initialize", "login", "symbol_select")
+_NOT_THERE: Final = (-10_003, "IPC initialize failed")
 _HUNG, _GONE = (-10_005, "IPC timeout"), (-10_002, "IPC recv failed")
 
 
@@ -60,7 +61,7 @@ class RemoteMt5:
 
     @classmethod
     def dial(cls, host: str, port: int, timeout_s: float) -> RemoteMt5:
-        """Connected. Raises MissingPart without rpyc, TerminalError if no such server answers."""
+        """Connected. Raises MissingPart without rpyc, TerminalError if no server answers or it lacks the package."""
         remote = cls(host, port, timeout_s)
         try:
             remote._dial()
@@ -129,7 +130,14 @@ class RemoteMt5:
         self._stream = rpyc.SocketStream(line)
         limits = {"sync_request_timeout": self._timeout_s}
         self._connection = rpyc.connect_stream(self._stream, rpyc.core.service.ClassicClient, limits)
-        self._connection.execute(_THERE)
+        try:
+            self._connection.execute(_THERE)
+        except ImportError as error:
+            self.close()
+            raise TerminalError(
+                f"the rpyc server at {self._host}:{self._port} has no package MetaTrader5: install it in the Python "
+                "that runs that server"
+            ) from error
         self._call = self._connection.namespace["tickledger_call"]
 
 

@@ -18,11 +18,12 @@ from infra.settings import Settings, load_settings
 from infra.stack.addresses import kafka_address
 from infra.stack.home import Home
 from infra.stack.services import FENCED, announce
-from producers.mt5 import connect
+from producers.mt5 import Mt5, TerminalError, connect
 from producers.recorder.recorder import Recorder
 
 SERVICE: Final = "recorder"
 _CLOCK_S: Final = 0.1
+_TERMINAL_S: Final = 0.5
 
 _logger = log.get(__name__)
 
@@ -51,9 +52,8 @@ def main() -> int:
 
 def run(settings: Settings, stop: threading.Event) -> None:
     """Records the terminal of the settings. Raises what `Recorder.run` and `connect` raise."""
-    mt5 = connect(settings)
-    clock = _clock(settings, stop)
-    if clock is None:
+    mt5, clock = connected(settings, stop), _clock(settings, stop)
+    if mt5 is None or clock is None:
         return
     recorder = Recorder(
         mt5,
@@ -66,6 +66,22 @@ def run(settings: Settings, stop: threading.Event) -> None:
         ready=lambda listings: announce(settings.home, SERVICE, listings=listings),
     )
     recorder.run()
+
+
+def connected(settings: Settings, stop: threading.Event) -> Mt5 | None:
+    """What reaches the terminal, once it is there; None if the recorder is to end before. Raises as `connect`."""
+    told = ""
+    while not stop.is_set():
+        try:
+            return connect(settings)
+        except TerminalError as error:
+            if error.final:
+                raise
+            if str(error) != told:
+                told = str(error)
+                _logger.warning("waits", reason=told)
+            stop.wait(_TERMINAL_S)
+    return None
 
 
 def _clock(settings: Settings, stop: threading.Event) -> MarketClock | SystemClock | None:

@@ -40,7 +40,7 @@ def copy_ticks_from(symbol, start, count, flags):
 def order_send(request):
     assert type(request) is dict and type(request["volume"]) is float
     return (request["symbol"], request["volume"])
-def symbol_select(symbol, enable=True): time.sleep(5); return True
+def symbol_select(symbol, enable=True): time.sleep(60); return True
 def shutdown(): os._exit(0)
 """
 SERVER = """
@@ -88,7 +88,7 @@ def test_calls_and_their_results_go_by_value(port: int) -> None:
 
 
 def test_a_hung_server_is_a_hung_terminal_and_a_new_connection_goes_on(port: int) -> None:
-    mt5 = remote(port, timeout_s=0.5)
+    mt5 = remote(port, timeout_s=2)
     assert mt5.symbol_select("EURUSD", True) is False
     assert mt5.last_error() == (-10_005, "IPC timeout")
     assert mt5.account_info() is None
@@ -103,5 +103,13 @@ def test_a_server_that_ends_is_a_terminal_that_ended(port: int) -> None:
     assert mt5.shutdown() is None
     assert mt5.last_error() == (-10_002, "IPC recv failed")
     assert mt5.initialize(login=7) is False
-    with pytest.raises(TerminalError, match=f"no rpyc server answers at 127.0.0.1:{port}"):
+    with pytest.raises(TerminalError, match=f"no rpyc server answers at 127.0.0.1:{port}") as refused:
         remote(port)
+    assert not refused.value.final, "it may be there in a moment"
+
+
+def test_a_server_without_the_package_says_what_it_lacks(port: int, tmp_path: Path) -> None:
+    (tmp_path / "MetaTrader5.py").write_text("import package_that_is_not_there")
+    with pytest.raises(TerminalError, match="has no package MetaTrader5: install it") as refused:
+        remote(port)
+    assert refused.value.final
