@@ -27,12 +27,12 @@ from producers.gateway.alarms import KafkaAlarms
 from producers.gateway.book import Book
 from producers.gateway.chain import ExecutionsChain
 from producers.gateway.fence import Fence, fence_path
-from producers.gateway.gateway import Gateway
+from producers.gateway.gateway import AWAY_S, Gateway
 from producers.gateway.intake import Intake
 from producers.gateway.quotes import Quotes
 from producers.gateway.spool import Spool
-from producers.gateway.venue import Pin, Venue, WrongAccount
-from producers.mt5 import connect
+from producers.gateway.venue import NoAnswer, Pin, Venue, WrongAccount
+from producers.mt5 import TerminalError, connect
 from schemas.accept import Head, Verdict
 from schemas.configuration import AccountConfig
 from schemas.events import Severity
@@ -70,7 +70,8 @@ def main() -> int:
 def serve(settings: Settings, stop: threading.Event) -> None:
     """Trades `trade.account` on the terminal until `stop` is set.
 
-    Raises SettingsError, WrongAccount, NoAnswer, Fenced, ChainStopped, Unreachable, and what else stops it.
+    Raises SettingsError, WrongAccount, TerminalError (a refused login), Fenced, ChainStopped, Unreachable, and what
+    else stops it.
     """
     account = settings.trade.account
     if not account:
@@ -80,7 +81,10 @@ def serve(settings: Settings, stop: threading.Event) -> None:
     producer = new_producer(bootstrap)
     alarms = KafkaAlarms(producer, clock, account)
     try:
-        venue, pin = open_venue(settings, config)
+        opened = _opened(settings, config, alarms, stop)
+        if opened is None:
+            return
+        venue, pin = opened
         fence = Fence(fence_of(settings, pin), "gateway")
         settle = fence.take()
         try:
@@ -91,6 +95,9 @@ def serve(settings: Settings, stop: threading.Event) -> None:
             fence.release()
     except WrongAccount as error:
         alarms.tell("wrong_account", Severity.CRITICAL, account, str(error))
+        raise
+    except TerminalError as error:
+        alarms.tell("terminal_refused", Severity.CRITICAL, account, f"nothing is sent: {error}")
         raise
     finally:
         producer.flush(5)
@@ -109,6 +116,25 @@ def account_config(bootstrap: str, keys: KeyRing, account: str, clock: WaitingCl
             f"{', '.join(known) or 'none of any account'}: configure the account, or correct the setting"
         )
     return max(holding, key=lambda record: (record.effective_from_us, record.ref_no))
+
+
+def _opened(
+    settings: Settings, config: AccountConfig, alarms: KafkaAlarms, stop: threading.Event
+) -> tuple[Venue, Pin] | None:
+    """The terminal, once it answers; None if the gateway is to end before. Raises as `open_venue`."""
+    while True:
+        try:
+            opened = open_venue(settings, config)
+        except (NoAnswer, TerminalError) as error:
+            if isinstance(error, TerminalError) and error.final:
+                raise
+            message = f"{error}; nothing is sent until it answers"
+            alarms.tell("terminal_away", Severity.CRITICAL, config.account, message)
+            if stop.wait(AWAY_S):
+                return None
+        else:
+            alarms.over("terminal_away", config.account)
+            return opened
 
 
 def open_venue(settings: Settings, config: AccountConfig) -> tuple[Venue, Pin]:

@@ -69,10 +69,12 @@ class Venue:
     # -- the account ---------------------------------------------------------------------------------------------------
 
     def sign_in(self) -> AccountInfo:
-        """Connects, also anew. Raises NoAnswer."""
+        """Connects, also anew. Raises NoAnswer, TerminalError for what trying again can't help and may lock."""
         try:
             return sign_in(self._mt5, self._terminal)
         except TerminalError as error:
+            if error.final:
+                raise
             raise NoAnswer(str(error)) from error
 
     def pin(self, account: AccountInfo, config: AccountConfig) -> Pin:

@@ -18,13 +18,16 @@ from infra.settings import Settings, load_settings
 from infra.stack.home import read_json, write_json
 from infra.tick_writer import TickWriter
 from producers.gateway import chain as chain_module
+from producers.gateway import service
 from producers.gateway.alarms import KafkaAlarms
 from producers.gateway.book import Book
 from producers.gateway.chain import ExecutionsChain
 from producers.gateway.quotes import KEPT_TICKS, Prevailing, Quotes
 from producers.gateway.records import blank
-from producers.gateway.service import fence_of, pin_file, serve
-from producers.gateway.venue import Pin, WrongAccount
+from producers.gateway.service import fence_of, open_venue, pin_file, serve
+from producers.gateway.venue import NoAnswer, Pin, Venue, WrongAccount
+from producers.mt5 import AUTHORIZATION_FAILED, TerminalError
+from schemas.configuration import AccountConfig
 from schemas.events import Severity
 from schemas.executions import OrderRequest, Sending
 from schemas.quality import Quality
@@ -142,6 +145,32 @@ def test_what_keeps_a_gateway_from_starting_is_said(market: Trading, monkeypatch
     with pytest.raises(WrongAccount, match=r"another account of a terminal before \(login 5 → \d+\)"):
         serve(settings, stop)
     assert market.alerts() == {"wrong_account": 1}
+
+
+def test_a_terminal_that_comes_late_is_waited_for_and_a_refused_login_is_not(
+    market: Trading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = _settings(market, monkeypatch)
+    left: list[Exception] = [TerminalError("nobody answers", -10_003), NoAnswer("not yet")]
+    monkeypatch.setattr(service, "AWAY_S", 0.01)
+
+    def opened(settings: Settings, config: AccountConfig) -> tuple[Venue, Pin]:
+        if left:
+            raise left.pop(0)
+        return open_venue(settings, config)
+
+    monkeypatch.setattr(service, "open_venue", opened)
+    stop = threading.Event()
+    monkeypatch.setattr(service, "_run", lambda *_: stop.set())
+    serve(settings, stop)
+    assert left == []
+    assert stop.is_set()
+    left = [NoAnswer("not yet"), TerminalError("wrong password", AUTHORIZATION_FAILED)]
+    serve(settings, stop)
+    assert len(left) == 1, "it was to end while it waited"
+    with pytest.raises(TerminalError, match="wrong password"):
+        serve(settings, stop)
+    assert market.alerts() == {"terminal_away": 1, "terminal_refused": 1}
 
 
 def test_fences_of_real_terminals_are_the_users_and_of_simulated_ones_the_homes(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from producers.gateway.venue import WrongAccount
+from producers.mt5 import AUTHORIZATION_FAILED, TerminalError
 from producers.terminal.account import TradeAccount
 from schemas.configuration import PositionMode
 from schemas.executions import (
@@ -233,6 +234,27 @@ def test_an_account_that_isnt_the_configured_one_is_refused(
     room.config = account(**configured)
     with pytest.raises(WrongAccount, match=words):
         room.restart()
+
+
+def test_a_login_that_the_terminal_refuses_is_not_tried_again(
+    make: Callable[..., Room], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room, tried = make(), []
+
+    def refused(**keys: Any) -> bool:
+        tried.append(keys)
+        return False
+
+    room.control.fault("disconnect")
+    room.gateway.receive(entry(7))
+    room.gateway.turn()
+    room.control.clear_faults()
+    monkeypatch.setattr(room.venue._mt5, "initialize", refused)
+    monkeypatch.setattr(room.venue._mt5, "last_error", lambda: (AUTHORIZATION_FAILED, "Authorization failed"))
+    with pytest.raises(TerminalError, match=r"check terminal\.login, terminal\.password"):
+        room.turns()
+    assert len(tried) == 1
+    assert room.kinds == []
 
 
 def test_the_terminal_is_waited_for_and_entries_expire_meanwhile(make: Callable[..., Room]) -> None:
