@@ -101,6 +101,7 @@ class Live:
         slow = Stopwatch()
         due = True
         connection: Connection | None = None
+        kept = sections.Kept()
         while not self._stop.is_set():
             if not self._subscribers:
                 self._wanted.wait()
@@ -110,8 +111,8 @@ class Live:
             found: dict[str, Any] = {}
             try:
                 if connection is None:
-                    connection = connect(self._dsn, "tickledger page")
-                found |= sections.overall(connection)
+                    connection, kept = connect(self._dsn, "tickledger page"), sections.Kept()
+                found |= sections.overall(connection, kept)
                 for name in self._listings():
                     found[f"listing {name}"] = sections.of_listing(connection, name)
                 found["database"] = ""

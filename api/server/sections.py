@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -16,13 +17,31 @@ EQUITY_SHOWN: Final = 600
 Section = Any
 
 
-def overall(connection: Connection) -> Mapping[str, Section]:
+class Kept:
+    """Answers that rest on all records of a kind that an account has: asked again once there is a newer one.
+
+    For one session: a database that was made again has to be asked by another, with another of these.
+    """
+
+    def __init__(self) -> None:
+        self._answers: dict[str, tuple[Any, list[dict[str, Any]]]] = {}
+
+    def ask(self, connection: Connection, query: str, kind: str, account: int) -> list[dict[str, Any]]:
+        """What `query` answers about the account, whose records of `portfolio` of that kind it rests on."""
+        newest = connection.execute(_NEWEST.encode(), (account, kind)).fetchone()
+        known = self._answers.get(f"{kind} {account}")
+        if known is None or known[0] != newest:
+            known = self._answers[f"{kind} {account}"] = newest, _dicts(connection, query, account)
+        return known[1]
+
+
+def overall(connection: Connection, kept: Kept) -> Mapping[str, Section]:
     """The sections that concern all listings and accounts."""
     return {
         "topics": _dicts(connection, _TOPICS),
         "feeds": _feeds(connection),
         "alerts": _dicts(connection, _ALERTS),
-        "accounts": [_account(connection, name) for (name,) in connection.execute(_ACCOUNTS).fetchall()],
+        "accounts": [_account(connection, kept, *account) for account in connection.execute(_ACCOUNTS).fetchall()],
     }
 
 
@@ -32,9 +51,8 @@ def of_listing(connection: Connection, name: str) -> Section:
     if found is None or found.id is None:
         return None
     bars = _dicts(connection, _CANDLES, found.id)[::-1]
-    since = bars[-1]["t"] + 60 if bars else 0
-    forming = _dicts(connection, _FORMING, found.id, since)
-    first = bars[0]["t"] if bars else since
+    forming = _dicts(connection, _FORMING, bars[-1]["t"] + 60 if bars else 0, name, found.id, found.id)
+    first = bars[0]["t"] if bars else 0
     return {
         "listing": name,
         "bars": bars,
@@ -48,31 +66,42 @@ def _feeds(connection: Connection) -> list[dict[str, Any]]:
     feeds = []
     for row in _dicts(connection, _LAST_TICKS):
         digits = row.pop("digits")
-        row["spread"] = None if digits is None else round((row["ask"] - row["bid"]) * 10 ** int(digits), 1)
+        known = None not in (digits, row["bid"], row["ask"])
+        row["spread"] = round((row["ask"] - row["bid"]) * 10 ** int(digits), 1) if known else None
         row["quality"] = quality.names(row["quality"])
         feeds.append(row)
     return feeds
 
 
-def _account(connection: Connection, name: str) -> dict[str, Any]:
-    equity = _dicts(connection, _EQUITY, name)[::-1]
+def _account(connection: Connection, kept: Kept, number: int, name: str) -> dict[str, Any]:
     return {
         "account": name,
-        "state": (_dicts(connection, _STATE, name) or [{"state": "ACTIVE", "cause": "", "who": ""}])[0],
-        "equity": equity,
-        "positions": _dicts(connection, _POSITIONS, name),
+        "state": (_dicts(connection, _STATE, number) or [{"state": "ACTIVE", "cause": "", "who": ""}])[0],
+        "equity": _dicts(connection, _EQUITY, number)[::-1],
+        "positions": kept.ask(connection, _POSITIONS, "PositionChanged", number),
         "orders": _dicts(connection, _ORDERS, name),
         "fills": _dicts(connection, _LAST_FILLS, name),
-        "decisions": _dicts(connection, _DECISIONS, name),
-        "pnl": _dicts(connection, _PNL, name),
+        "decisions": _decisions(connection, number, name),
+        "pnl": kept.ask(connection, _PNL, "PnlAttributed", number),
     }
+
+
+def _decisions(connection: Connection, number: int, name: str) -> list[dict[str, Any]]:
+    # The time is looked up first: with it in hand, the database reads no more of the view than what is shown.
+    (since,) = connection.execute(_DECIDED_SINCE.encode(), (number, number)).fetchone() or (0,)
+    return _dicts(connection, _DECISIONS, name, since)
 
 
 def _dicts(connection: Connection, query: str, *values: Any) -> list[dict[str, Any]]:
     with connection.cursor() as cursor:
         cursor.execute(query.encode(), values)
         names = [column.name for column in cursor.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        return [dict(zip(names, map(_told, row), strict=True)) for row in cursor.fetchall()]
+
+
+def _told(value: Any) -> Any:
+    """As JSON has it, which knows no NaN or infinity: a broken tick may be either, in price and time."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _s(column: str) -> str:
@@ -84,10 +113,19 @@ select topic, sum(taken)::bigint as taken, sum(forged + stopped + ahead)::bigint
 from tickledger.marks group by topic order by topic
 """
 _ALERTS: Final = f"""
-select {_s("time")} as t, severity, code, subject, source, message from tickledger.alerts
-order by time desc limit {ROWS_SHOWN}
+(select {_s("time")} as t, severity, code, subject, source, message from tickledger.alerts
+    order by time desc limit {ROWS_SHOWN})
+union all
+(select {_s("last.time")}, 'CRITICAL', 'strategy_failed', operators.instance || ' on ' || listings.name, 'worker',
+    last.message || ': it says nothing more on this listing, its positions keep their stops and plans; correct it, '
+    'then `tickledger strategies remove ' || operators.instance || '` and add it again'
+    from tickledger.operators cross join tickledger.listings join lateral (
+        select time, kind, message from tickledger.signals where operator_id = operators.id
+            and listing_id = listings.id order by out_seq desc limit 1) last on last.kind = 'FAILED')
+order by t desc limit {ROWS_SHOWN}
 """
-_ACCOUNTS: Final = "select name from tickledger.accounts order by name"
+"""Alerts, and strategies that raised: that is the last thing that they say on `signals`."""
+_ACCOUNTS: Final = "select id, name from tickledger.accounts order by name"
 _LAST_TICKS: Final = f"""
 select listings.name as listing, {_s("last.time")} as t, last.bid, last.ask, last.n + 1 as ticks, last.quality,
     {_s("block.received")} as received, 1000 * {_s("block.received - block.time")} as lag_ms,
@@ -108,9 +146,15 @@ select {_s("time")} as t, open as o, high as h, low as l, close as c, spread_mea
 where listing_id = %s and timeframe = 1 order by time desc limit {BARS_SHOWN}
 """
 _FORMING: Final = """
+with begun as (
+    select to_timestamp(greatest(%s, newest_ms / 60000 * 60)) as at from tickledger.heads
+    where topic = 'ticks' and chain = %s
+)
 select (array_agg(bid order by n))[1] as o, max(bid) as h, min(bid) as l, (array_agg(bid order by n desc))[1] as c,
     floor(extract(epoch from max(time)) / 60)::bigint * 60 as t
-from tickledger.ticks where listing_id = %s and time >= to_timestamp(%s) and quality & 255 = 0
+from tickledger.ticks where listing_id = %s and time >= (select at from begun) and quality & 255 = 0
+    and n >= (select first_n from tickledger.tick_blocks where listing_id = %s and time >= (select at from begun)
+        order by time, first_n limit 1)
 """
 _SIGNALS: Final = f"""
 select operators.name || '/' || listings.name || '/' || out_seq as id, {_s("time")} as t, kind, side, bid, ask,
@@ -122,18 +166,23 @@ _FILLS: Final = f"""
 select id, {_s("venue_time")} as t, side, entry, price, volume, reason, instance from tickledger.fills
 where listing = %s and time >= to_timestamp(%s) order by time desc limit 400
 """
+_NEWEST: Final = """
+select time, seq from tickledger.account_records where account_id = %s and topic = 'portfolio' and kind = %s
+order by time desc, seq desc limit 1
+"""
 _EQUITY: Final = f"""
-select {_s("minute")} as t, balance::float8 as balance, equity::float8 as equity, margin::float8 as margin,
-    peak::float8 as peak from tickledger.equity where account = %s order by time desc limit {EQUITY_SHOWN}
+select (body ->> 'minute_ms')::float8 / 1000 as t, (body ->> 'balance')::float8 as balance,
+    (body ->> 'equity')::float8 as equity, (body ->> 'margin')::float8 as margin, (body ->> 'peak')::float8 as peak
+from tickledger.account_records where account_id = %s and topic = 'portfolio' and kind = 'EquityMarked'
+order by time desc limit {EQUITY_SHOWN}
 """
 _STATE: Final = """
-select body ->> 'state' as state, body ->> 'cause' as cause, body ->> 'who' as who
-from tickledger.account_records join tickledger.accounts on accounts.id = account_id
-where accounts.name = %s and topic = 'risk' and kind = 'TradingStateChanged' order by time desc, seq desc limit 1
+select body ->> 'state' as state, body ->> 'cause' as cause, body ->> 'who' as who from tickledger.account_records
+where account_id = %s and topic = 'risk' and kind = 'TradingStateChanged' order by time desc, seq desc limit 1
 """
 _POSITIONS: Final = f"""
 select position, listing, instance, side, volume, price, sl, tp, {_s("opened")} as opened from tickledger.positions
-where account = %s and volume > 0 order by opened
+where account = (select name from tickledger.accounts where id = %s) and volume > 0 order by opened
 """
 _ORDERS: Final = f"""
 select {_s("time")} as t, order_no, listing, instance, purpose, type, side, volume, price, sl, tp, state, filled,
@@ -144,12 +193,21 @@ select id, {_s("venue_time")} as t, order_no, listing, instance, side, entry, re
     commission::float8 as commission, profit::float8 as profit from tickledger.fills
 where account = %s order by time desc, seq desc limit {ROWS_SHOWN}
 """
+_DECIDED_SINCE: Final = f"""
+select floor(extract(epoch from greatest(
+    (select time from tickledger.account_records where account_id = %s and topic = 'risk' and kind = 'RiskDecision'
+        order by time desc offset {ROWS_SHOWN - 1} limit 1),
+    (select time from tickledger.account_records where account_id = %s and topic = 'orders' and kind = 'Denied'
+        order by time desc offset {ROWS_SHOWN - 1} limit 1),
+    to_timestamp(0))))::bigint
+"""
 _DECISIONS: Final = f"""
 select {_s("time")} as t, listing, instance, side, verdict, code, reason, asked, allowed from tickledger.decisions
-where account = %s order by time desc, seq desc limit {ROWS_SHOWN}
+where account = %s and time >= to_timestamp(%s) order by time desc, seq desc limit {ROWS_SHOWN}
 """
 _PNL: Final = """
 select instance, reason, count(*) as trades, sum(gross)::float8 as gross, sum(spread)::float8 as spread,
     sum(slippage)::float8 as slippage, sum(commission)::float8 as commission, sum(swap)::float8 as swap,
-    sum(net)::float8 as net from tickledger.pnl where account = %s group by instance, reason order by instance, reason
+    sum(net)::float8 as net from tickledger.pnl where account = (select name from tickledger.accounts where id = %s)
+group by instance, reason order by instance, reason
 """

@@ -1,4 +1,4 @@
-"""Bars of the sample day by the standard library alone: no code, no rule and no constant of the program is used."""
+"""Bars of a LEAN file by the standard library alone: no code, no rule and no constant of the program is used."""
 
 from __future__ import annotations
 
@@ -18,23 +18,21 @@ FRAMES = {"M1": 1, "M5": 5, "M15": 15, "M30": 30, "H1": 60, "H4": 240, "D1": 144
 Row = dict[str, Any]
 
 
-def rows_of(path: Path, hours_behind_utc: int) -> Iterator[tuple[datetime, float, float]]:
-    """(UTC, bid, ask) of a zip of milliseconds since midnight, bid, ask."""
-    midnight = datetime.strptime(path.name[:8], "%Y%m%d").replace(tzinfo=UTC) + timedelta(hours=hours_behind_utc)
+def rows_of(path: Path) -> Iterator[tuple[datetime, float, float]]:
+    """(UTC, bid, ask) of a zip of milliseconds since midnight UTC, bid, ask."""
+    midnight = datetime.strptime(path.name[:8], "%Y%m%d").replace(tzinfo=UTC)
     with zipfile.ZipFile(path) as archive:
         text = io.TextIOWrapper(archive.open(archive.namelist()[0]), newline="")
         for milliseconds, bid, ask in csv.reader(text):
             yield midnight + timedelta(milliseconds=int(float(milliseconds))), float(bid), float(ask)
 
 
-def bars(path: Path, hours_behind_utc: int, frame: str) -> list[Row]:
+def bars(path: Path, frame: str) -> list[Row]:
     """The closed bars of a timeframe: the one that is forming at the end isn't there."""
     length = timedelta(minutes=FRAMES[frame])
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     found: list[Row] = []
-    for time, bid, ask in rows_of(path, hours_behind_utc):
-        if ask < bid:
-            continue
+    for time, bid, ask in rows_of(path):
         opening = epoch + (time + SERVER - epoch) // length * length - SERVER
         spread = round((ask - bid) * 100_000)
         if not found or found[-1]["time"] != opening:

@@ -99,7 +99,7 @@ export function candles(canvas, section, digits) {
 /** Draws equity and balance, and the drawdown from the peak below. */
 export function equity(canvas, rows) {
   const area = cleared(canvas);
-  const { context, width } = area;
+  const { context, width, height } = area;
   if (!rows.length) {
     context.fillStyle = color("soft");
     context.fillText("nothing was held yet", 10, 20);
@@ -111,6 +111,9 @@ export function equity(canvas, rows) {
   const y = scale(area, low - margin, high + margin, (value) => value.toFixed(0));
   const begin = rows[0].t, span = rows[rows.length - 1].t - begin || 1;
   const x = (row) => ((row.t - begin) / span) * (width - 64) + 2;
+  context.fillStyle = color("soft");
+  context.fillText(hour(begin), 2, height - 4);
+  if (rows.length > 1) context.fillText(hour(begin + span), width - 92, height - 4);
   for (const [name, tone] of [["balance", "soft"], ["equity", "accent"]]) {
     context.strokeStyle = color(tone);
     context.beginPath();

@@ -16,8 +16,13 @@ const digitsOf = (name) => {
 };
 const price = (value, row) => (value == null ? "" : Number(value).toFixed(digitsOf(row.listing)));
 
-/** Fills a table: `columns` are [title, key, format, kind]; `open` makes rows links. */
+/** Fills a table: `columns` are [title, key, format, kind]; `open` makes rows links. One that says the same is left as it
+ * is, so that who clicks, marks text or walks by keyboard is not disturbed. */
 function table(id, rows, columns, open) {
+  const text = JSON.stringify(rows);
+  if ($(id).dataset.rows === text) return;
+  $(id).dataset.rows = text;
+  const focused = $(id).contains(document.activeElement) ? document.activeElement.dataset.id : null;
   const head = document.createElement("tr");
   for (const [title, , , kind] of columns) {
     const cell = document.createElement("th");
@@ -30,6 +35,7 @@ function table(id, rows, columns, open) {
     for (const [, key, format, kind] of columns) {
       const cell = document.createElement("td");
       cell.textContent = (format || plain)(row[key], row);
+      if (format === clock && row[key] != null) cell.title = `${new Date(row[key] * 1000).toISOString()}`;
       if (kind) cell.className = kind;
       if (key === "side") cell.classList.add(row.side === "LONG" ? "long" : "short");
       if (key === "state" && kind === "status") cell.className = row.state === "ready" || row.state === "external" ? "good" : "bad";
@@ -47,8 +53,18 @@ function table(id, rows, columns, open) {
   });
   const thead = document.createElement("thead"), tbody = document.createElement("tbody");
   thead.append(head);
-  tbody.append(...body);
+  tbody.append(...(body.length ? body : [nothing(columns.length)]));
   $(id).replaceChildren(thead, tbody);
+  if (focused) body.find((line) => line.dataset.id === focused)?.focus({ preventScroll: true });
+}
+
+function nothing(columns) {
+  const line = document.createElement("tr"), cell = document.createElement("td");
+  cell.colSpan = columns;
+  cell.className = "none";
+  cell.textContent = "none yet";
+  line.append(cell);
+  return line;
 }
 
 const number = "number";
@@ -113,7 +129,11 @@ const show = {
     if (market.now) $("clock").textContent = `${market.now.replace("T", " ").slice(0, 19)} UTC${market.ended ? ", played to the end" : ""}`;
     if (!market.simulated) return;
     $("pause").textContent = market.standing ? "Go on" : "Pause";
-    if (document.activeElement !== $("speed")) $("speed").value = String(market.speed);
+    if (document.activeElement !== $("speed")) {
+      const speed = String(market.speed);
+      if (![...$("speed").options].some((option) => option.value === speed)) $("speed").add(new Option(`${speed} ×`, speed));
+      $("speed").value = speed;
+    }
     const from = Date.parse(market.played_from), to = Date.parse(market.played_to);
     $("played").value = to > from ? (Date.parse(market.now) - from) / (to - from) : 0;
   },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -17,10 +18,11 @@ from api.server.market import Market
 from infra.errors import SettingsError
 from infra.settings import load_settings
 from projections.columns import COLUMNS
+from schemas.events import Side, SignalKind
 from tests.conftest import TestStack
 from tests.integration.projections.account_day import Day
 from tests.integration.projections.conftest import new_database, projecting
-from tests.integration.projections.scripted import Feed, Log, bar, value_of
+from tests.integration.projections.scripted import Feed, Log, bar, signal, value_of
 from tests.unit.streams.desk import account as desk
 
 pytestmark = pytest.mark.stack
@@ -36,6 +38,9 @@ def filled(own_stack: TestStack, log: Log) -> Iterator[tuple[Day, str]]:
     feed.write(1_200)
     for number in range(3):
         log.send("bars", feed.listing, value_of(bar(feed.listing, number)))
+    failed: dict[str, Any] = {"kind": SignalKind.FAILED, "side": Side.NONE, "message": "ValueError: no more"}
+    for made in (signal(feed.listing, 0), signal(feed.listing, 1, **failed)):
+        log.send("signals", feed.listing, value_of(made))
     with new_database(own_stack) as dsn:
         projecting(own_stack, dsn)()
         yield day, dsn
@@ -186,6 +191,11 @@ def test_a_page_gets_every_section_at_once_and_then_what_changes(filled: tuple[D
     listing = next(data for name, data in found if name == "listing")
     assert '"bars":[{' in listing
     assert desk.LISTING in next(data for name, data in found if name == "accounts")
+    alerts = json.loads(next(data for name, data in found if name == "alerts"))
+    (strategy,) = [alert for alert in alerts if alert["code"] == "strategy_failed"]
+    assert strategy["subject"] == f"berserker on {filled[0].name}/EURUSD"
+    assert strategy["message"].startswith("ValueError: no more: it says nothing more on this listing")
+    assert "tickledger strategies remove" in strategy["message"]
 
 
 def test_a_database_that_is_gone_is_said_on_the_page() -> None:
