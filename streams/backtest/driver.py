@@ -214,15 +214,14 @@ class Backtest:
 
     def _reach(self, at_us: int) -> bool:
         """Lets ticks pass up to `at_us`; True if time stands earlier, since something happened or a window ended."""
-        stop_us, waits = at_us, at_us > self.now_us
+        if at_us <= self.now_us and not any(own.waits(at_us) for own in self.quotes.values()):
+            # Time stands there: what is done at one moment brings about more at the same moment.
+            return False
+        stop_us = at_us
         for own in self.quotes.values():
-            waits = waits or own.waits(at_us)
             limit_us = own.limit_us if own.front is not None else None
             if limit_us is not None and limit_us < stop_us:
                 stop_us = limit_us
-        if not waits:
-            # Time stands there: what is done at one moment brings about more at the same moment.
-            return False
         whole = stop_us == at_us
         trigger: Quotes | None = None
         index = 0
@@ -413,7 +412,9 @@ def _next_second(us: int) -> int:
 def _merged(names: tuple[str, ...], found: list[tuple[int, Rows]]) -> ClockRows:
     if len(found) == 1:
         place, rows = found[0]
-        listing = np.full(len(rows.us), place, np.int32)
+        listing = np.zeros(len(rows.us), np.int32)
+        if place:
+            listing.fill(place)
         return ClockRows(names, rows.us, listing, rows.n, rows.time_ms, rows.bid, rows.ask, rows.quality, rows.time_ms)
     listing = np.concatenate([np.full(len(rows.us), place, np.int32) for place, rows in found])
     columns = [np.concatenate(parts) for parts in zip(*(rows for _, rows in found), strict=True)]

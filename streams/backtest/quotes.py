@@ -104,10 +104,14 @@ class Quotes:
     @property
     def front(self) -> Window | None:
         """The window in which the cursor stands; None if all that is loaded has passed."""
-        while self._windows and self.at >= len(self._windows[0].passes_ms):
-            self._windows.popleft()
+        windows = self._windows
+        while windows:
+            window = windows[0]
+            if self.at < len(window.passes_ms):
+                return window
+            windows.popleft()
             self.at = 0
-        return self._windows[0] if self._windows else None
+        return None
 
     def waits(self, until_us: int) -> bool:
         """Whether a tick that is loaded passes by then and hasn't yet."""

@@ -97,7 +97,7 @@ class Ledger:
     @property
     def margin(self) -> Decimal:
         """What all positions bind; opposite ones give no relief."""
-        return sum((p.margin for p in self.positions.values()), ZERO)
+        return sum([p.margin for p in self.positions.values()], ZERO)
 
     def below(self, level: float) -> bool:
         """Whether the margin level is below so many percent; never when nothing is open."""
@@ -130,7 +130,7 @@ class Ledger:
 
     def _measured(self, level: float) -> dict[str, tuple[float, float]]:
         terms = [self._term(position) for position in self.positions.values()]
-        size = float(abs(self.balance) + self.margin) + sum(abs(term(0.0)) for term in terms)
+        size = float(abs(self.balance) + self.margin) + sum([abs(term(0.0)) for term in terms])
         slack = (len(terms) + 1) * 10.0**-self.digits + 1e-9 * size
         room = float(self.balance - exact(level) * self.margin / 100) - slack
         return {name: self._bounds(name, _reach(terms, room)) for name in self.watched()}
@@ -187,7 +187,7 @@ def _reach(terms: Sequence[Callable[[float], float]], room: float) -> float:
     """The greatest share at which `room` and the terms are still not below zero, or a little less."""
 
     def left(share: float) -> float:
-        return room + sum(term(share) for term in terms)
+        return room + sum([term(share) for term in terms])
 
     end = left(_WIDEST)
     if end >= 0.0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Final, NamedTuple, Protocol
 
@@ -85,7 +86,7 @@ def watch(orders: Iterable[Order], positions: Iterable[Position], band: tuple[fl
     rows: list[tuple[float, int, int]] = []
     for order in orders:
         if order.working and order.type is not OrderType.LIMIT:
-            rows.append((np.inf, BID_FALLS, order.after_us))
+            rows.append((math.inf, BID_FALLS, order.after_us))
         else:
             rows.append((order.price, kind_of_order(order), order.after_us))
     for position in positions:
@@ -94,14 +95,14 @@ def watch(orders: Iterable[Order], positions: Iterable[Position], band: tuple[fl
                 rows.append((level, kind_of_level(position.side, is_stop=is_stop), position.after_us))
     if band is not None:
         rows += [(band[0], BID_FALLS, -NEVER_MS), (band[1], ASK_RISES, -NEVER_MS)]
-    bounds = np.array([-np.inf, np.inf, -np.inf, np.inf])
+    bounds = [-math.inf, math.inf, -math.inf, math.inf]
     for level, kind, _ in rows:
         bounds[kind] = max(bounds[kind], level) if kind in (BID_FALLS, ASK_FALLS) else min(bounds[kind], level)
     return Watch(
         np.array([row[0] for row in rows], np.float64),
         np.array([row[1] for row in rows], np.int64),
         np.array([row[2] for row in rows], np.int64),
-        bounds,
+        np.array(bounds),
     )
 
 

@@ -11,7 +11,7 @@ from agents.risk.exposure import legs
 from schemas.events import ListingSpec
 from schemas.quality import SUSPECT
 from schemas.trading import OrderPurpose
-from streams.operators.desk.accounting import equity_units, rates_of
+from streams.operators.desk.accounting import rates_of
 from streams.operators.desk.day_clock import clock_offset_s
 from streams.operators.desk.state import DeskState, Order
 from streams.operators.desk.turn import MONEY_DIGITS
@@ -19,12 +19,11 @@ from streams.operators.desk.turn import MONEY_DIGITS
 MINUTE_US: Final = 60_000_000
 
 
-def account_view(state: DeskState, instance: str, listing: str, us: int) -> AccountView:
+def account_view(state: DeskState, instance: str, listing: str, us: int, equity: float) -> AccountView:
     """Positions, and entries that aren't filled yet, counted alike; what is being closed isn't: its order goes first.
 
-    Raises MissingRate.
+    `equity`: of now, account currency. Raises MissingRate.
     """
-    equity = equity_units(state) / 10**MONEY_DIGITS
     rates = rates_of(state)
     lots, gross, count, exposures = ZERO, 0.0, 0, dict[str, float]()
     held = [(p.listing, p.side, p.volume, p.price) for p in state.positions.values() if not p.leaving]

@@ -104,11 +104,6 @@ def equity_units(state: DeskState) -> int:
     return total
 
 
-def equity_of(state: DeskState) -> Decimal:
-    """Balance and what is open."""
-    return Decimal(equity_units(state)).scaleb(-MONEY_DIGITS)
-
-
 def margin_of(state: DeskState) -> Decimal:
     """Margin used."""
     return sum([p.margin for p in state.positions.values()], ZERO)

@@ -148,7 +148,7 @@ def _held(turn: Turn, rows: ClockRows, start: int) -> int:
     """Something is held: one kernel up to the first row at which there is something to do."""
     state = turn.state
     timer = min(passing(state), *map(timers_due, state.positions.values()))
-    row, why = _run(turn, rows.part(start, len(rows.us)), timer)
+    row, why = _run(turn, rows if not start else rows.part(start, len(rows.us)), timer)
     row += start
     if why == NOTHING:
         return row

@@ -70,6 +70,7 @@ def _day(year: int, month: int) -> int:
     return era * 146_097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719_468
 
 
+@lru_cache(maxsize=4096)
 def _year(day: int) -> int:
     year = 1970 + day * 400 // 146_097
     while _day(year + 1, 1) <= day:

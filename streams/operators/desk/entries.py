@@ -20,11 +20,11 @@ from schemas.configuration import PositionMode, Sizing, StrategyConfig
 from schemas.events import EntryType, ListingSpec, OnOpposite, Side, Signal
 from schemas.trading import Denied, ExitReason, OrderPurpose, OrderType, RiskDecision, TradingState
 from streams.operators.desk.account_view import MINUTE_US, account_view, candidate_of
-from streams.operators.desk.accounting import equity_of, margin_of, money_digits, rates_of
+from streams.operators.desk.accounting import equity_units, margin_of, money_digits, rates_of
 from streams.operators.desk.consensus import consent, note
 from streams.operators.desk.exits import leave, submit, take_number, withdraw
 from streams.operators.desk.state import Cause, Closed, DeskState, Order, Plan, Position, place
-from streams.operators.desk.turn import Turn, caused
+from streams.operators.desk.turn import MONEY_DIGITS, Turn, caused
 from streams.operators.desk.volatility import yearly_volatility
 
 _TYPES = {EntryType.LIMIT: OrderType.LIMIT, EntryType.STOP: OrderType.STOP}
@@ -155,7 +155,8 @@ def _make(turn: Turn, strategy: StrategyConfig, signal: Signal) -> Refusal | Non
         return Refusal("price", f"a {kind.lower()} entry needs a price")
     limit = None if kind is OrderType.MARKET or signal.price is None else round(signal.price, spec.digits)
     price = market if limit is None else limit
-    equity, used = equity_of(state), margin_of(state)
+    worth, used = equity_units(state), margin_of(state)
+    equity = Decimal(worth).scaleb(-MONEY_DIGITS)
     size = size_of(_request(state, strategy, signal, spec, price, equity))
     lots, reason = exact(size.lots), size.reason
     if scale < 1.0 and lots:
@@ -169,7 +170,7 @@ def _make(turn: Turn, strategy: StrategyConfig, signal: Signal) -> Refusal | Non
     order = _order(state, strategy, signal, spec, kind, lots, quote, price, limit)
     signal_price = limit if limit is not None else signal.ask if signal.side is Side.LONG else signal.bid
     try:
-        view = account_view(state, strategy.instance, signal.listing, turn.us)
+        view = account_view(state, strategy.instance, signal.listing, turn.us, worth / 10**MONEY_DIGITS)
         candidate = candidate_of(state, order, signal_price, turn.us, price)
     except MissingRate as missing:
         return Refusal("conversion", str(missing))
