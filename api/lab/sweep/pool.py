@@ -23,6 +23,8 @@ from api.lab.sweep.prepared import Prepared, Task, prepare
 from api.progress_line import ProgressLine
 from infra.errors import ServiceFailed, SettingsError
 
+_YOUNG: Final = 50_000
+"""Objects that a process makes before it looks for cycles among them: nearly all of a set's die by themselves."""
 _CHUNK: Final = 8
 """Most sets that a process is handed at once: what is lost at worst when it is stopped."""
 
@@ -169,6 +171,7 @@ class _Silent(ProgressLine):
 
 
 def _work(connection: Connection, prepared: Prepared) -> None:
+    gc.set_threshold(_YOUNG)
     while True:
         try:
             tasks = connection.recv()
