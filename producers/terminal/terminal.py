@@ -94,8 +94,7 @@ class Terminal:
         account is kept before it is told.
         """
         with self._lock:
-            if self._closed:
-                raise TerminalFailure(mt5.RES_E_INTERNAL_FAIL_RECEIVE, "IPC recv failed")
+            self._check_running()
             self.advance()
             self._calls += 1
             fault = self.faults.of_call(name, self.market.now_us())
@@ -239,10 +238,16 @@ class Terminal:
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
+    def _check_running(self) -> None:
+        """Nothing is done any more once the state was kept for the last time."""
+        if self._closed:
+            raise TerminalFailure(mt5.RES_E_INTERNAL_FAIL_RECEIVE, "IPC recv failed")
+
     def _answer(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         if name == "order_send":
             return self._send(*args)
         with self._lock:
+            self._check_running()
             self.advance()
             if name == "symbol_select" and not args[1] and self.server.positions_get(symbol=args[0]):
                 raise TerminalFailure(mt5.RES_E_FAIL, _CALL_FAILED)
@@ -260,6 +265,7 @@ class Terminal:
     def _send(self, request: tuple[Any, ...]) -> tuple[Any, ...]:
         """The server's answer, once the request has got there."""
         with self._lock:
+            self._check_running()
             self.advance()
             if not self._connected:
                 return (mt5.TRADE_RETCODE_CONNECTION, 0, 0, 0.0, 0.0, 0.0, 0.0, _NO_CONNECTION, 0, 0, request)

@@ -289,6 +289,19 @@ def test_a_request_on_its_way_arrives_before_its_terminal_ends_and_none_after(tm
         assert [position.magic for position in client(again).positions_get()] == [1]
 
 
+@pytest.mark.parametrize("name", ["order_send", "account_info"])
+def test_a_call_that_its_terminals_end_overtakes_does_nothing(
+    simulation: Simulation, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    terminal, mt5 = simulation.terminal, client(simulation)
+    simulation.control.step(10_000_000)
+    monkeypatch.setattr(terminal.faults, "of_call", lambda name, now_us: terminal.close())
+    arguments = (market_order(),) if name == "order_send" else ()
+    assert getattr(mt5, name)(*arguments) is None
+    assert mt5.last_error() == (-10_002, "IPC recv failed")
+    assert terminal.server.positions_total() == 0
+
+
 def test_others_are_answered_while_a_request_is_on_its_way() -> None:
     settings = TerminalSettings(latency_ms=3_600_000.0)
     with in_process({"EURUSD": walk(500)}, settings=settings) as simulation:
