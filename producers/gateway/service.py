@@ -104,9 +104,13 @@ def serve(settings: Settings, stop: threading.Event) -> None:
 
 
 def account_config(bootstrap: str, keys: KeyRing, account: str, clock: WaitingClock) -> AccountConfig:
-    """The account's configuration that holds now. Raises SettingsError if there is none."""
+    """The account's configuration that holds now. Raises SettingsError if there is none.
+
+    One that moves the account to another feed or partition counts for nobody.
+    """
     records, _ = read_reference(bootstrap, keys)
     found = [r for r in records if isinstance(r, AccountConfig) and r.account == account]
+    found = [r for r in found if (r.feed, r.partition) == (found[0].feed, found[0].partition)]
     now_us = clock.now_us()
     holding = [record for record in found if record.effective_from_us <= now_us] or found[:1]
     if not holding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from infra.account_log import AccountWriter
-from infra.clock import FixedClock
+from infra.clock import FixedClock, SystemClock
 from infra.errors import SettingsError, Unreachable
 from infra.kafka import new_producer
 from infra.settings import Settings, load_settings
@@ -24,7 +25,7 @@ from producers.gateway.book import Book
 from producers.gateway.chain import ExecutionsChain
 from producers.gateway.quotes import KEPT_TICKS, Prevailing, Quotes
 from producers.gateway.records import blank
-from producers.gateway.service import fence_of, open_venue, pin_file, serve
+from producers.gateway.service import account_config, fence_of, open_venue, pin_file, serve
 from producers.gateway.venue import NoAnswer, Pin, Venue, WrongAccount
 from producers.mt5 import AUTHORIZATION_FAILED, TerminalError
 from schemas.configuration import AccountConfig
@@ -35,6 +36,7 @@ from schemas.ticks import TickSource
 from tests.conftest import TestStack
 from tests.integration.gateway.trading import Trading, trading, until
 from tests.records import ticks
+from tests.unit.streams.venue.venues import account
 
 pytestmark = pytest.mark.stack
 START_MS = 1_399_334_400_000
@@ -171,6 +173,17 @@ def test_a_terminal_that_comes_late_is_waited_for_and_a_refused_login_is_not(
     with pytest.raises(TerminalError, match="wrong password"):
         serve(settings, stop)
     assert market.alerts() == {"terminal_away": 1, "terminal_refused": 1}
+
+
+def test_an_account_stays_on_its_feed_and_partition(own: Trading, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = account(account="a", feed="broker", partition=3, ref_no=1)
+    later = [
+        dataclasses.replace(first, leverage=30.0, ref_no=2),
+        dataclasses.replace(first, partition=4, ref_no=3),
+        dataclasses.replace(first, feed="other", ref_no=4),
+    ]
+    monkeypatch.setattr(service, "read_reference", lambda *_: ([first, *later], None))
+    assert account_config(own.kafka, own.keys, "a", SystemClock()) == later[0]
 
 
 def test_fences_of_real_terminals_are_the_users_and_of_simulated_ones_the_homes(
