@@ -1,4 +1,4 @@
-"""Which partition an account has: what its AccountConfig on `reference` says."""
+"""Which partition an account has: what its first AccountConfig on `reference` says; a later one moves nothing."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ class AccountPartitions:
             end = end_of(self._bootstrap, "reference", 0)
             if end > self._read_to:
                 records, _ = read_reference(self._bootstrap, self._keys)
-                self._found |= {r.account: r.partition for r in records if isinstance(r, AccountConfig)}
+                for record in records:
+                    if isinstance(record, AccountConfig):
+                        self._found.setdefault(record.account, record.partition)
                 self._read_to = end
         return self._found.get(account)

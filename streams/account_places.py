@@ -1,4 +1,4 @@
-"""Which partition an account has: by its AccountConfig on `reference`, read on when an account is asked for first."""
+"""Which partition an account has: by its first AccountConfig on `reference`, read on for one not known yet."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class ReferenceView:
         elif isinstance(record, Repair):
             self._repairs.append(record)
         elif isinstance(record, AccountConfig):
-            self._accounts[record.account] = record
+            self._accounts.setdefault(record.account, record)
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
@@ -55,7 +55,7 @@ class ReferenceView:
 
     @property
     def accounts(self) -> Mapping[str, AccountConfig]:
-        """The last AccountConfig of each account, by name."""
+        """The first AccountConfig of each account, by name: it says where the account is, for good."""
         return self._accounts
 
     def specs(self, listing: str) -> tuple[ListingSpec, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from infra.reference_log import append_reference
 from projections.audit import UnknownRecord
 from projections.columns import ACCOUNT_ANSWERS, COLUMNS
 from projections.database import connect
@@ -16,7 +17,9 @@ from projections.fill_audit import fill_trail
 from projections.moments import use_moments
 from projections.query import answer
 from projections.question import Question
-from schemas.registry import seal
+from schemas.executions import OrderState
+from schemas.registry import encode, seal
+from schemas.trading import Denied, OrderChanged, PositionChanged, Submitted
 from tests.conftest import TestStack
 from tests.integration.projections.account_day import Day
 from tests.integration.projections.conftest import new_database, projecting
@@ -127,6 +130,44 @@ def test_a_fill_is_walked_back_to_its_signal(
 def test_an_unknown_fill_is_named(session: psycopg.Connection[Any]) -> None:
     with pytest.raises(UnknownRecord, match="there is no fill desk@9/nobody/1"):
         fill_trail(session, "desk@9/nobody/1")
+
+
+def test_the_newest_record_is_the_newest_by_time_where_another_desk_began_to_count_anew(
+    own_stack: TestStack, log: Log, dsn: str, session: psycopg.Connection[Any]
+) -> None:
+    day = Day(own_stack, log)
+    told: Any = {"operator": "desk@99", "account": day.name, "out_seq": 0, "taken_us": day.account.us + 1}
+    moved = [r for r in day.account.said if isinstance(r, PositionChanged)][-1]
+    changed = [r for r in day.account.said if isinstance(r, OrderChanged)][-1]
+    log.send("portfolio", day.name, encode(dataclasses.replace(moved, **told, volume=0.3)), day.partition)
+    order = dataclasses.replace(changed, **told, state=OrderState.UNKNOWN, key_id="k-test")
+    log.send("orders", day.name, seal(order, "orders", KEYS), day.partition)
+
+    projecting(own_stack, dsn)()
+
+    shown = [answer(session, Question(what, account=day.name)).frames for what in ("positions", "orders")]
+    position, ordered = ([row for frame in frames for row in frame.to_dicts()] for frames in shown)
+    assert (moved.volume, [row["volume"] for row in position]) == (0.0, [0.3])
+    assert [row["state"] for row in ordered if row["order_no"] == changed.order_no] == ["UNKNOWN"]
+
+
+def test_a_later_config_moves_no_account_elsewhere(own_stack: TestStack, log: Log) -> None:
+    day = Day(own_stack, log)
+    moved = dataclasses.replace(desk.CONFIG, account=day.name, partition=(day.partition + 1) % 64)
+    append_reference(
+        own_stack.kafka, KEYS, day.clock,
+        lambda known: [moved] if sum(getattr(r, "account", "") == day.name for r in known) < 2 else [],
+    )  # fmt: skip
+
+    with new_database(own_stack) as found:
+        projecting(own_stack, found)()
+        with connect(found, "test") as connection:
+            taken = connection.execute(
+                "select count(*) from tickledger.account_records join tickledger.accounts on accounts.id = account_id "
+                "where name = %s and topic = 'orders'", (day.name,)
+            ).fetchone()  # fmt: skip
+
+    assert taken == (len([r for r in day.account.said if isinstance(r, Submitted | OrderChanged | Denied)]),)
 
 
 def test_records_of_an_account_that_reference_has_not_are_refused(

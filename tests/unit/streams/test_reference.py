@@ -11,6 +11,7 @@ from schemas.events import ReferenceOpen, Repair
 from schemas.integrity import ZERO_MAC
 from streams.reference import ReferenceHole, ReferenceView
 from tests.property.references import LISTING, built_in, spec, view
+from tests.unit.streams.desk.account import CONFIG
 
 DAY_US = 86_400_000_000
 
@@ -78,3 +79,9 @@ def test_what_an_account_is_configured_to_is_numbered_and_is_no_repair() -> None
     reference.apply(dataclasses.replace(account, ref_no=2))
     assert reference.last == 2
     assert reference.repairs == ()
+
+
+def test_an_account_stays_where_its_first_config_put_it() -> None:
+    moved = dataclasses.replace(CONFIG, partition=CONFIG.partition + 1)
+    reference = ReferenceView([dataclasses.replace(CONFIG, ref_no=1), dataclasses.replace(moved, ref_no=2)])
+    assert reference.accounts[CONFIG.account].partition == CONFIG.partition
