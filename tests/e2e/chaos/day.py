@@ -48,7 +48,7 @@ MIDNIGHT_US: Final = 1_399_334_400_000_000
 MINUTE_US: Final = 60_000_000
 BUSIEST: Final = (7 * 60, 8 * 60)
 """Minutes of the day: its hour with the most ticks."""
-STRATEGY: Final = Path(__file__).with_name("every_forty_ticks.py")
+STRATEGY: Final = Path(__file__).with_name("every_twenty_ticks.py")
 PATIENT: Final = "30m"
 """How long its entries may be sent: so long that none is over when a process is back."""
 SERVER_AHEAD_MS: Final = 3 * 3_600_000

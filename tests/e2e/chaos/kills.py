@@ -30,12 +30,15 @@ class Recovery(NamedTuple):
 def kill_each(
     day: TradingDay, draw: random.Random, *, times: int = 1, pause_s: float = 0.5, pairs: float = 0.0
 ) -> list[Recovery]:
-    """Each process is killed so many times, in random order, after pauses of `pause_s` in the middle, until the market
-    has been played. `pairs`: how often a second one dies before the first is back."""
+    """Each process is killed so many times, in random order, until the market has been played: each time something has
+    been entered since all are back, and a pause of `pause_s` in the middle has passed. `pairs`: how often a second one
+    dies before the first is back."""
     victims = [*KILLED] * times
     draw.shuffle(victims)
     found = []
     while victims and not day.is_played():
+        since_us = day.clock.now_us()
+        day.until(partial(_has_entered, day, since_us), "the account trades")
         time.sleep(draw.uniform(0, 2 * pause_s))
         first = victims.pop()
         second = draw.choice([other for other in KILLED if other != first]) if draw.random() < pairs else None
@@ -60,6 +63,10 @@ def kill(day: TradingDay, service: str, second: str | None = None, after_s: floa
     ready_s = time.monotonic() - start
     day.until(lambda: _gone_on(before, _progress(day, service)) or day.is_played(), f"{service} is at work again")
     return [] if second is not None else [Recovery(service, ready_s, time.monotonic() - start)]
+
+
+def _has_entered(day: TradingDay, since_us: int) -> bool:
+    return bool(day.entries(since_us)) or day.is_played()
 
 
 def _gone_on(before: tuple[int, ...], now: tuple[int, ...]) -> bool:

@@ -3,11 +3,11 @@ import numpy as np
 from tickledger import Enter, Exit, Param, TickStrategy
 
 
-class EveryFortyTicks(TickStrategy):
-    """Turns over every forty ticks, with stop and target so near that one of them may be met before."""
+class EveryTwentyTicks(TickStrategy):
+    """Turns over every twenty ticks, with stop and target so near that one of them may be met before."""
 
     version = 1
-    ticks_each = Param(40, 2, 1_000)
+    ticks_each = Param(20, 2, 1_000)
 
     def start(self):
         self.count = 0
