@@ -78,6 +78,9 @@ def demo(
             day.set_pace(speed if speed is not None else 0.0 if once else None)
             if day.was_played:
                 console.print("this home has been played to the end already: --fresh plays it anew", style="yellow")
+            elif not once:
+                console.print("in another terminal, while it plays (Ctrl-C here ends it, the next start goes on):")
+                _to_copy(console, next_steps.lines_to_copy(settings, config, None, played=False))
             with screen.shown(console, day.view):
                 day.wait(until_asked_for=not once)
             if once:
@@ -86,8 +89,7 @@ def demo(
                 screen.tell_findings(console, findings)
                 code = _said(console, [finding.stage for finding in findings if finding.problems])
             else:
-                for command in next_steps.lines_to_copy(settings, config, day.a_fill()):
-                    console.print(f"  {command}", soft_wrap=True, markup=False)
+                _to_copy(console, next_steps.lines_to_copy(settings, config, day.a_fill(), played=True))
                 where = f"Kafka {running.kafka}   PostgreSQL {shown_postgres(settings)}   home {settings.home}"
                 console.print(where, soft_wrap=True, markup=False)
                 console.print("Ctrl-C ends everything; what is stored stays", style="bold")
@@ -103,6 +105,11 @@ def _said(console: Console, wrong: list[str]) -> int:
         return 1
     console.print("all stages agree, and nothing differs from what was derived again", style="bold green")
     return 0
+
+
+def _to_copy(console: Console, commands: list[str]) -> None:
+    for command in commands:
+        console.print(f"  {command}", soft_wrap=True, markup=False)
 
 
 def _stay(running: Running) -> None:

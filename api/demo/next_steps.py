@@ -21,17 +21,17 @@ def command() -> str:
     return shlex.quote(str(script.relative_to(here) if script.is_relative_to(here) else script))
 
 
-def lines_to_copy(settings: Settings, config: Path | None, fill: str | None) -> list[str]:
-    """Commands that ask for what the demo has brought."""
+def lines_to_copy(settings: Settings, config: Path | None, fill: str | None, *, played: bool) -> list[str]:
+    """Commands that ask for what the demo has brought; with all of it there also the one that derives it again."""
     where = "" if settings.home.absolute() == DEFAULT_HOME.absolute() else f" --home {shlex.quote(str(settings.home))}"
     where += "" if config is None else f" --config {shlex.quote(str(config))}"
     account = settings.trade.account
     asked = [
-        "query bars --timeframe H1",
+        f"query bars --timeframe {'H1' if played else 'M1'}",
         "query orders",
         "query pnl",
         *([] if fill is None else [f"query audit {shlex.quote(fill)}"]),
         f"halt --account {account} --why 'looking at it'",
-        "verify",
+        *(["verify --terminal"] if played else [f"resume --account {account} --why 'seen'"]),
     ]
     return [f"{command()} {what}{where}" for what in asked]

@@ -96,7 +96,7 @@ export function candles(canvas, section, digits) {
   return spots;
 }
 
-/** Draws equity and balance, and the drawdown from the peak below. */
+/** Draws equity and balance, and shades what equity is below its peak: the drawdown. */
 export function equity(canvas, rows) {
   const area = cleared(canvas);
   const { context, width, height } = area;
@@ -105,7 +105,7 @@ export function equity(canvas, rows) {
     context.fillText("nothing was held yet", 10, 20);
     return;
   }
-  const values = rows.flatMap((row) => [row.equity, row.balance]);
+  const values = rows.flatMap((row) => [row.equity, row.balance, row.peak]);
   const low = Math.min(...values), high = Math.max(...values);
   const margin = (high - low) * 0.1 || 1;
   const y = scale(area, low - margin, high + margin, (value) => value.toFixed(0));
@@ -114,6 +114,13 @@ export function equity(canvas, rows) {
   context.fillStyle = color("soft");
   context.fillText(hour(begin), 2, height - 4);
   if (rows.length > 1) context.fillText(hour(begin + span), width - 92, height - 4);
+  context.fillStyle = color("down");
+  context.globalAlpha = 0.15;
+  context.beginPath();
+  rows.forEach((row) => context.lineTo(x(row), y(row.peak)));
+  [...rows].reverse().forEach((row) => context.lineTo(x(row), y(row.equity)));
+  context.fill();
+  context.globalAlpha = 1;
   for (const [name, tone] of [["balance", "soft"], ["equity", "accent"]]) {
     context.strokeStyle = color(tone);
     context.beginPath();
