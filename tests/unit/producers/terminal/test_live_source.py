@@ -180,6 +180,16 @@ def test_every_tick_comes_once_as_the_real_terminal_has_it(tmp_path: Path) -> No
         assert any(row[5] & 0x80 for row in own.rows())
 
 
+def test_flags_are_the_brokers_own_wherever_the_history_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("producers.terminal.live_source.CONTEXT_S", 1)
+    with paper(tmp_path, {"EURUSD": walk(900, every_ms=20)}, LEAD_US + 5 * SECOND_US) as own:
+        own.goes_on(2 * SECOND_US)
+        until(lambda: own.rows()[-1] == own.real.rows()[-1])
+        rows = own.rows()
+        assert len(own.real.rows()) - len(rows) in range(50, 250)
+        assert rows == own.real.rows()[-len(rows) :]
+
+
 def test_orders_are_executed_on_paper_and_never_reach_the_real_account(tmp_path: Path) -> None:
     with paper(tmp_path, {"EURUSD": walk(400)}) as own:
         own.has_all()
@@ -335,6 +345,7 @@ def test_a_tick_of_next_year_blinds_nobody(tmp_path: Path) -> None:
                 return found
             late = found[-1:].copy()
             late["time_msc"] += 10**10
+            late["bid"], late["ask"] = 2.0, 2.1
             return np.concatenate([found, late])
 
         own.real._answer = wrong  # type: ignore[method-assign]
@@ -482,7 +493,7 @@ def test_where_no_real_terminal_can_be_reached_a_sentence_says_what_to_do(monkey
         told(terminal="rpyc", port=1, timeout_ms=1_000).dial()
     assert not found.value.final
     monkeypatch.setitem(sys.modules, "MetaTrader5", None)
-    with pytest.raises(MissingPart, match="Windows only .* by --terminal rpyc"):
+    with pytest.raises(MissingPart, match=r"Windows only .* by --terminal rpyc"):
         told(terminal="official").dial()
     monkeypatch.setitem(sys.modules, "rpyc", None)
     with socket.create_server(("127.0.0.1", 0)) as server, pytest.raises(MissingPart, match="pip install"):
