@@ -106,7 +106,7 @@ def test_a_killed_client_touches_neither_the_terminal_nor_others(home: Home) -> 
 def test_a_terminal_that_is_stopped_times_out_and_goes_on(home: Home) -> None:
     with terminal(home) as process:
         mt5: Any = connect(home.root)
-        assert mt5.initialize(timeout=2_000)
+        wait(lambda: mt5.initialize(timeout=2_000))
         process.send_signal(signal.SIGSTOP)
         os.waitpid(process.pid, os.WUNTRACED)
         assert mt5.symbols_total() is None

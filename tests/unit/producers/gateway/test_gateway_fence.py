@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,6 +69,17 @@ def test_who_has_to_flatten_ends_also_a_holder_that_works(tmp_path: Path, holder
     assert holder.wait(5) == -signal.SIGKILL
 
 
+def release_once_ended(monkeypatch: pytest.MonkeyPatch, holder: Fence) -> None:
+    """The holder gives the lock up right after whoever waits for it was to end it."""
+    end = Fence._end
+
+    def ended(fence: Fence, named: dict[str, Any]) -> None:
+        end(fence, named)
+        holder.release()
+
+    monkeypatch.setattr(Fence, "_end", ended)
+
+
 def test_a_process_that_only_has_the_holders_pid_is_never_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,9 +89,10 @@ def test_a_process_that_only_has_the_holders_pid_is_never_ended(
     first.take()
     own = Identity.own()
     path.write_bytes(bytes(8) + f'{{"pid": {own.pid}, "start_ticks": {own.start_ticks + 1}, "boot_id": ""}}'.encode())
-    threading.Timer(0.5, first.release).start()
+    release_once_ended(monkeypatch, first)
     second = Fence(path, "gateway")
     assert second.take() is True
+    second.release()
 
 
 @pytest.mark.parametrize("content", [b"", b"short", bytes(8) + b"{not json", bytes(8) + b"[1]"])
@@ -90,9 +102,9 @@ def test_a_file_without_a_holder_is_waited_for(tmp_path: Path, content: bytes, m
     first = Fence(path, "gateway")
     first.take()
     path.write_bytes(content)
-    threading.Timer(0.3, first.release).start()
+    release_once_ended(monkeypatch, first)
     second = Fence(path, "gateway")
-    second.take()
+    assert second.take() is True
     second.release()
 
 
