@@ -26,6 +26,7 @@ from infra.kafka import (
     new_consumer,
     new_producer,
     split_batch,
+    take,
     unreachable,
 )
 from projections.accounts import AccountPartitions
@@ -35,7 +36,7 @@ from projections.database import address, explain
 from projections.extents import Extents, extents
 from projections.repairs import apply_repairs
 from projections.store import Store
-from schemas.catalogue import partition_of
+from schemas.catalogue import MAX_BLOCK_TICKS, partition_of
 from schemas.chains import Position
 from schemas.events import Alert, Repair
 from schemas.integrity import KeyRing
@@ -48,6 +49,10 @@ _READ_AHEAD: Final = {"queued.max.messages.kbytes": 16_384, "fetch.max.bytes": 8
 POLL_S: Final = 0.05
 MAX_AGE_S: Final = 0.2
 """A batch is written when nothing more comes for POLL_S, when it is full, or when it is so old."""
+
+LIVE_AGE_S: Final = 0.03
+LIVE_TICKS: Final = MAX_BLOCK_TICKS
+"""One of fewer ticks, which is a live market's, is written when it is so old: its rows are waited for."""
 
 BACK_OFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -154,14 +159,16 @@ class Projector:
             ready()
             batch, age = book.batch(), Stopwatch()
             while not self._stop.is_set() and (targets is None or _left(book, targets)):
-                records, _ = split_batch(consumer.consume(FETCH, timeout=POLL_S))
+                messages = take(consumer, FETCH, POLL_S)
+                records, _ = split_batch(messages)
                 for message in records:
                     if batch.full:
                         batch = self._write(store, book, batch)
                         age.restart()
                     position = Position(str(message.topic()), int(message.partition() or 0), int(message.offset() or 0))
                     book.take(batch, position, message.key(), message.value())
-                if batch.records and (not records or age.seconds() > MAX_AGE_S):
+                oldest_s = LIVE_AGE_S if batch.ticks < LIVE_TICKS else MAX_AGE_S
+                if batch.records and (not messages or age.seconds() > oldest_s):
                     batch = self._write(store, book, batch)
                     progress(Progress(self._records, self._ticks, _left(book, targets or {})))
                 if not batch.records:
