@@ -46,6 +46,8 @@ class Quotes:
         self._bootstrap, self._keys = bootstrap, keys
         self._chains = Chains("ticks", keys, read_repairs(bootstrap, keys))
         self._runs: dict[str, deque[_Run]] = {}
+        self._kept: dict[str, int] = {}
+        """Ticks in a listing's runs."""
         self._watermarks: dict[str, int] = {}
         self._positions: dict[int, int] = {}
         self._consumer: Consumer | None = None
@@ -55,7 +57,7 @@ class Quotes:
         has no quotes."""
         if listing in self._runs:
             return
-        self._runs[listing], self._watermarks[listing] = deque(), 0
+        self._runs[listing], self._kept[listing], self._watermarks[listing] = deque(), 0, 0
         try:
             standing = standing_of(self._bootstrap, self._keys, listing)
         except ChainStopped:
@@ -110,5 +112,6 @@ class Quotes:
         if len(good):
             columns = (np.asarray(block.time_ms)[good], np.asarray(block.bid)[good], np.asarray(block.ask)[good])
             runs.append(_Run(good + block.first_n, *columns))
-            while sum(len(run.n) for run in runs) - len(runs[0].n) > KEPT_TICKS:
-                runs.popleft()
+            self._kept[listing] += len(good)
+            while self._kept[listing] - len(runs[0].n) > KEPT_TICKS:
+                self._kept[listing] -= len(runs.popleft().n)
