@@ -178,7 +178,12 @@ class PaperSettings(Section):
 
 class ApiSettings(Section):
     host: str = Field(default="127.0.0.1", description="address that the page and the API listen on; only this machine")
-    port: int = Field(default=8321, ge=0, le=65535, description="port of page and API; 0: any free one")
+    port: int = Field(
+        default=8321,
+        ge=0,
+        le=65535,
+        description="port of page and API; 0: any free one; unset: 8321, or any free one where that is taken",
+    )
 
 
 class LogSettings(Section):

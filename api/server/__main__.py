@@ -30,6 +30,17 @@ def check_host(settings: Settings) -> None:
         )
 
 
+def port_of(settings: Settings, home: Home) -> int:
+    """Where to listen: as settings say; the usual port gives way to another program, so that two homes can run.
+
+    Raises PortTaken for one that settings name.
+    """
+    asked = settings.api.port
+    if "port" not in settings.api.model_fields_set and not ports.free(asked):
+        asked = 0
+    return ports.choose("api.port", asked, recorded_port(home, SERVICE), set())
+
+
 class _Server(uvicorn.Server):
     """Says that it is ready once it listens."""
 
@@ -51,7 +62,7 @@ def main() -> int:
         log.configure(SERVICE, settings.log.level)
         check_host(settings)
         home = Home(settings.home)
-        port = ports.choose("api.port", settings.api.port, recorded_port(home, SERVICE), set())
+        port = port_of(settings, home)
         market = Market(settings)
         app = make_app(settings, postgres_dsn(settings), market)
         record_address(home, SERVICE, f"{ports.ADDRESS}:{port}")

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
-from api.server.__main__ import check_host
+from api.server.__main__ import check_host, port_of
 from api.server.app import make_app
 from api.server.live import Live
 from api.server.market import Market
-from infra.errors import SettingsError
-from infra.settings import load_settings
+from infra.errors import PortTaken, SettingsError
+from infra.settings import ApiSettings, load_settings
+from infra.stack.home import Home
 from projections.columns import COLUMNS
 from schemas.events import Side, SignalKind
 from tests.conftest import TestStack
@@ -152,6 +155,24 @@ def test_it_listens_nowhere_else_and_says_why() -> None:
         check_host(settings)
 
 
+def test_its_usual_port_gives_way_to_another_program_and_one_that_is_told_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        usual = load_settings(tmp_path)
+        usual = usual.model_copy(update={"api": ApiSettings.model_construct(_fields_set=set(), port=port)})
+        assert port_of(usual, home) not in (0, port)
+
+        monkeypatch.setenv("TICKLEDGER_API__PORT", str(port))
+        with pytest.raises(PortTaken, match=rf"port {port} on 127.0.0.1 \(api.port\) is taken"):
+            port_of(load_settings(tmp_path), home)
+    assert port_of(load_settings(tmp_path), home) == port
+
+
 def test_its_description_has_no_warnings_and_names_each_operation_once(client: TestClient) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -196,6 +217,31 @@ def test_a_page_gets_every_section_at_once_and_then_what_changes(filled: tuple[D
     assert strategy["subject"] == f"berserker on {filled[0].name}/EURUSD"
     assert strategy["message"].startswith("ValueError: no more: it says nothing more on this listing")
     assert "tickledger strategies remove" in strategy["message"]
+
+
+def test_a_section_that_cannot_be_told_holds_up_no_other() -> None:
+    asked = {"number": 0}
+
+    def quick() -> dict[str, Any]:
+        asked["number"] += 1
+        if asked["number"] == 1:
+            raise RuntimeError("no market yet")
+        return {"market": {"simulated": True}}
+
+    async def look() -> list[str]:
+        live = Live("postgresql://nobody@127.0.0.1:1/none", quick, lambda: {"services": {}})
+        names: list[str] = []
+        try:
+            async with live.subscribed(None) as subscriber:
+                async for event in subscriber.events():
+                    names.append(event.partition("\n")[0].removeprefix("event: "))
+                    if "market" in names:
+                        break
+        finally:
+            live.close()
+        return names
+
+    assert {"database", "services", "market"} <= set(asyncio.run(asyncio.wait_for(look(), 60)))
 
 
 def test_a_database_that_is_gone_is_said_on_the_page() -> None:
