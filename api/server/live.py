@@ -123,11 +123,11 @@ class Live:
                     connection = None
                 found["database"] = str(error).strip()
                 logger.warning("the database can't be asked", reason=str(error).strip())
-            found |= self._quick()
+            found |= _told(self._quick)
             if due or slow.seconds() > SLOW_PERIOD_S:
                 due = False
                 slow.restart()
-                found |= self._slow()
+                found |= _told(self._slow)
             self._publish(found)
             self._stop.wait(PERIOD_S)
         if connection is not None:
@@ -150,6 +150,15 @@ class Live:
                         subscriber.put(_plain(name), text)
             for name in [n for n in self._texts if n.startswith("listing ") and n not in found]:
                 del self._texts[name]
+
+
+def _told(ask: Extra) -> Mapping[str, Any]:
+    """What `ask` gives; nothing if it fails: the page goes on with everything else."""
+    try:
+        return ask()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other sections don't wait for it
+        logger.warning("a section can't be told", reason=str(error) or repr(error))
+        return {}
 
 
 def _concerns(name: str, subscriber: Subscriber) -> bool:
