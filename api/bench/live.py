@@ -16,6 +16,7 @@ from api.bench import live_receipts
 from api.bench.live_home import ACCOUNT, Offered, configure, live_settings, programs, services
 from api.bench.live_probe import RowProbe, TopicProbe, cpu_seconds
 from api.bench.live_receipts import GOALS, Milliseconds
+from api.bench.memory import GROWTH, memory_mb
 from api.bench.result import Report, Result
 from api.demo import agreement
 from api.demo.history import compare_ticks
@@ -66,6 +67,8 @@ class Played:
     late: Mapping[str, Milliseconds]
     cpu: Mapping[str, float]
     """Seconds of processor a second, by service, from the first tick to the last."""
+    memory: Mapping[str, float]
+    """Of each service, how many times as much of its own it has at the end as when measuring began."""
     problems: Sequence[str]
 
 
@@ -74,6 +77,7 @@ def run(seconds: int = SECONDS, listings: int = LISTINGS, rates: Sequence[int] =
     results: list[Result] = []
     notes: list[str] = []
     problems: list[str] = []
+    more: list[Result] = []
     for rate in rates:
         offered = Offered(listings, rate, LEAD_S + seconds)
         tell(f"bench live: {listings * rate:,} ticks/s for {seconds} s")
@@ -83,10 +87,11 @@ def run(seconds: int = SECONDS, listings: int = LISTINGS, rates: Sequence[int] =
         if rate == max(rates):
             sustained = played.ticks / played.seconds
             results.insert(0, Result("live.sustained.ticks_per_s", sustained, "ticks/s", SUSTAINED_GOAL))
+            more = _memory(played)
         prefix = "live" if rate == MISSION else f"live.{listings * rate // 1000}k"
         results += _latencies(played, prefix, with_goals=rate == MISSION)
         notes.append(_note(played))
-    return Report("live", not problems, results if not problems else [], [*notes, *problems[:5]])
+    return Report("live", not problems, [*results, *more] if not problems else [], [*notes, *problems[:5]])
 
 
 def play(home: Path, offered: Offered) -> Played:
@@ -122,6 +127,7 @@ class _Live:
             self._owner.speed(1.0)
             self._wait_for_listings()
             time.sleep(SETTLE_S)
+            memory = memory_mb(running.home, self._names)
             cpu, watch, from_us = cpu_seconds(running.home, self._names), Stopwatch(), self._clock.now_us()
             self._wait_for_end()
             played_s = watch.seconds()
@@ -129,6 +135,7 @@ class _Live:
             spent = cpu_seconds(running.home, self._names)
             self._wait_for_all()
             seconds = watch.seconds()
+            grown = memory_mb(running.home, self._names)
             # A market that stands brings nothing more, so that counts can be compared.
             self._owner.pause()
         market_us = pace.at
@@ -147,7 +154,8 @@ class _Live:
             live_receipts.ROW: live_receipts.of_rows(rows.seen, ticks, market_us),
         }
         used = {name: (spent[name] - cpu[name]) / played_s for name in self._names}
-        return Played(self._offered, ticks.measured, seconds, late, used, problems)
+        growth = {name: grown[name] / memory[name] for name in self._names}
+        return Played(self._offered, ticks.measured, seconds, late, used, growth, problems)
 
     def _wait_for_listings(self) -> None:
         """Until the recorder has opened every listing."""
@@ -210,7 +218,11 @@ class _Live:
         ours: list[Any] = [order for order in there if order.magic]
         clock = ServerClock(_SERVER_CLOCK)
         times = clock.wall.to_utc_ms(np.array([order.time_setup_msc for order in ours], np.int64))
-        return dict(zip([order.magic for order in ours], times.tolist(), strict=True))
+        found: dict[int, int] = {}
+        for order, time_ms in zip(ours, times.tolist(), strict=True):
+            # What the server closes a position by has the magic of the order that opened it.
+            found[order.magic] = min(time_ms, found.get(order.magic, time_ms))
+        return found
 
 
 def _latencies(played: Played, prefix: str, *, with_goals: bool) -> list[Result]:
@@ -222,6 +234,14 @@ def _latencies(played: Played, prefix: str, *, with_goals: bool) -> list[Result]
             found.append(Result(f"{prefix}.p99.{what}_ms", value, "ms", goal if with_goals else None, "lower"))
             found.append(Result(f"{prefix}.p50.{what}_ms", float(np.percentile(own, 50)), "ms", None, "lower"))
     return found
+
+
+def _memory(played: Played) -> list[Result]:
+    """Of the terminal without a goal: what it serves is its whole history."""
+    return [
+        Result(f"live.memory.{name}.growth", growth, "times", None if name == "terminal" else GROWTH, "lower")
+        for name, growth in played.memory.items()
+    ]
 
 
 def _note(played: Played) -> str:

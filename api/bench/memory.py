@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -35,9 +36,9 @@ def run(times: int = TIMES) -> Report:
         settings = load_settings(home=Path(folder) / "home")
         with running_stack(settings, frozenset(ALL)) as stack:
             ticks = _import(settings, stack, days[:1])
-            before = _memory(stack.home)
+            before = memory_mb(stack.home, ALL)
             ticks = _import(settings, stack, days[1:])
-            after = _memory(stack.home)
+            after = memory_mb(stack.home, ALL)
     results = []
     for name in ALL:
         results.append(Result(f"memory.{name}.day_mb", before[name], "MB"))
@@ -71,8 +72,8 @@ def _days(folder: Path, count: int) -> list[Path]:
     return paths
 
 
-def _memory(home: Path) -> dict[str, float]:
-    """MB by service."""
+def memory_mb(home: Path, names: Sequence[str]) -> dict[str, float]:
+    """What each service of a home has of its own, its children included, MB."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -83,7 +84,7 @@ def _memory(home: Path) -> dict[str, float]:
             except (FileNotFoundError, ProcessLookupError):
                 continue
     found = {}
-    for name in ALL:
+    for name in names:
         process = running(Home(home), name)
         pids = set() if process is None else {process.pid}
         for _ in range(3):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from api.bench.live import Played, _latencies, _note
+from api.bench.live import Played, _latencies, _memory, _note
 from api.bench.live_home import ACCOUNT, FEED, Offered, live_settings, programs, services, strategies
 from api.bench.live_receipts import GOALS, Receipts, Ticks, of_rows
 from api.bench.result import Result
@@ -54,11 +54,17 @@ def test_its_home_has_a_market_that_stands_and_all_services_but_the_page(tmp_pat
 
 def test_goals_hold_at_the_missions_rate_only() -> None:
     late = {what: np.arange(1.0, 101.0) for what in GOALS} | {"order": np.empty(0)}
-    played = Played(Offered(50, 200, 60), 600_000, 62.0, late, {"kafka": 0.5, "desk": 0.1}, [])
+    played = Played(
+        Offered(50, 200, 60), 600_000, 62.0, late, {"kafka": 0.5, "desk": 0.1}, {"terminal": 3.0, "desk": 1.1}, []
+    )
     rows = _latencies(played, "live", with_goals=True)
     assert rows[0] == Result("live.p99.bar_ms", float(np.percentile(late["bar"], 99)), "ms", 15.0, "lower")
     assert {row.id for row in rows} == {f"live.p{p}.{what}_ms" for p in (50, 99) for what in ("bar", "signal", "row")}
     assert all(row.goal is None for row in _latencies(played, "live.25k", with_goals=False))
+    assert [(row.id, row.goal) for row in _memory(played)] == [
+        ("live.memory.terminal.growth", None),
+        ("live.memory.desk.growth", 1.5),
+    ]
     assert "kafka 25 %, desk 5 %; in all 30 %" in _note(played)
 
 
