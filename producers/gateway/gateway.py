@@ -197,9 +197,14 @@ class Gateway:
             self._doubts.resolve()
         if working or whole:
             self._reconciler.orders(live, working)
-            if whole and settled and not self._deals.waiting and not self._doubts.any:
+            if not whole:
+                return
+            if settled and not self._deals.waiting and not self._doubts.any:
                 self._reconciler.all(positions, live)
                 self._forget()
+            else:
+                # Deals or doubts come first; it is made up for within a second or so.
+                self._reconcile_us = 0
 
     def _is_reconciliation_due(self) -> bool:
         now_us, now_s, apart_s = self._clock.now_us(), time.monotonic(), self._trade.reconcile_s

@@ -116,6 +116,19 @@ def test_an_unknown_pending_order_is_told_once_and_left(make: Callable[..., Room
     assert len(room.mt5.orders_get()) == 1
 
 
+def test_a_reconciliation_that_a_deal_kept_from_being_whole_is_made_up_for(make: Callable[..., Room]) -> None:
+    room = make(begin=False)
+    room.trade = room.trade.model_copy(update={"reconcile_s": 3_600.0})
+    room.prices.known = False
+    by_hand(room)
+    by_hand(room, action=5, type=2, price=1.05, type_filling=2)
+    room.restart()
+    room.turns()
+    assert room.kinds == ["Adopted", "Filled"]
+    room.turns(least=200)
+    assert "unknown_order" in room.alarms.codes
+
+
 def test_a_fill_beyond_what_was_asked_is_recorded_as_it_is(make: Callable[..., Room]) -> None:
     room = make()
     room.ask(entry(7))
