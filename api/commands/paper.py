@@ -103,7 +103,7 @@ def _tell(console: Console, found: PaperHome, own: Paper, config: Path | None) -
             f"no fresh tick has shown the server's clock: recorder.server_clock = {settings.recorder.server_clock} is "
             "taken, and held against the first ones that come"
         )
-    lines += [f"  {line}" for line in next_steps.lines_to_copy(settings, config, None)]
+    lines += [f"  {line}" for line in next_steps.lines_to_copy(settings, config, None, played=False)]
     for line in lines:
         console.print(line, soft_wrap=True, markup=False)
     console.print("Ctrl-C ends everything; what is stored stays", style="bold")

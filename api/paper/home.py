@@ -15,8 +15,8 @@ from infra.errors import Refused, SettingsError
 from infra.settings import Settings, load_settings
 from producers.listing_spec import DEFAULT_SERVER_CLOCK
 from producers.recorder.pinned import Source, feed_name
+from producers.terminal.live_found import find, paper_server, server_clock_of
 from producers.terminal.live_quotes import LiveTerminal
-from producers.terminal.live_source import find, paper_server, server_clock_of
 
 ACCOUNT: Final = "paper"
 _FIRST_LINE: Final = (

@@ -18,8 +18,8 @@ from infra.stack.services import announce
 from producers.mt5 import TerminalError
 from producers.recorder.connection import FIRST_DELAY_S, LONGEST_DELAY_S
 from producers.terminal.build import Played, build, live, played
+from producers.terminal.live_found import find
 from producers.terminal.live_quotes import LiveTerminal
-from producers.terminal.live_source import find
 from producers.terminal.owner import calls_of
 from producers.terminal.transport import TerminalSocket
 

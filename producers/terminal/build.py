@@ -25,9 +25,10 @@ from producers.specs import LabSpec, for_digits, load_spec
 from producers.terminal import constants as mt5
 from producers.terminal.account import TradeAccount
 from producers.terminal.faults import Fault, Faults, read_faults, refuse_unshapeable
+from producers.terminal.live_found import Found, paper_server
 from producers.terminal.live_market import LiveMarket, LivePace
 from producers.terminal.live_quotes import LiveTerminal
-from producers.terminal.live_source import Found, LiveSource, paper_server
+from producers.terminal.live_source import LiveSource
 from producers.terminal.live_symbols import live_symbol
 from producers.terminal.market import Market, Source, bounds_us
 from producers.terminal.pace import Pace

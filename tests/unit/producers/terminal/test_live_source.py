@@ -32,9 +32,9 @@ from producers.terminal import constants as codes
 from producers.terminal.account import TradeAccount
 from producers.terminal.build import build, live
 from producers.terminal.control import Control
+from producers.terminal.live_found import Found, find, server_clock_of
 from producers.terminal.live_market import MOST_TICKS
 from producers.terminal.live_quotes import CALLS, LiveTerminal, NotAQuote, QuotesOnly
-from producers.terminal.live_source import Found, find, server_clock_of
 from producers.terminal.module import Mt5Module
 from producers.terminal.owner import calls_of
 from producers.terminal.simulation import Simulation, in_process

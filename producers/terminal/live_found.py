@@ -1,0 +1,103 @@
+"""Finding a real terminal to trade after on paper: whose it is, which symbols it has, what its server's clock is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from infra.clock import Clock, Stopwatch
+from infra.errors import Refused
+from producers.clocks import ServerClock
+from producers.listing_spec import DEFAULT_SERVER_CLOCK
+from producers.mt5 import IPC_FAILURES, Mt5Quotes, SymbolInfo, TerminalError, failure, sign_in
+from producers.recorder.offset import ServerOffset
+from producers.recorder.pinned import Source, source_of
+from producers.terminal.live_quotes import LiveTerminal
+
+SHOWN_S: Final = 6.0
+"""How long a tick is waited for that shows the server's clock."""
+_SHOW_POLL_S: Final = 0.05
+_NOBODYS_CLOCK: Final = "-12"
+"""Held against it, ticks always show another one."""
+
+
+class Found(NamedTuple):
+    """A real terminal that can be traded after."""
+
+    quotes: Mt5Quotes
+    source: Source
+    symbols: Mapping[str, SymbolInfo]
+
+
+def find(terminal: LiveTerminal, wanted: Sequence[str]) -> Found:
+    """The terminal, signed in, with the symbols that are wanted, or all in its market watch; they are selected.
+
+    Raises MissingPart, TerminalError (it can't be reached, or has lost its server), Refused (it hasn't a symbol).
+    """
+    quotes = terminal.dial()
+    try:
+        source = source_of(sign_in(quotes, terminal.sign_in))
+        info = quotes.terminal_info()
+        if info is None or not info.connected:
+            raise TerminalError(
+                f"the real terminal has no line to {source.server}: look at its connection", IPC_FAILURES
+            )
+        names = list(dict.fromkeys(wanted))
+        if not names:
+            names = [symbol.name for symbol in quotes.symbols_get() or () if symbol.select]
+        if not names:
+            raise Refused("the real terminal has no symbol in its market watch: open one there, or name it (--symbol)")
+        symbols: dict[str, SymbolInfo] = {}
+        for name in names:
+            one = quotes.symbol_info(name) if quotes.symbol_select(name, True) else None
+            if one is None:
+                raise Refused(
+                    f"the real terminal has no symbol {name!r} ({failure(quotes, 'it says')}): write it as its market "
+                    "watch does, capitals and suffix too"
+                )
+            symbols[name] = one
+    except BaseException:
+        quotes.shutdown()
+        raise
+    return Found(quotes, source, symbols)
+
+
+def server_clock_of(found: Found, clock: Clock, patience_s: float = SHOWN_S) -> str | None:
+    """The server's clock, as recorder.server_clock takes it, by the first tick that comes; None if none does."""
+    seen: dict[str, int] = {}
+    waited = Stopwatch()
+    while waited.seconds() < patience_s:
+        for symbol in found.symbols:
+            tick = found.quotes.symbol_info_tick(symbol)
+            if tick is None:
+                continue
+            if tick.time_msc > seen.setdefault(symbol, tick.time_msc):
+                shown_s = _shown_s(symbol, tick.time_msc, clock.now_us())
+                if shown_s is not None:
+                    return _clock_name(shown_s, clock.now_us() // 1000)
+        time.sleep(_SHOW_POLL_S)
+    return None
+
+
+def _shown_s(symbol: str, time_msc: int, now_us: int) -> int | None:
+    offset = ServerOffset(ServerClock(_NOBODYS_CLOCK), 0, untold=True)
+    offset.show(symbol, time_msc, now_us, 0)
+    settled = offset.settle(1, now_us, 0)
+    return None if settled is None else settled.shown_s
+
+
+def _clock_name(offset_s: int, now_ms: int) -> str:
+    """New York + 7 h, or Europe's, if either shows that now; else hours that never change."""
+    for name in (DEFAULT_SERVER_CLOCK, "eu"):
+        if int(ServerClock(name).offsets_s(np.array([now_ms], np.int64))[0]) == offset_s:
+            return name
+    hours, minutes = divmod(abs(offset_s) // 60, 60)
+    return f"{'-' if offset_s < 0 else '+'}{hours}:{minutes:02}"
+
+
+def paper_server(source: Source) -> str:
+    """What the trade server for paper is called, so that nobody takes its feed or account for the real one's."""
+    return f"{source.server}-Paper"
