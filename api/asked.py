@@ -88,16 +88,20 @@ def _written(bootstrap: str, keys: KeyRing, clock: Clock, command: Command, part
     left = ATTEMPTS
     while True:
         left -= 1
-        try:
-            with AccountWriter(bootstrap, keys, clock, "commands", command.account, partition) as writer:
-                writer.open()
-                number = writer.write(command)
+        with AccountWriter(bootstrap, keys, clock, "commands", command.account, partition) as writer:
+            opened = None
+            try:
+                opened = writer.open()
+                writer.write(command)
                 writer.drain()
                 writer.anchor()
-                return number
-        except Fenced:
-            if not left:
-                raise
+                return writer.head.seq
+            except Fenced:
+                if opened is not None and writer.head.seq > opened.seq and not writer.pending:
+                    # Another's opening came right behind it, and makes nothing void that lies before it.
+                    return writer.head.seq
+                if not left:
+                    raise
 
 
 def _clock(settings: Settings, *, must: bool) -> Clock:

@@ -139,3 +139,22 @@ def test_a_command_that_anothers_opening_made_void_is_written_again(
     opened.clear()
     with pytest.raises(Fenced):
         halt(why="late", account=account.name, home=home)
+
+
+def test_a_command_that_another_opened_right_behind_stands_and_is_not_asked_twice(
+    account: Account, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drain = AccountWriter.drain
+
+    def and_another_opens(writer: AccountWriter) -> None:
+        drain(writer)
+        monkeypatch.setattr(AccountWriter, "drain", drain)
+        with AccountWriter(account.kafka, KEYS, SystemClock(), "commands", account.name, account.partition) as other:
+            other.open()
+        while True:
+            writer.follow(0.05)
+
+    monkeypatch.setattr(AccountWriter, "drain", and_another_opens)
+
+    assert flatten(why="enough", account=account.name, home=home) == 0
+    assert [c.why for c in commands(account)] == ["enough"]
