@@ -104,7 +104,7 @@ def ends(consumer: Consumer, topic: str, partition: int) -> Ends:
         try:
             low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=REQUEST_TIMEOUT_S)
         except KafkaException as error:
-            # A broker that has just made a topic, or has just started, may not lead it yet.
+            # A broker that has just made a topic, has just started, or was away for long, may not lead it yet.
             if error.args[0].code() not in _PASSING or time.monotonic() > deadline:
                 raise unreachable(error) from error
             time.sleep(0.05)
@@ -317,6 +317,7 @@ _PASSING = frozenset(
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_PARTITION,
         KafkaError._TRANSPORT,
         KafkaError._ALL_BROKERS_DOWN,
     }
