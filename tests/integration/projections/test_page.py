@@ -69,6 +69,25 @@ def test_it_fills_and_a_fill_opens_its_audit_walk(address: str) -> None:
         assert wrong == []
 
 
+def test_it_is_walked_by_keyboard_and_tables_that_say_the_same_stay_as_they_are(address: str) -> None:
+    with opened() as (page, wrong):
+        page.goto(address)
+        page.locator("#fills tr.link").first.wait_for()
+        assert "none" in page.locator("#positions").inner_text()
+
+        page.locator("#fills tr.link").first.focus()
+        page.wait_for_timeout(1_000)
+        page.keyboard.press("Enter")
+        page.locator("#walk[open]").wait_for()
+        page.keyboard.press("Escape")
+        page.locator("#walk:not([open])").wait_for(state="attached")
+
+        assert page.evaluate("document.activeElement.dataset.id") == page.locator("#fills tr.link").first.get_attribute(
+            "data-id"
+        )
+        assert wrong == []
+
+
 def test_it_can_be_read_on_a_phone(address: str) -> None:
     with opened(width=390, height=800) as (page, wrong):
         page.goto(address)
