@@ -46,6 +46,8 @@ def page(connection: Connection, asked: Asked) -> dict[str, Any]:
 
     A cursor names a time and how many rows of that millisecond were given; of ticks the next n.
     """
+    if asked.newest and asked.cursor is not None:
+        raise BadQuestion("newest takes no cursor: go on from a page of the first rows, or ask for the newest alone")
     after = _read_cursor(asked.cursor)
     of_ticks = asked.what == "ticks"
     if of_ticks and asked.symbol is None:
@@ -104,6 +106,8 @@ def _read_cursor(text: str | None) -> dict[str, int]:
             raise ValueError(text)
     except (ValueError, binascii.Error) as error:
         raise BadQuestion(f"the cursor {text!r} is none that an answer gave: begin without one") from error
+    if found.get("skip", 0) > _MOST_SKIPPED:
+        raise BadQuestion(f"the cursor {text!r} is none that an answer gave: begin without one")
     return {name: min(value, _MOST) for name, value in found.items()}
 
 
@@ -134,4 +138,6 @@ def _time(text: str | None, name: str) -> int | None:
 
 
 _MOST: Final = 2**62
+_MOST_SKIPPED: Final = 1_000_000
+"""Rows of one millisecond."""
 KINDS: Final = tuple(COLUMNS)

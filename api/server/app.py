@@ -224,6 +224,5 @@ def _problem_of(code: int) -> Callable[[Request, Exception], Response]:
 
 
 def _problem(code: int, detail: str) -> JSONResponse:
-    return JSONResponse(
-        {"type": "about:blank", "status": code, "detail": detail}, code, media_type="application/problem+json"
-    )
+    said = {"type": "about:blank", "status": code, "detail": detail}
+    return JSONResponse(said, code, _SAFE, media_type="application/problem+json")

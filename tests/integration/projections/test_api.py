@@ -7,6 +7,7 @@ import json
 import socket
 import warnings
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,8 @@ def test_a_fill_is_walked(client: TestClient, filled: tuple[Day, str]) -> None:
         ("/api/bars?timeframe=M7", 422, "take one of M1"),
         ("/api/bars?from=yesterday", 422, "from: "),
         ("/api/bars?cursor=rubbish", 422, "begin without one"),
+        ("/api/bars?cursor=eyJtcyI6IDEsICJza2lwIjogOTk5OTk5OTk5OX0", 422, "begin without one"),
+        ("/api/bars?newest=true&cursor=eyJtcyI6IDEsICJza2lwIjogMX0", 422, "takes no cursor"),
         ("/api/equity?symbol=EURUSD", 422, "not of listings"),
         ("/api/bars?symbol=XX", 404, "no listing is called 'XX'"),
         ("/api/audit/desk@9/nobody/1", 404, "there is no fill"),
@@ -140,7 +143,8 @@ def test_what_cannot_be_answered_is_said_in_words(client: TestClient, path: str,
 
 
 def test_only_names_of_this_machine_are_served_and_changes_need_our_header(client: TestClient) -> None:
-    assert client.get("/health/live", headers={"host": "evil.example:8321"}).status_code == 421
+    stranger = client.get("/health/live", headers={"host": "evil.example:8321"})
+    assert (stranger.status_code, stranger.headers["x-content-type-options"]) == (421, "nosniff")
     assert client.post("/api/market/pause").status_code == 403
     refused = client.post("/api/market/pause", headers={"X-Tickledger": "1"})
     assert (refused.status_code, "not simulated" in refused.json()["detail"]) == (409, True)
@@ -183,7 +187,8 @@ def test_its_description_has_no_warnings_and_names_each_operation_once(client: T
     assert {f"/api/{what}" for what in COLUMNS} <= set(described["paths"])
 
 
-def test_a_page_gets_every_section_at_once_and_then_what_changes(filled: tuple[Day, str]) -> None:
+def test_a_page_gets_every_section_at_once_and_then_what_changes(client: TestClient, filled: tuple[Day, str]) -> None:
+    fills = items(client, "/api/fills", account=filled[0].name)
     said = {"number": 0}
 
     def quick() -> dict[str, Any]:
@@ -211,7 +216,13 @@ def test_a_page_gets_every_section_at_once_and_then_what_changes(filled: tuple[D
     assert names.count("topics") == 1
     listing = next(data for name, data in found if name == "listing")
     assert '"bars":[{' in listing
-    assert desk.LISTING in next(data for name, data in found if name == "accounts")
+    accounts = json.loads(next(data for name, data in found if name == "accounts"))
+    account = next(one for one in accounts if one["account"] == filled[0].name)
+    assert account["orders"][-1]["listing"] == desk.LISTING
+    # It holds nothing any more: its equity is what its deals have left of the opening balance.
+    left = sum(Decimal(row["profit"]) + Decimal(row["commission"]) + Decimal(row["swap"]) for row in fills)
+    assert account["positions"] == []
+    assert account["equity"][-1]["equity"] == float(desk.CONFIG.balance + left)
     alerts = json.loads(next(data for name, data in found if name == "alerts"))
     (strategy,) = [alert for alert in alerts if alert["code"] == "strategy_failed"]
     assert strategy["subject"] == f"berserker on {filled[0].name}/EURUSD"
