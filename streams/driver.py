@@ -131,6 +131,8 @@ class Driver:
                 size, written = snapshots.write(self._producer, self._keys, self._incarnation, state)
                 sent += size
                 self._tidy(state, written)
+                # Sealing them all takes longer than a bar may: records that have come are folded in between.
+                await asyncio.sleep(0)
             await self._deliver()
             for loading, event in done:
                 if self._has(event.message.partition, loading):
