@@ -32,6 +32,6 @@ def lines_to_copy(settings: Settings, config: Path | None, fill: str | None, *, 
         "query pnl",
         *([] if fill is None else [f"query audit {shlex.quote(fill)}"]),
         f"halt --account {account} --why 'looking at it'",
-        *(["verify --terminal"] if played else [f"resume --account {account} --why 'seen'"]),
+        *(["verify --terminal --run-code"] if played else [f"resume --account {account} --why 'seen'"]),
     ]
     return [f"{command()} {what}{where}" for what in asked]

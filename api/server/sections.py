@@ -74,15 +74,25 @@ def _feeds(connection: Connection) -> list[dict[str, Any]]:
 
 
 def _account(connection: Connection, kept: Kept, number: int, name: str) -> dict[str, Any]:
+    equity = _dicts(connection, _EQUITY, number)[::-1]
+    positions = kept.ask(connection, _POSITIONS, "PositionChanged", number)
+    fills = _dicts(connection, _LAST_FILLS, name)
+    pnl = kept.ask(connection, _PNL, "PnlAttributed", number)
+    if fills and not positions and (not equity or equity[-1]["t"] < fills[0]["t"]):
+        # Equity is marked while something is held: this is what the last deal has left.
+        opening = _dicts(connection, _OPENING, name)[0]["balance"]
+        balance = round(opening + sum(row["net"] for row in pnl), 2)
+        peak = max(balance, equity[-1]["peak"] if equity else opening)
+        equity.append({"t": fills[0]["t"], "balance": balance, "equity": balance, "margin": 0.0, "peak": peak})
     return {
         "account": name,
         "state": (_dicts(connection, _STATE, number) or [{"state": "ACTIVE", "cause": "", "who": ""}])[0],
-        "equity": _dicts(connection, _EQUITY, number)[::-1],
-        "positions": kept.ask(connection, _POSITIONS, "PositionChanged", number),
+        "equity": equity,
+        "positions": positions,
         "orders": _dicts(connection, _ORDERS, name),
-        "fills": _dicts(connection, _LAST_FILLS, name),
+        "fills": fills,
         "decisions": _decisions(connection, number, name),
-        "pnl": kept.ask(connection, _PNL, "PnlAttributed", number),
+        "pnl": pnl,
     }
 
 
@@ -175,6 +185,10 @@ select (body ->> 'minute_ms')::float8 / 1000 as t, (body ->> 'balance')::float8 
     (body ->> 'equity')::float8 as equity, (body ->> 'margin')::float8 as margin, (body ->> 'peak')::float8 as peak
 from tickledger.account_records where account_id = %s and topic = 'portfolio' and kind = 'EquityMarked'
 order by time desc limit {EQUITY_SHOWN}
+"""
+_OPENING: Final = """
+select (body ->> 'balance')::float8 as balance from tickledger.reference
+where kind = 'AccountConfig' and subject = %s order by ref_no limit 1
 """
 _STATE: Final = """
 select body ->> 'state' as state, body ->> 'cause' as cause, body ->> 'who' as who from tickledger.account_records

@@ -174,7 +174,7 @@ def assert_money_adds_up(page: Page) -> None:
 
 
 def assert_everything_was_checked(folder: Path, ticks: int) -> None:
-    checked = run(folder, "verify", "--terminal", "--json")
+    checked = run(folder, "verify", "--terminal", "--run-code", "--json")
     answer = json.loads(checked.stdout)
     assert (checked.returncode, answer["ok"], answer["first_difference"]) == (0, True, None)
     assert {"journal", "orders", "fills", "portfolio", "terminal"} <= set(answer["checked"])

@@ -62,7 +62,7 @@ function nothing(columns) {
   const line = document.createElement("tr"), cell = document.createElement("td");
   cell.colSpan = columns;
   cell.className = "none";
-  cell.textContent = "none yet";
+  cell.textContent = "none";
   line.append(cell);
   return line;
 }

@@ -25,7 +25,7 @@ def test_while_it_plays_they_ask_and_steer_and_at_its_end_they_walk_and_verify(
         ["query", "bars"], ["query", "orders"], ["query", "pnl"], ["halt", "--account"], ["resume", "--account"],
     ]  # fmt: skip
     assert ["query", "audit", "desk@1/demo/7"] in [line[1:4] for line in ended]
-    assert ended[-1][1:3] == ["verify", "--terminal"]
+    assert ended[-1][1:4] == ["verify", "--terminal", "--run-code"]
     assert all(line[-2:] == ["--home", str(tmp_path / "a home")] for line in playing)
     assert all(line[-2:] == ["--config", "my own.toml"] for line in ended)
 
