@@ -94,11 +94,21 @@ def test_a_terminal_that_hangs(day: TradingDay) -> None:
     assert day.on_old_prices() == []
 
 
+def hold_a_position(day: TradingDay) -> None:
+    """A position is open and stays so: the market stands, and so does the gateway."""
+    while True:
+        day.until(lambda: day.positions(), "a position is open")
+        day.market.pause()
+        gateway = day.send("gateway", signal.SIGSTOP)
+        if day.positions():
+            return
+        gateway.send(signal.SIGCONT)
+        day.market.resume()
+
+
 def test_a_broker_that_is_away_while_positions_are_open(day: TradingDay) -> None:
     """They are closed at the terminal itself meanwhile, and the log has it afterwards."""
-    day.until(lambda: day.positions(), "a position is open")
-    day.market.pause()
-    day.until(lambda: day.positions(), "a position is open")
+    hold_a_position(day)
     gone_us, gone_at = day.now_us(), time.monotonic()
     kafka = day.send("kafka", signal.SIGSTOP)
     flattened = run(day.home.root.parent, "flatten", "--direct", "--why", "no broker", "--home", str(day.home.root))

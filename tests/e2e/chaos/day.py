@@ -38,7 +38,7 @@ from schemas.catalogue import TOPICS
 from schemas.chains import Derivations
 from schemas.configuration import AccountConfig
 from schemas.events import Alert
-from schemas.executions import DealEntry, Filled, Sending
+from schemas.executions import DealEntry, Filled, OrderRequest, Sending
 from schemas.registry import decode
 from schemas.trading import OrderPurpose, Submitted
 
@@ -225,7 +225,8 @@ class TradingDay:
             if age_us > DEFAULT_LIMITS["max_quote_age_ms"] * 1000:
                 found.append(f"entry {number} was decided on a quote of {age_us / 1e6:.1f} s before")
         for record in self.executions(Sending):
-            late_us = record.written_us - entries[record.order_no].valid_until_us if record.order_no in entries else 0
+            placed = record.request is OrderRequest.PLACE and record.order_no in entries
+            late_us = record.written_us - entries[record.order_no].valid_until_us if placed else 0
             if late_us > 0:
                 found.append(f"entry {record.order_no} was begun {late_us / 1e6:.1f} s after it was over")
         for deal in self.executions(Filled):
