@@ -168,6 +168,16 @@ async function act(action, value) {
   if (!answer.ok) connected(false, (await answer.json()).detail);
 }
 
+const CHECK = ["check", "verdict", "measured", "limit", "unit"];
+
+/** A value of the walk's tables: no more digits than say something; what there is none of (a limit) is a dash. */
+function short(value) {
+  if (value == null || value === "nan" || Number.isNaN(value)) return "–";
+  if (typeof value === "object") return JSON.stringify(value);
+  const parsed = typeof value === "boolean" || value === "" ? NaN : Number(value);
+  return Number.isFinite(parsed) && !Number.isInteger(parsed) ? String(Number(parsed.toPrecision(8))) : plain(value);
+}
+
 /** A part of the walk: a heading and its fields, or a table. */
 function part(title, value) {
   const heading = document.createElement("h2");
@@ -183,7 +193,7 @@ function part(title, value) {
     inner.id = `walk-${title.replaceAll(" ", "-")}`;
     box.append(inner);
     $("walk-body").append(heading, box);
-    table(inner.id, value, Object.keys(value[0]).map((key) => [key, key, (v) => plain(typeof v === "object" ? JSON.stringify(v) : v)]));
+    table(inner.id, value, (title === "checks" ? CHECK : Object.keys(value[0])).map((key) => [key, key, short]));
     return [];
   }
   const list = document.createElement("dl");
