@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -107,6 +108,10 @@ def ends(consumer: Consumer, topic: str, partition: int) -> Ends:
             # A broker that has just made a topic, has just started, or was away for long, may not lead it yet.
             if error.args[0].code() not in _PASSING or time.monotonic() > deadline:
                 raise unreachable(error) from error
+            if error.args[0].code() == KafkaError._UNKNOWN_PARTITION:
+                # The client keeps what it was told; it asks again only if it has to.
+                with suppress(KafkaException):
+                    consumer.list_topics(topic, timeout=REQUEST_TIMEOUT_S)
             time.sleep(0.05)
         else:
             return Ends(low, high)
