@@ -22,7 +22,7 @@ from tests.e2e.chaos.agreement import differences
 from tests.e2e.chaos.day import MINUTE_US, TradingDay, trading_day
 from tests.e2e.command import run
 
-pytestmark = [pytest.mark.stack, pytest.mark.kill, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.day, pytest.mark.stack, pytest.mark.kill, pytest.mark.timeout(900)]
 
 BROKER_AWAY_S = float(os.environ.get("CHAOS_BROKER_AWAY_S", "20"))
 HOUR_US = 60 * MINUTE_US

@@ -14,7 +14,7 @@ from tests.e2e.chaos.agreement import differences
 from tests.e2e.chaos.day import MINUTE_US, PATIENCE_S, TradingDay, trading_day
 from tests.e2e.chaos.twins import twin
 
-pytestmark = [pytest.mark.stack, pytest.mark.kill, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.day, pytest.mark.stack, pytest.mark.kill, pytest.mark.timeout(600)]
 
 FENCED = {
     "recorder": "it isn't started again for a minute",
