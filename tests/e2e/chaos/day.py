@@ -55,6 +55,8 @@ SERVER_AHEAD_MS: Final = 3 * 3_600_000
 """The server's clock of that day before UTC."""
 ON_ITS_WAY_US: Final = 5_000_000
 """From the gateway's last look at an entry's time until the server has it, at most, market time."""
+ALMOST_STANDING: Final = 0.001
+"""The market's speed until all services are there: nothing happens before somebody records it."""
 PATIENCE_S: Final = 120.0
 
 T = TypeVar("T")
@@ -258,7 +260,7 @@ def trading_day(
             "kind": "simulated",
             "data": [str(slice_of(folder, minutes))],
             "symbol": "EURUSD",
-            "speed": speed,
+            "speed": ALMOST_STANDING,
             "followers": list(followers),
         },
         "recorder": {"feed": FEED},
@@ -284,7 +286,7 @@ def trading_day(
     services = {KAFKA, POSTGRES, *(program.name for program in programs)}
     with attach_or_start(settings, services, prepare, tell, programs) as stack, played.watched(stack) as day:
         own = TradingDay(settings, stack, day)
-        day.set_pace(None)
+        day.set_pace(speed)
         try:
             yield own
         finally:
