@@ -20,7 +20,7 @@ demo: setup  ## a real broker, a real database and one real day of EURUSD (ARGS=
 
 test:  ## all tests, with branch coverage (ARGS='tests/unit -k chain --no-cov' for some)
 	@$(call set_up,test)
-	@$(RUN) pytest -m 'not day' --hypothesis-profile=ci -n 2 --cov --cov-report=term --cov-fail-under=90 $(ARGS)
+	@$(RUN) pytest -m 'not day' --hypothesis-profile=ci -n 4 --cov --cov-report=term --cov-fail-under=90 $(ARGS)
 
 chaos-day:  ## what surrounds a day fails, then 50 busiest hours with every process killed (ARGS='--runs 3 --seed 7')
 	@$(call set_up,test)
