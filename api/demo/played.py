@@ -181,7 +181,7 @@ class Day:
         `until_asked_for`: without giving up when nothing moves, since somebody may have paused the market.
         """
         watch, before = Stopwatch(), (0, 0)
-        while not self._is_played(seen := self._seen()):
+        while not self._is_played(seen := self._watch.seen()):
             self._running.check()
             now = (seen.ticks, 0 if seen.market is None else seen.market.now_us)
             if now != before:

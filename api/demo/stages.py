@@ -15,7 +15,7 @@ from producers.terminal.control import Control, MarketState
 from projections.database import connect, explain
 from projections.extents import extents
 
-EVERY_S: Final = 0.5
+EVERY_S: Final = 1.0
 
 
 class Row(NamedTuple):
