@@ -29,8 +29,8 @@ TOPIC_OF = {
 class Day:
     """An account that has entered, been stopped out, been denied and halted; all of it is on the log."""
 
-    def __init__(self, stack: TestStack, log: Log) -> None:
-        self.name = f"acc{uuid4().hex[:8]}"
+    def __init__(self, stack: TestStack, log: Log, prefix: str = "acc") -> None:
+        self.name = f"{prefix}{uuid4().hex[:8]}"
         self.partition = int(uuid4().hex[:2], 16) % 64
         self.clock = FixedClock(START_MS * 1000)
         self._stack, self._log = stack, log

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.browser]
 @pytest.fixture(scope="module")
 def address(own_stack: TestStack, log: Log) -> Iterator[str]:
     """Where the page of an account's day is served."""
-    day = Day(own_stack, log)
+    day = Day(own_stack, log, "aaa")  # the page shows the first account by name, and the log has others
     feed = Feed(log, f"{day.name}/EURUSD")
     feed.open()
     feed.write(1_200)
