@@ -78,9 +78,10 @@ def _account(connection: Connection, kept: Kept, number: int, name: str) -> dict
     positions = kept.ask(connection, _POSITIONS, "PositionChanged", number)
     fills = _dicts(connection, _LAST_FILLS, name)
     pnl = kept.ask(connection, _PNL, "PnlAttributed", number)
-    if fills and not positions and (not equity or equity[-1]["t"] < fills[0]["t"]):
+    config = _dicts(connection, _OPENING, name)
+    if config and fills and not positions and (not equity or equity[-1]["t"] < fills[0]["t"]):
         # Equity is marked while something is held: this is what the last deal has left.
-        opening = _dicts(connection, _OPENING, name)[0]["balance"]
+        opening = config[0]["balance"]
         balance = round(opening + sum(row["net"] for row in pnl), 2)
         peak = max(balance, equity[-1]["peak"] if equity else opening)
         equity.append({"t": fills[0]["t"], "balance": balance, "equity": balance, "margin": 0.0, "peak": peak})
