@@ -19,7 +19,8 @@ def contents(dsn: str) -> dict[str, list[tuple[Any, ...]]]:
     with psycopg.connect(dsn) as connection:
         tables = connection.execute(
             "select relname from pg_class where relnamespace = 'tickledger'::regnamespace and relkind in ('r', 'p') "
-            "and not relispartition and relname not in ('schema_version', 'listings', 'operators', 'accounts') order by 1"
+            "and not relispartition and relname not in ('schema_version', 'listings', 'operators', 'accounts') "
+            "order by 1"
         ).fetchall()
         for (table,) in tables:
             columns = connection.execute(
