@@ -40,7 +40,7 @@ DEFAULT_LIMITS: Final[Mapping[str, Any]] = {
 }
 """What an account may risk if nobody says otherwise."""
 
-_ORDERS_EACH: Final = 1 << 24
+ORDERS_EACH: Final = 1 << 24
 """Order numbers of one account; below the first base lie the small ones that people give their own programs."""
 _ROLES: Final[Mapping[str, tuple[str, str]]] = {
     "independent": (TRADE, TRADE), "agree": (AGREE, AGREE), "veto": (TRADE, VETO), "weigh": (TRADE, WEIGH),
@@ -118,7 +118,7 @@ def placed(records: Iterable[ReferenceRecord], config: AccountConfig) -> Account
     free = next((p for p in range(ACCOUNT_TOPICS["journal"].partitions) if p not in taken), None)
     if free is None:
         raise BadAccount(f"the log has {len(taken)} accounts, and no partition is free for {config.account}")
-    return dataclasses.replace(config, partition=free, order_base=(free + 1) * _ORDERS_EACH)
+    return dataclasses.replace(config, partition=free, order_base=(free + 1) * ORDERS_EACH)
 
 
 def strategy_configs(account: str, shares: Sequence[Share], consensus: Consensus) -> list[StrategyConfig]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
+from api.accounts import ORDERS_EACH
 from infra.account_log import read_account
 from producers.mt5 import Mt5, TerminalError, TradeDeal
 from schemas.chains import Position
@@ -23,7 +24,6 @@ _BUY, _SELL = 0, 1
 """MT5's types of deals that trade; others are deposits, fees and the like."""
 _SIDES: Final = {_BUY: Side.LONG, _SELL: Side.SHORT}
 _END_OF_TIME: Final = 2**31 - 1
-_ORDERS_EACH: Final = 1 << 24
 
 Deal = Filled | PartiallyFilled
 
@@ -79,7 +79,7 @@ def _check_deals(log: AccountLog, deals: Iterable[TradeDeal], report: Report) ->
         known = log.deals.get(deal.ticket)
         found = _shown(log, deal)
         if known is None:
-            if deal.ticket > first or base < deal.magic <= base + _ORDERS_EACH:
+            if deal.ticket > first or base < deal.magic <= base + ORDERS_EACH:
                 report.add(_problem(log, f"deal {deal.ticket} of the terminal is not on executions", "", found))
             continue
         assert report.terminal is not None

@@ -218,9 +218,7 @@ _SUBJECTS: Final = ("chain", "listing", "instance", "account")
 
 def reference_row(record: Numbered, position: Position) -> tuple[Any, ...]:
     """A row of `reference`, in the order of REFERENCE_COLUMNS."""
-    subject = next(
-        getattr(record, name) for name in ("chain", "listing", "instance", "account") if hasattr(record, name)
-    )
+    subject = next(getattr(record, name) for name in _SUBJECTS if hasattr(record, name))
     row = (
         record.ref_no,
         type(record).__name__,

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from schemas.codec import ARRAY, ENUM, LENGTHS, OK, PROBLEMS, RANGE, TRAILING, TRUNCATED, VARINT, _varint
+from schemas.codec import ENUM, LENGTHS, OK, PROBLEMS, TRAILING, TRUNCATED, _problem, _varint
 from schemas.integrity import MAC_BYTES, NONCE_BYTES
 from schemas.jit import inline_kernel, kernel
 from schemas.journal import EntryKind, JournalSource
@@ -187,19 +187,6 @@ def _spans_of_numbers(buf: Any, at: int, end: int) -> Any:
     return count, at + 1
 
 
-@inline_kernel
-def _trouble(at: int) -> int:
-    if at == -1:
-        return TRUNCATED
-    if at == -2:
-        return VARINT
-    if at == -3:
-        return ARRAY
-    if at == -4:
-        return LENGTHS
-    return RANGE
-
-
 @kernel
 def scan(buf: Any, at: int, head: Any, longs: Any, prices: Any, ints: Any) -> int:
     """Reads the body at buf[at:]; returns a problem, 0 is none.
@@ -211,13 +198,13 @@ def scan(buf: Any, at: int, head: Any, longs: Any, prices: Any, ints: Any) -> in
     for field, count in ((_KIND, _KIND_COUNT), (_SOURCE, _SOURCE_COUNT)):
         head[field], at = _varint(buf, at, end)
         if at < 0:
-            return _trouble(at)
+            return _problem(at)
         if head[field] < 0 or head[field] >= count:
             return ENUM
     for field in (_ACCOUNT_AT, _EPOCH, _SEQ, _TAKEN_US, _STREAM_AT, _STREAM_SEQ, _INPUT_AT):
         number, at = _varint(buf, at, end)
         if at < 0:
-            return _trouble(at)
+            return _problem(at)
         if field in (_ACCOUNT_AT, _STREAM_AT, _INPUT_AT):
             if number < 0 or number > end - at:
                 return TRUNCATED
@@ -234,52 +221,52 @@ def scan(buf: Any, at: int, head: Any, longs: Any, prices: Any, ints: Any) -> in
     head[_NAMES_AT] = at
     names, at = _spans(buf, at, end)
     if at < 0:
-        return _trouble(at)
+        return _problem(at)
     head[_NAMES], head[_NAMES_END] = names, at
     rows, at = _numbers(buf, at, end, longs[0], _LONG_MIN, _LONG_MAX)
     if at < 0:
-        return _trouble(at)
+        return _problem(at)
     head[_ROWS] = rows
     count, at = _numbers(buf, at, end, ints[0], -1, names - 1)
     if at < 0:
-        return _trouble(at)
+        return _problem(at)
     if count != rows:
         return LENGTHS
     for row in (1, 2):
         count, at = _numbers(buf, at, end, longs[row], _LONG_MIN, _LONG_MAX)
         if at < 0:
-            return _trouble(at)
+            return _problem(at)
         if count != rows:
             return LENGTHS
     for row in (0, 1):
         count, at = _floats(buf, at, end, prices[row])
         if at < 0:
-            return _trouble(at)
+            return _problem(at)
         if count != rows:
             return LENGTHS
     count, at = _numbers(buf, at, end, ints[1], _INT_MIN, _INT_MAX)
     if at < 0:
-        return _trouble(at)
+        return _problem(at)
     if count != rows:
         return LENGTHS
     count, at = _numbers(buf, at, end, longs[3], _LONG_MIN, _LONG_MAX)
     if at < 0:
-        return _trouble(at)
+        return _problem(at)
     if count != rows:
         return LENGTHS
     head[_MARKS_AT] = at
     marks, at = _spans(buf, at, end)
     if at < 0:
-        return _trouble(at)
+        return _problem(at)
     head[_MARKS], head[_SEQS_AT] = marks, at
     seqs, at = _spans_of_numbers(buf, at, end)
     if at < 0:
-        return _trouble(at)
+        return _problem(at)
     if seqs != marks:
         return LENGTHS
     size, at = _varint(buf, at, end)
     if at < 0:
-        return _trouble(at)
+        return _problem(at)
     if size < 0 or size > end - at:
         return TRUNCATED
     head[_KEY_AT] = at

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from api.settings_file import FILE, write_settings
 from infra.errors import Refused, SettingsError, home_unusable
 from infra.settings import Settings, load_settings
-from infra.stack.home import Home
 from infra.stack.status import status
 
 ACCOUNT: Final = "demo"
 FEED: Final = "demo"
-FILE: Final = "tickledger.toml"
 _FIRST_LINE: Final = "# Written by `tickledger demo`: a simulated terminal that plays recorded ticks, with an account."
 
 
@@ -50,7 +48,8 @@ def demo_settings(home: Path | None, config: Path | None, wanted: Wanted, *, fre
                 f"{root} has a log already, and no terminal to go with it: choose another home for the demo "
                 "(--home DIR), or name a terminal in its settings"
             )
-        _write(file, _toml(wanted, speed=wanted.speed if wanted.speed is not None else 0.0 if once else 20.0))
+        speed = wanted.speed if wanted.speed is not None else 0.0 if once else 20.0
+        write_settings(root, _FIRST_LINE, _sections(wanted, speed))
     elif wanted.data or wanted.format or wanted.symbol or wanted.spec:
         raise Refused(
             f"{root} plays its own day, as {file} says: add --fresh to remove what is there and play another, or "
@@ -82,7 +81,7 @@ def _clear(root: Path, file: Path) -> None:
         raise home_unusable(root, error) from None
 
 
-def _toml(wanted: Wanted, speed: float) -> str:
+def _sections(wanted: Wanted, speed: float) -> Mapping[str, dict[str, Any]]:
     terminal: dict[str, Any] = {
         "kind": "simulated",
         "data": [str(path.absolute()) if path.exists() else str(path) for path in wanted.data],
@@ -95,28 +94,11 @@ def _toml(wanted: Wanted, speed: float) -> str:
         terminal["spec"] = wanted.spec
     if wanted.lead_s is not None:
         terminal["lead_s"] = wanted.lead_s
-    sections: Mapping[str, dict[str, Any]] = {
+    return {
         "terminal": terminal,
         "recorder": {"feed": FEED},
         "trade": {"account": ACCOUNT},
     }
-    lines = [_FIRST_LINE]
-    for name, keys in sections.items():
-        lines += ["", f"[{name}]", *(f"{key} = {_value(value)}" for key, value in keys.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _value(value: Any) -> str:
-    # JSON's strings, lists and numbers are TOML's.
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _write(file: Path, text: str) -> None:
-    Home(file.parent).create()
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise home_unusable(file, error) from None
 
 
 def check_speed(speed: float | None) -> None:
