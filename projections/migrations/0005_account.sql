@@ -46,6 +46,7 @@ comment on table tickledger.account_records_default is 'Records of times before 
 create index account_records_time on tickledger.account_records (topic, time);
 create index account_records_order on tickledger.account_records (account_id, order_no, topic, seq) where order_no is not null;
 create index account_records_position on tickledger.account_records (account_id, position, topic, seq) where position is not null;
+create index account_records_kind on tickledger.account_records (account_id, topic, kind, time) where topic <> 'journal';
 
 create table tickledger.account_marks (
     operator_id integer not null,
@@ -66,6 +67,10 @@ create function tickledger.signal_id(body jsonb) returns text language sql immut
 $$;
 comment on function tickledger.signal_id is 'Id of the signal that a record names; null = none.';
 
+-- What is newest is so by time: the numbers of a desk's records begin anew with each activation.
+create index account_records_signal on tickledger.account_records (account_id, tickledger.signal_id(body))
+    where kind in ('RiskDecision', 'Denied');
+
 create view tickledger.orders as
 select o.time, accounts.name as account, o.order_no, o.listing, o.body->>'instance' as instance,
     o.body->>'purpose' as purpose, o.body->>'type' as type, o.body->>'side' as side,
@@ -80,7 +85,7 @@ from tickledger.account_records o join tickledger.accounts on accounts.id = o.ac
 left join lateral (
     select c.body, c.time from tickledger.account_records c
     where c.account_id = o.account_id and c.order_no = o.order_no and c.topic = 'orders' and c.kind = 'OrderChanged'
-    order by c.seq desc limit 1
+    order by c.time desc, c.seq desc limit 1
 ) s on true
 where o.topic = 'orders' and o.kind = 'Submitted';
 comment on view tickledger.orders is 'Orders, each with the state that it has now.';
@@ -138,7 +143,7 @@ select p.time, accounts.name as account, p.position, p.order_no, p.listing, p.bo
     p.log_partition, p.log_offset
 from (
     select distinct on (account_id, position) * from tickledger.account_records
-    where topic = 'portfolio' and kind = 'PositionChanged' order by account_id, position, seq desc
+    where topic = 'portfolio' and kind = 'PositionChanged' order by account_id, position, time desc, seq desc
 ) p join tickledger.accounts on accounts.id = p.account_id;
 comment on view tickledger.positions is 'Positions as they are now; volume 0: closed.';
 
