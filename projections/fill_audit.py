@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Final
 
+import polars as pl
+
 from projections.audit import Trail, UnknownRecord, trail
 from projections.database import Connection
 from projections.listings import UnknownSymbol
@@ -32,6 +34,22 @@ class FillTrail:
 def is_fill_id(text: str) -> bool:
     """Whether `text` has the form of a fill's id, desk/account/number."""
     return text.count("/") == 2
+
+
+def walk(connection: Connection, text: str) -> tuple[dict[str, Any], pl.DataFrame | None]:
+    """The walk from a fill or a signal: its parts by name, from the fill on, and its ticks (None if no signal has any).
+
+    Parts are those of FillTrail, for a fill, and of Trail. Raises UnknownRecord, UnknownSymbol.
+    """
+    parts: dict[str, Any] = {}
+    if is_fill_id(text):
+        found = fill_trail(connection, text)
+        parts = {f.name: getattr(found, f.name) for f in dataclasses.fields(found) if f.name != "signal"}
+        signal = found.signal
+    else:
+        signal = trail(connection, text)
+    parts |= {name: getattr(signal, name, None) for name in ("signal", "activation", "specification")}
+    return parts, None if signal is None else signal.ticks
 
 
 def fill_trail(connection: Connection, text: str) -> FillTrail:

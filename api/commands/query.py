@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import sys
@@ -19,12 +18,12 @@ from api.start import ConfigOption, HomeOption, running_stack, settings_of, tell
 from infra.errors import CannotWrite, SettingsError
 from infra.settings import Settings
 from infra.stack.services import ALL
-from projections import audit as audit_walk
 from projections import formats, migrate
 from projections.account_answers import has_listing
+from projections.audit import TICK_COLUMNS
 from projections.columns import COLUMNS, describe
 from projections.database import Connection, connect, explain
-from projections.fill_audit import fill_trail, is_fill_id
+from projections.fill_audit import walk
 from projections.formats import Format
 from projections.listings import Known, known_listings, resolve
 from projections.moments import use_moments
@@ -182,17 +181,9 @@ def audit(
     a fill before these {"fill", "deal", "order", "changes", "reports", "decision"}; a table shows the last 50 ticks.
     """
     settings = settings_of(home, config, "query")
-    parts: dict[str, Any] = {}
     with _session(settings) as connection:
-        if is_fill_id(record_id):
-            found = fill_trail(connection, record_id)
-            parts = {f.name: getattr(found, f.name) for f in dataclasses.fields(found) if f.name != "signal"}
-            signal = found.signal
-        else:
-            signal = audit_walk.trail(connection, record_id)
-    ticks = None if signal is None else signal.ticks
-    parts |= {name: getattr(signal, name, None) for name in ("signal", "activation", "specification")}
-    columns = [*COLUMNS["ticks"], *audit_walk.TICK_COLUMNS]
+        parts, ticks = walk(connection, record_id)
+    columns = [*COLUMNS["ticks"], *TICK_COLUMNS]
     out = sys.stdout.buffer
     if format_ == "json":
         out.write((json.dumps(parts, ensure_ascii=False)[:-1] + ', "ticks": ').encode())

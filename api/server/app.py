@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from importlib.resources import files
@@ -25,7 +24,7 @@ from infra.stack.status import all_ready, status
 from projections import audit, formats, migrate
 from projections.columns import COLUMNS
 from projections.database import Connection, connect, explain
-from projections.fill_audit import fill_trail, is_fill_id
+from projections.fill_audit import walk
 from projections.listings import UnknownSymbol, known_listings
 from projections.moments import use_moments
 
@@ -117,20 +116,12 @@ def _add_answers(app: FastAPI) -> None:
     @app.get("/api/audit/{record_id:path}", tags=["answers"], operation_id="audit")
     def audit_walk(record_id: str, connection: Annotated[Connection, Depends(_connection)]) -> Walk:
         """The walk from a fill (desk/account/number) or a signal (operator/feed/SYMBOL/number) to what caused it."""
-        parts: dict[str, Any] = {}
-        if is_fill_id(record_id):
-            found = fill_trail(connection, record_id)
-            parts = {f.name: getattr(found, f.name) for f in dataclasses.fields(found) if f.name != "signal"}
-            signal = found.signal
-        else:
-            signal = audit.trail(connection, record_id)
-        if signal is not None:
-            out = BytesIO()
-            columns = [*COLUMNS["ticks"], *audit.TICK_COLUMNS]
-            formats.write_json([signal.ticks.tail(TICKS_SHOWN)], columns, out)
-            parts |= {"signal": signal.signal, "activation": signal.activation, "specification": signal.specification}
-            parts |= {"ticks": json.loads(out.getvalue()), "tick_count": len(signal.ticks)}
-        return Walk(**parts)
+        parts, ticks = walk(connection, record_id)
+        if ticks is None:
+            return Walk(**parts)
+        out = BytesIO()
+        formats.write_json([ticks.tail(TICKS_SHOWN)], [*COLUMNS["ticks"], *audit.TICK_COLUMNS], out)
+        return Walk(**parts, ticks=json.loads(out.getvalue()), tick_count=len(ticks))
 
     @app.get("/api/stream", tags=["answers"], operation_id="stream", response_class=StreamingResponse)
     async def stream(
