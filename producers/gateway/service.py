@@ -27,7 +27,7 @@ from producers.gateway.alarms import KafkaAlarms
 from producers.gateway.book import Book
 from producers.gateway.chain import ExecutionsChain
 from producers.gateway.fence import Fence, fence_path
-from producers.gateway.gateway import AWAY_S, Gateway
+from producers.gateway.gateway import AWAY_S, FLOOR_S, Gateway
 from producers.gateway.intake import Intake
 from producers.gateway.quotes import Quotes
 from producers.gateway.spool import Spool
@@ -45,6 +45,7 @@ ANCHOR_S: Final = 60.0
 _LONGEST_WAIT_S: Final = 0.25
 _BUSY_MARK_S: Final = 1.0
 """A market that waits for the gateway goes on so often while requests are in doubt: time is what they wait for."""
+_SERVICE: Final = "gateway"
 _EXECUTIONS: Final = "executions"
 
 
@@ -52,7 +53,7 @@ def main() -> int:
     """Runs the service until SIGTERM; returns the exit code."""
     try:
         settings = load_settings()
-        log.configure("gateway", settings.log.level)
+        log.configure(_SERVICE, settings.log.level)
         log.calm()
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -223,13 +224,15 @@ def _run(
         for request in intake.backlog():
             gateway.receive(request)
         gateway.begin()
-        announce(settings.home, "gateway", ready=True, account=config.account, epoch=head.epoch)
+        announce(settings.home, _SERVICE, ready=True, account=config.account, epoch=head.epoch)
         logger.info("gateway ready", account=config.account, epoch=head.epoch, seq=head.seq)
         wait_s, anchored_s, marked_s = 0.0, time.monotonic(), 0.0
-        mark = Mark.of(Home(settings.home), "gateway")
+        mark = Mark.of(Home(settings.home), _SERVICE)
+        # A market that waits for this mark stands until it moves: its clock can't say how long the wait is.
+        longest_s = FLOOR_S if _SERVICE in settings.terminal.followers else _LONGEST_WAIT_S
         while not stop.is_set():
             began_us = clock.now_us()
-            for request in intake.poll(min(wait_s, _LONGEST_WAIT_S)):
+            for request in intake.poll(min(wait_s, longest_s)):
                 gateway.receive(request)
             quotes.poll()
             wait_s = gateway.turn()
