@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -160,26 +162,20 @@ def test_an_open_that_came_too_late_is_tried_once_more_above_the_highest(place: 
 def test_of_opens_that_race_all_but_one_end_and_the_log_is_right(place: Place, rivals: int) -> None:
     for _ in range(6):
         start = threading.Barrier(rivals)
-        endings: list[Exception | None] = []
 
-        def run(start: threading.Barrier = start, endings: list[Exception | None] = endings) -> None:
-            with place.writer() as writer:
-                start.wait()
-                try:
-                    writer.open()
-                    write(writer, blocks=3)
-                    writer.drain()
-                    endings.append(None)
-                except Fenced as error:
-                    endings.append(error)
+        def run(writer: TickWriter, start: threading.Barrier = start) -> bool:
+            start.wait(60)
+            try:
+                writer.open()
+                write(writer, blocks=3)
+                writer.drain()
+            except Fenced:
+                return False
+            return True
 
-        threads = [threading.Thread(target=run) for _ in range(rivals)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert len(endings) == rivals, "each ended, none by another error"
-        assert None in endings
+        with ExitStack() as kept, ThreadPoolExecutor(rivals) as threads:
+            writers = [kept.enter_context(place.writer()) for _ in range(rivals)]
+            assert any(threads.map(run, writers)), "one at least writes, and no other error ends the others"
     assert set(place.verdicts()) <= {Verdict.TAKE, Verdict.VOID}
     assert place.written() >= 6 * 9
 
