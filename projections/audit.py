@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from infra.errors import TickledgerError
-from projections.columns import Column
+from projections.columns import COLUMNS, Column
 from projections.database import Connection
 from projections.listings import Known, known_listings, resolve
 from projections.query import answer
@@ -23,13 +23,14 @@ class UnknownRecord(TickledgerError):
 
 
 TICK_COLUMNS: Final = (
+    *COLUMNS["ticks"],
     Column("topic", "text", "topic of the block that has the tick"),
     Column("partition", "int", "its partition"),
     Column("offset", "int", "its offset"),
     Column("place", "int", "place of the tick in the block, from 0"),
     Column("block_mac", "text", "MAC of the block, hexadecimal: the next block of the chain names it"),
 )
-"""What the walk adds to the columns of `query ticks`."""
+"""Of the walk's ticks: those of `query ticks` and where each lies."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,7 +21,7 @@ from infra.stack.services import ALL
 from projections import formats, migrate
 from projections.account_answers import has_listing
 from projections.audit import TICK_COLUMNS
-from projections.columns import COLUMNS, describe
+from projections.columns import describe
 from projections.database import Connection, connect, explain
 from projections.fill_audit import walk
 from projections.formats import Format
@@ -183,11 +183,10 @@ def audit(
     settings = settings_of(home, config, "query")
     with _session(settings) as connection:
         parts, ticks = walk(connection, record_id)
-    columns = [*COLUMNS["ticks"], *TICK_COLUMNS]
     out = sys.stdout.buffer
     if format_ == "json":
         out.write((json.dumps(parts, ensure_ascii=False)[:-1] + ', "ticks": ').encode())
-        formats.write_json([] if ticks is None else [ticks], columns, out)
+        formats.write_json([] if ticks is None else [ticks], TICK_COLUMNS, out)
         out.write(b"}\n")
         out.flush()
         return 0
@@ -196,7 +195,7 @@ def audit(
     if ticks is not None:
         print(f"ticks: {len(ticks)}" + (f", of these the last {TABLE_ROWS}" if len(ticks) > TABLE_ROWS else ""))
         sys.stdout.flush()
-        formats.write_table([ticks.tail(TABLE_ROWS)], columns if len(ticks) else [], out)
+        formats.write_table([ticks.tail(TABLE_ROWS)], TICK_COLUMNS if len(ticks) else [], out)
     out.flush()
     return 0
 

@@ -120,7 +120,7 @@ def _add_answers(app: FastAPI) -> None:
         if ticks is None:
             return Walk(**parts)
         out = BytesIO()
-        formats.write_json([ticks.tail(TICKS_SHOWN)], [*COLUMNS["ticks"], *audit.TICK_COLUMNS], out)
+        formats.write_json([ticks.tail(TICKS_SHOWN)], audit.TICK_COLUMNS, out)
         return Walk(**parts, ticks=json.loads(out.getvalue()), tick_count=len(ticks))
 
     @app.get("/api/stream", tags=["answers"], operation_id="stream", response_class=StreamingResponse)
