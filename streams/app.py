@@ -133,7 +133,7 @@ def clock_of(settings: Settings) -> MarketClock | SystemClock:
             time.sleep(STANDING_WAIT_S)
 
 
-class _ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
+class _ConsumerThread(AIOKafkaConsumerThread):
     def _create_consumer(self, loop: Any) -> Any:
         consumer = super()._create_consumer(loop)
         # Faust has no setting for it; the consumer hands it to its fetcher when it starts.
@@ -141,16 +141,16 @@ class _ConsumerThread(AIOKafkaConsumerThread):  # type: ignore[misc]
         return consumer
 
 
-class _Consumer(Consumer):  # type: ignore[misc]
+class _Consumer(Consumer):
     def _new_consumer_thread(self) -> Any:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
 
-class _Transport(Transport):  # type: ignore[misc]
+class _Transport(Transport):
     Consumer = _Consumer
 
 
-class _Worker(faust.Worker):  # type: ignore[misc]
+class _Worker(faust.Worker):
     def _setup_logging(self) -> None:
         self.spinner = None
 
