@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
 import subprocess
 import time
 import zipfile
@@ -115,7 +116,7 @@ def test_a_second_start_says_that_it_was_played_and_its_lines_work_as_they_stand
         assert any(services["kafka"]["address"] in line for line in demo.lines)
 
         lines = [line.strip() for line in demo.lines if line.startswith("  ") and COMMAND.split("/")[-1] in line]
-        assert [line.partition("tickledger ")[2].split()[:2] for line in lines[:4]] == [
+        assert [shlex.split(line)[1:3] for line in lines[:4]] == [
             ["query", "bars"], ["query", "orders"], ["query", "pnl"], ["query", "audit"],
         ]  # fmt: skip
         for line in lines:
