@@ -15,17 +15,24 @@ class TickledgerError(Exception):
 
     exit_code = 2
 
+    @property
+    def final(self) -> bool:
+        """Whether trying again can't help, and may lock an account: somebody has to change something first."""
+        return False
+
 
 class Refused(TickledgerError):
     """What was asked is understood and the answer is no; nothing was changed."""
 
     exit_code = 1
+    final = True
 
 
 class BadFile(TickledgerError):
     """A file that cannot be read as what it claims to be; the message has file, line and reason."""
 
     exit_code = 1
+    final = True
 
 
 class FileUnreadable(BadFile):
@@ -36,6 +43,8 @@ class FileUnreadable(BadFile):
 
 class SettingsError(TickledgerError):
     """A setting that is unknown, out of range or contradicts another one."""
+
+    final = True
 
 
 class HomeUnusable(TickledgerError):

@@ -20,6 +20,8 @@ from schemas.ticks import TickBlock
 class SealedByOthers(TickledgerError):
     """Nothing on `reference` was sealed with a key of this ring, and something with another: the ring was lost."""
 
+    final = True
+
 
 def append_reference(
     bootstrap: str,

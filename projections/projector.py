@@ -256,7 +256,7 @@ def main() -> int:
     from infra.keys import load_or_create
     from infra.settings import load_settings
     from infra.stack.addresses import addresses
-    from infra.stack.services import announce
+    from infra.stack.services import announce, exit_code_of
 
     try:
         settings = load_settings()
@@ -272,7 +272,7 @@ def main() -> int:
         projector.run(lambda: announce(settings.home, SERVICE))
     except TickledgerError as error:
         _logger.error("ends", reason=str(error))
-        return error.exit_code
+        return exit_code_of(error)
     return 0
 
 

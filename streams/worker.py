@@ -13,7 +13,7 @@ from infra.errors import TickledgerError
 from infra.keys import load_or_create
 from infra.settings import load_settings
 from infra.stack.addresses import kafka_address
-from infra.stack.services import announce
+from infra.stack.services import announce, exit_code_of
 from streams.app import Service, clock_of, make_app, run
 from streams.driver import WORKER, Driver
 
@@ -28,7 +28,7 @@ def main() -> int:
         settings = load_settings()
     except TickledgerError as error:
         logger.error("worker can't start", reason=str(error))
-        return error.exit_code
+        return exit_code_of(error)
     log.configure(WORKER, settings.log.level)
     log.calm()
     try:
@@ -36,7 +36,7 @@ def main() -> int:
         driver = Driver(settings.worker, bootstrap, load_or_create(settings), clock_of(settings))
     except TickledgerError as error:
         logger.error("worker can't start", reason=str(error))
-        return error.exit_code
+        return exit_code_of(error)
 
     def ready() -> None:
         announce(settings.home, WORKER, ready=True)

@@ -14,7 +14,7 @@ from infra.settings import Settings, load_settings
 from infra.stack import ports
 from infra.stack.addresses import postgres_dsn, record_address, recorded_port
 from infra.stack.home import Home
-from infra.stack.services import announce
+from infra.stack.services import announce, exit_code_of
 
 SERVICE = "api"
 LOCAL = ("127.0.0.1", "localhost")
@@ -79,7 +79,7 @@ def main() -> int:
         market.close()
     except TickledgerError as error:
         logger.error("ends", reason=str(error))
-        return error.exit_code
+        return exit_code_of(error)
     return 0
 
 

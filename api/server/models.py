@@ -58,10 +58,10 @@ class Live(Answer):
 class ServiceState(Answer):
     """A service of the home."""
 
-    state: str = Field(description="ready, starting, stopping, stopped, failed or external")
+    state: str = Field(description="ready, starting, stopping, stopped, failed, refused or external")
     pid: int | None = Field(default=None, description="its process")
     address: str | None = Field(default=None, description="where it listens")
-    reason: str | None = Field(default=None, description="why it failed")
+    reason: str | None = Field(default=None, description="why it failed, or can't run")
 
 
 class Ready(Answer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import threading
@@ -17,7 +18,17 @@ from infra.stack.addresses import record_address, recorded_port
 from infra.stack.home import Home, write_json
 from infra.stack.prepare import Parts
 from infra.stack.process import Identity, end_all
-from infra.stack.services import KAFKA, POSTGRES, Service, announce_for, child_env, is_ready, running
+from infra.stack.services import (
+    FENCED,
+    KAFKA,
+    POSTGRES,
+    REFUSED,
+    Service,
+    announce_for,
+    child_env,
+    is_ready,
+    running,
+)
 from infra.stack.supervision import Run, Supervision
 
 Progress = Callable[[str], None]
@@ -45,18 +56,25 @@ def end_leftover(home: Home, service: str, progress: Progress) -> bool:
 
 
 class Launcher:
-    """Runs the services of one home under one supervisor. ``keep_fds``: locks that last as long as the supervisor."""
+    """Runs the services of one home under one supervisor. ``keep_fds``: locks that last as long as the supervisor.
 
-    def __init__(self, settings: Settings, parts: Parts, keep_fds: list[int], progress: Progress) -> None:
+    ``goes_on``: a program that says that it can't run is told of by ``progress`` and ``status``, and the others run on;
+    else that is a failure.
+    """
+
+    def __init__(
+        self, settings: Settings, parts: Parts, keep_fds: list[int], progress: Progress, *, goes_on: bool
+    ) -> None:
         self._settings = settings
         self._home = Home(settings.home)
         self._parts = parts
         self._progress = progress
+        self._goes_on = goes_on
         self._answers: dict[str, Callable[[Callable[[], bool]], bool]] = {}
         self._errors: dict[str, TickledgerError] = {}
         self._log_starts: dict[str, int] = {}
         self._aborted = threading.Event()
-        self.supervision = Supervision(keep_fds, self._process_started)
+        self.supervision = Supervision(keep_fds, self._process_started, self._refused)
 
     def start_kafka(self) -> None:
         """The broker, ready for clients. Raises PortTaken, ServiceFailed, NotReady, HomeUnusable."""
@@ -133,9 +151,15 @@ class Launcher:
                 home.log_file(name),
                 home.pid_file(name),
                 stop_timeout_s=service.stop_timeout_s,
+                fenced=FENCED,
+                refused=REFUSED,
                 rank=rank,
             )
         )
+        missing = [other for other in service.depends_on if self.supervision.seen(other).refused]
+        if missing:
+            self._progress(f"{name}: runs, but waits for {', '.join(missing)}")
+            return
         self._wait(name, lambda: self.supervision.seen(name).ends >= START_TRIES)
 
     def end(self) -> None:
@@ -149,11 +173,12 @@ class Launcher:
                 write_json(self._home.ready_file(failure.service), {"failed": str(failure)})
 
     def failure(self) -> ServiceFailed | None:
-        """What was given up, with what it said last; None while all is well."""
+        """What was given up, or can't run, with what it said last; None while all is well."""
         failure = self.supervision.failure()
-        if failure is None:
-            return None
-        return ServiceFailed(failure.service, f"{failure}{self._last_words(failure.service)}")
+        if failure is not None:
+            return ServiceFailed(failure.service, f"{failure}{self._last_words(failure.service)}")
+        refused = None if self._goes_on else self.supervision.refused()
+        return None if refused is None else ServiceFailed(refused, f"{refused} can't run: {self._reason(refused)}")
 
     def abort(self) -> None:
         """Every start that is waiting gives up."""
@@ -202,6 +227,10 @@ class Launcher:
                 raise Aborted(name, f"the start of {name} was given up")
             if name in self._errors:
                 raise self._errors[name]
+            if self.supervision.seen(name).refused:
+                if self._goes_on:
+                    return
+                raise ServiceFailed(name, f"{name} can't run: {self._reason(name)}")
             if gave_up() or self.supervision.failure() is not None:
                 seen = self.supervision.seen(name)
                 raise ServiceFailed(name, f"{name} {seen.reason or 'did not start'}{self._last_words(name)}")
@@ -218,6 +247,17 @@ class Launcher:
         if name in self._answers:
             threading.Thread(target=self._announce, args=(name, process), name=f"{name} ready?", daemon=True).start()
 
+    def _refused(self, name: str) -> None:
+        """Says why a program can't run, here and where ``status`` finds it."""
+        reason = self._reason(name)
+        with suppress(TickledgerError):  # it is said all the same
+            write_json(self._home.ready_file(name), {"refused": reason})
+        if self._goes_on:
+            self._progress(
+                f"{name}: can't run: {reason}; it isn't started again, the others go on: mend that, then `tickledger "
+                "down` and start anew"
+            )
+
     def _announce(self, name: str, process: Identity) -> None:
         try:
             if self._answers[name](lambda: self._aborted.is_set() or not process.alive()):
@@ -229,13 +269,28 @@ class Launcher:
         """What the service logged last since its start, and whether its disk is full."""
         if shutil.disk_usage(self._home.root).free < FULL_BYTES:
             return f"; the disk of {self._home.root} is full: free some space and start again"
-        file = self._home.log_file(name)
-        try:
-            with file.open("rb") as log:
-                log.seek(self._log_starts.get(name, 0))
-                lines = log.read().decode(errors="replace").strip().splitlines()
-        except OSError:
-            lines = []
+        file, lines = self._home.log_file(name), self._said(name)
         telling = [line for line in lines if any(word in line for word in ("ERROR", "FATAL", "Error", "error"))]
         said = (telling or lines)[-2:]
         return f"; it said: {' | '.join(line.strip()[:300] for line in said)} ({file})" if said else f"; see {file}"
+
+    def _reason(self, name: str) -> str:
+        """Why a program of ours ended, by the last line of its log that has a reason."""
+        for line in reversed(self._said(name)):
+            with suppress(ValueError):
+                said = json.loads(line)
+                if isinstance(said, dict) and "reason" in said:
+                    return str(said["reason"])
+        return f"{self.supervision.seen(name).reason}{self._last_words(name)}"
+
+    def _said(self, name: str) -> list[str]:
+        """The lines of its log since this launcher started it."""
+        file = self._home.log_file(name)
+        try:
+            with file.open("rb") as log:
+                start = self._log_starts.get(name, 0)
+                # One that has grown is put aside when the service is started again.
+                log.seek(start if start <= file.stat().st_size else 0)
+                return log.read().decode(errors="replace").strip().splitlines()
+        except OSError:
+            return []

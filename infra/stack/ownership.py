@@ -19,7 +19,7 @@ from infra.clock import Stopwatch
 from infra.errors import HomeBusy, ServiceFailed, home_unusable
 from infra.stack.home import Home, Lock, read_json
 from infra.stack.process import Identity
-from infra.stack.services import identity, is_ready
+from infra.stack.services import identity, is_ready, refusal
 
 PATIENCE_S = 60.0
 NOTE_BYTES = 512
@@ -68,6 +68,9 @@ class Used:
 
     def failure(self) -> ServiceFailed | None:
         """Why it can't be used any more; None as long as somebody runs it."""
+        refused = refusal(self._home, self.service)
+        if refused is not None:
+            return ServiceFailed(self.service, f"{self.service} of {self._home.root} can't run: {refused}")
         if _runs_on(self._home, self.service):
             return None
         reason = (read_json(self._home.ready_file(self.service)) or {}).get("failed")
@@ -86,6 +89,9 @@ def own(home: Home, service: str) -> Owned | None:
     lock = Lock(home.run / f"{service}.lock")
     if not lock.take():
         return None
+    if refusal(home, service) is not None:
+        # A former run's: it is tried anew.
+        home.ready_file(service).unlink(missing_ok=True)
     owned = Owned(home, service, lock)
     owned.note("starting")
     return owned
@@ -129,8 +135,8 @@ def own_or_use(home: Home, service: str, progress: Progress) -> Owned | Used:
 
 
 def wait_started(home: Home, service: str) -> bool:
-    """Whether who runs ``service`` has started all that it starts; False if it ended before."""
-    while _runs_on(home, service) and locked(home, service):
+    """Whether who runs ``service`` has started all that it starts; False if it ended before, or the program can't."""
+    while _runs_on(home, service) and locked(home, service) and refusal(home, service) is None:
         record = read_json(home.run / f"{service}.lock") or {}
         if record.get("state") == "started" and is_ready(home, service):
             return True

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from infra.errors import TickledgerError
 from infra.settings import CONFIG_VARIABLE, PREFIX, Settings
 from infra.stack.home import Home, read_json, write_json
 from infra.stack.process import Identity
@@ -51,6 +52,9 @@ EVERY_PROGRAM: tuple[Service, ...] = (*PROGRAMS, TERMINAL, RECORDER, DESK, SEQUE
 FENCED = 3
 """Exit code of a service that another one of its kind has replaced: it is started again after a minute."""
 
+REFUSED = 4
+"""Exit code of a service that can't run until somebody changes something: it isn't started again."""
+
 
 def programs_of(settings: Settings) -> tuple[Service, ...]:
     """What a home runs by its settings: with a terminal the recorder, with an account all that trades it."""
@@ -60,6 +64,11 @@ def programs_of(settings: Settings) -> tuple[Service, ...]:
         found += [RECORDER]
         found += [DESK, SEQUENCER, GATEWAY] if settings.trade.account else []
     return (*found, API)
+
+
+def exit_code_of(error: TickledgerError) -> int:
+    """The exit code of a service that an error ended."""
+    return REFUSED if error.final else error.exit_code
 
 
 def announce(home: Path, service: str, ready: bool = True, **extra: Any) -> None:
@@ -95,6 +104,12 @@ def is_ready(home: Home, service: str) -> bool:
     process = running(home, service)
     record = read_json(home.ready_file(service))
     return process is not None and record is not None and identity(record) == process and record.get("ready") is True
+
+
+def refusal(home: Home, service: str) -> str | None:
+    """Why ``service``, which the stack runs no more, was refused; None if it wasn't."""
+    reason = (read_json(home.ready_file(service)) or {}).get("refused")
+    return None if reason is None else str(reason)
 
 
 def child_env(settings: Settings) -> dict[str, str]:

@@ -35,7 +35,10 @@ class Running:
     _failure: Callable[[], TickledgerError | None] = field(repr=False, default=lambda: None)
 
     def check(self) -> None:
-        """Raises ServiceFailed if a service was given up, or ended by who ran it; call it in every wait."""
+        """Raises ServiceFailed if a service was given up, can't run, or was ended by who ran it; call it in every wait.
+
+        One that can't run doesn't count where the others go on without it (``run_alone``).
+        """
         failure = self._failure()
         if failure is not None:
             raise failure
@@ -69,7 +72,10 @@ def run_alone(
     progress: Progress = lambda _: None,
     programs: Sequence[Service] = PROGRAMS,
 ) -> Iterator[Running]:
-    """As ``attach_or_start``, but refuses (HomeBusy) a home of which another process runs a service already."""
+    """As ``attach_or_start``, but refuses (HomeBusy) a home of which another process runs a service already.
+
+    Goes on without a program that says that it can't run: ``progress`` and ``status`` say which and why.
+    """
     session = _Session(settings, frozenset(services), programs, progress)
     with session.running(exclusive=True, on_start=on_start) as running:
         yield running
@@ -160,7 +166,8 @@ class _Session:
             used = [holding for holding in held if isinstance(holding, Used)]
             if owned:
                 parts = prepare(self._settings, self._progress)
-                launcher = Launcher(self._settings, parts, [holding.lock.fd for holding in owned], self._progress)
+                locks = [holding.lock.fd for holding in owned]
+                launcher = Launcher(self._settings, parts, locks, self._progress, goes_on=exclusive)
             for share in used:
                 if not ownership.wait_started(self._home, share.service):
                     raise NotReady(f"the process that ran {share.service} of {self._home.root} ended: try again")

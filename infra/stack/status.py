@@ -10,16 +10,16 @@ from infra.settings import Settings
 from infra.stack import ownership, ports
 from infra.stack.addresses import recorded_port, shown_postgres
 from infra.stack.home import Home, read_json
-from infra.stack.services import EVERY_PROGRAM, KAFKA, POSTGRES, Service, is_ready, programs_of, running
+from infra.stack.services import EVERY_PROGRAM, KAFKA, POSTGRES, Service, is_ready, programs_of, refusal, running
 from infra.stack.stack import check_external, external
 
-State = Literal["ready", "starting", "stopping", "stopped", "failed", "external"]
+State = Literal["ready", "starting", "stopping", "stopped", "failed", "refused", "external"]
 GOOD: frozenset[State] = frozenset({"ready", "external"})
 PATIENCE_S = 3.0
 
 
 class ServiceStatus(TypedDict):
-    """``pid`` and ``address`` are None where there is none; ``reason`` says why a service failed."""
+    """``pid`` and ``address`` are None where there is none; ``reason`` says why a service failed or can't run."""
 
     state: State
     pid: int | None
@@ -60,20 +60,23 @@ def _external(settings: Settings, name: str) -> ServiceStatus:
 def _embedded(home: Home, name: str) -> ServiceStatus:
     process = running(home, name)
     port = recorded_port(home, name) if process is not None else 0
-    reason = None if process is not None else (read_json(home.ready_file(name)) or {}).get("failed")
+    refused = refusal(home, name)
+    failed = None if process is not None else (read_json(home.ready_file(name)) or {}).get("failed")
     return {
-        "state": _state(home, name, port, failed=reason is not None),
+        "state": _state(home, name, port, failed=failed is not None, refused=refused is not None),
         "pid": process.pid if process is not None else None,
         "address": f"{ports.ADDRESS}:{port}" if port else None,
-        "reason": reason,
+        "reason": failed if refused is None else refused,
     }
 
 
-def _state(home: Home, name: str, port: int, *, failed: bool) -> State:
+def _state(home: Home, name: str, port: int, *, failed: bool, refused: bool) -> State:
     if not ownership.locked(home, name):
         return "failed" if failed else "stopped"
     if ownership.ending(home, name):
         return "stopping"
+    if refused:
+        return "refused"
     if is_ready(home, name) and (not port or ports.answers(ports.ADDRESS, port)):
         return "ready"
     return "starting"

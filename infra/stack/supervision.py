@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -35,6 +36,8 @@ class Run:
     uid: int | None = None
     log_bytes: int = 16 << 20
     most_ends: int = 8  # within a minute; one more, and it is given up
+    fenced: int | None = None  # exit code with which it says that another one has replaced it: a minute's pause
+    refused: int | None = None  # exit code with which it says that it can't run: it is not started again
     rank: int = 0  # the highest is ended first
 
     def spec(self) -> dict[str, Any]:
@@ -50,27 +53,35 @@ class Run:
             "uid": self.uid,
             "log_bytes": self.log_bytes,
             "most_ends": self.most_ends,
+            "fenced": self.fenced,
+            "refused": self.refused,
             "rank": self.rank,
         }
 
 
 @dataclass
 class Seen:
-    """What is known of one service: its process, how often it ended, why it last did, whether that was final."""
+    """What is known of one service: its process, how often it ended, why it last did, whether that was final: it was
+    given up (`failed`), or said that it can't run (`refused`)."""
 
     process: Identity | None = None
     ends: int = 0
     reason: str = ""
     failed: bool = False
+    refused: bool = False
 
 
 class Supervision:
-    """A supervisor of this process. ``on_start`` is called (in another thread) whenever a process is started."""
+    """A supervisor of this process. ``on_start`` is called (in another thread) whenever a process is started,
+    ``on_refused`` when a service said that it can't run."""
 
     def __init__(
-        self, keep_fds: Sequence[int] = (), on_start: Callable[[str, Identity], None] = lambda name, process: None
+        self,
+        keep_fds: Sequence[int] = (),
+        on_start: Callable[[str, Identity], None] = lambda name, process: None,
+        on_refused: Callable[[str], None] = lambda name: None,
     ) -> None:
-        self._on_start = on_start
+        self._on_start, self._on_refused = on_start, on_refused
         self._changed = threading.Condition()
         self._sending = threading.Lock()
         self._seen: dict[str, Seen] = {}
@@ -117,7 +128,7 @@ class Supervision:
         """A copy of what is known now."""
         with self._changed:
             seen = self._seen.get(name, Seen())
-            return Seen(seen.process, seen.ends, seen.reason, seen.failed)
+            return dataclasses.replace(seen)
 
     def failure(self) -> ServiceFailed | None:
         """The first service that was given up, or the supervisor itself; None while all is well."""
@@ -128,6 +139,11 @@ class Supervision:
             if self._gone:
                 return ServiceFailed("supervisor", "the supervisor of the services was ended from outside")
         return None
+
+    def refused(self) -> str | None:
+        """The first service that said that it can't run; None if none did."""
+        with self._changed:
+            return next((name for name, seen in self._seen.items() if seen.refused), None)
 
     def wait(self, until: Callable[[], bool], timeout_s: float | None) -> bool:
         """Wait for ``until`` (asked at each change and end of the supervisor) or ``timeout_s``."""
@@ -154,6 +170,8 @@ class Supervision:
                 self._changed.notify_all()
             if event["event"] == "started":
                 self._on_start(event["service"], Identity(event["pid"], event["start_ticks"], event["boot_id"]))
+            elif event["event"] == "refused":
+                self._on_refused(event["service"])
         with self._changed:
             self._gone = True
             self._changed.notify_all()
@@ -166,8 +184,8 @@ class Supervision:
         seen = self._seen.setdefault(name, Seen()) if name else Seen()
         if event["event"] == "started":
             seen.process = Identity(event["pid"], event["start_ticks"], event["boot_id"])
-        elif event["event"] in ("exited", "failed"):
+        elif event["event"] in ("exited", "failed", "refused"):
             seen.process = None
             seen.ends += 1
             seen.reason = event["reason"]
-            seen.failed = event["event"] == "failed"
+            seen.failed, seen.refused = event["event"] == "failed", event["event"] == "refused"

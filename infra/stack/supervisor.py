@@ -4,7 +4,7 @@ Run as ``python -I -S supervisor.py OWNER_PID`` and imports nothing of ours: a s
 the death signal of its children belongs to the thread that made them and code between fork and exec is only safe
 without other threads. Reads one JSON command a line on stdin, writes one JSON event a line to stdout:
 
-    {"do": "start", "service": {...}}    started, then exited / failed whenever that happens
+    {"do": "start", "service": {...}}    started, then exited / failed / refused whenever that happens
     {"do": "stop", "name": ...}          stopped
     {"do": "end"}                        stops all, the highest rank first; ended
 
@@ -30,9 +30,6 @@ PR_SET_CHILD_SUBREAPER = 36
 FIRST_DELAY_S = 0.2
 LONGEST_DELAY_S = 5.0
 STEADY_S = 10.0
-FENCED = 3
-"""Exit code of a service that another one of its kind has replaced."""
-
 FENCED_DELAY_S = 60.0
 WINDOW_S = 60.0
 KEPT_LOGS = 3
@@ -56,6 +53,8 @@ class Service:
         self.log_bytes: int = spec["log_bytes"]
         self.record: str = spec["record"]
         self.most_ends: int = spec["most_ends"]
+        self.fenced: int | None = spec["fenced"]
+        self.refused: int | None = spec["refused"]
         self.rank: int = spec["rank"]
         self.process: subprocess.Popen[bytes] | None = None
         self.started_at = 0.0
@@ -173,10 +172,14 @@ class Supervisor:
     def failed(self, service: Service, reason: str, code: int = 1) -> None:
         """Start it again later, waiting longer each time it ended soon; give up after too many ends in WINDOW_S.
 
-        One that was replaced waits a minute: two that replace each other would write nothing else.
+        One that was replaced waits a minute: two that replace each other would write nothing else. One that is refused
+        is not started again: each attempt is refused too, and a wrong password may lock the account.
         """
         now = time.monotonic()
-        if code == FENCED:
+        if code == service.refused:
+            self.tell(event="refused", service=service.name, reason=reason)
+            return
+        if code == service.fenced:
             service.start_at = now + FENCED_DELAY_S
             self.tell(event="exited", service=service.name, reason=reason, again_in_s=FENCED_DELAY_S)
             return

@@ -21,7 +21,7 @@ from infra.reference_log import read_reference
 from infra.settings import Settings, load_settings
 from infra.stack.addresses import kafka_address
 from infra.stack.home import Home, read_json, write_json
-from infra.stack.services import FENCED, announce
+from infra.stack.services import FENCED, announce, exit_code_of
 from producers.clocks import ServerClock
 from producers.gateway.alarms import KafkaAlarms
 from producers.gateway.book import Book
@@ -64,7 +64,7 @@ def main() -> int:
         return FENCED
     except TickledgerError as error:
         logger.error("gateway can't go on", reason=str(error))
-        return error.exit_code
+        return exit_code_of(error)
     return 0
 
 

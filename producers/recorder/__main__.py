@@ -17,7 +17,7 @@ from infra.marks import Mark
 from infra.settings import Settings, load_settings
 from infra.stack.addresses import kafka_address
 from infra.stack.home import Home
-from infra.stack.services import FENCED, announce
+from infra.stack.services import FENCED, announce, exit_code_of
 from producers.mt5 import Mt5, TerminalError, connect
 from producers.recorder.recorder import Recorder
 
@@ -46,7 +46,7 @@ def main() -> int:
         return FENCED
     except TickledgerError as error:
         _logger.error("ends", reason=str(error))
-        return error.exit_code
+        return exit_code_of(error)
     return 0
 
 

@@ -14,7 +14,7 @@ from infra.market_clock import MarketClockWriter
 from infra.marks import Mark
 from infra.settings import Settings, load_settings
 from infra.stack.home import Home, Lock
-from infra.stack.services import announce
+from infra.stack.services import announce, exit_code_of
 from producers.mt5 import TerminalError
 from producers.recorder.connection import FIRST_DELAY_S, LONGEST_DELAY_S
 from producers.terminal.build import Played, build, live, played
@@ -43,7 +43,7 @@ def main() -> int:
         run(settings, stop)
     except TickledgerError as error:
         _logger.error("ends", reason=str(error))
-        return error.exit_code
+        return exit_code_of(error)
     return 0
 
 

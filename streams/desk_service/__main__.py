@@ -9,7 +9,7 @@ from infra.errors import TickledgerError
 from infra.keys import load_or_create
 from infra.settings import load_settings
 from infra.stack.addresses import kafka_address
-from infra.stack.services import announce
+from infra.stack.services import announce, exit_code_of
 from streams.app import Service, clock_of, make_app, run
 from streams.desk_program import DESK
 from streams.desk_service.driver import DeskDriver
@@ -27,7 +27,7 @@ def main() -> int:
         settings = load_settings()
     except TickledgerError as error:
         logger.error("desk can't start", reason=str(error))
-        return error.exit_code
+        return exit_code_of(error)
     log.configure(DESK, settings.log.level)
     log.calm()
     try:
@@ -35,7 +35,7 @@ def main() -> int:
         driver = DeskDriver(settings, bootstrap, load_or_create(settings), clock_of(settings))
     except TickledgerError as error:
         logger.error("desk can't start", reason=str(error))
-        return error.exit_code
+        return exit_code_of(error)
     warm_clock()
 
     def ready() -> None:

@@ -16,7 +16,7 @@ from infra.keys import load_or_create
 from infra.market_clock import service_clock
 from infra.settings import Settings, load_settings
 from infra.stack.addresses import kafka_address
-from infra.stack.services import FENCED, announce
+from infra.stack.services import FENCED, announce, exit_code_of
 from schemas.journal import JournalSource
 from streams.sequencer.sequencer import NAME, Sequencer
 from streams.sequencer.taken_clock import TakenClock
@@ -56,7 +56,7 @@ def main() -> int:
         return FENCED
     except TickledgerError as error:
         logger.error("the sequencer has ended", reason=str(error))
-        return error.exit_code
+        return exit_code_of(error)
     return 0
 
 

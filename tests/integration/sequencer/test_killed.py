@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.stack.services import FENCED
+from infra.stack.services import FENCED, REFUSED
 from schemas.accept import Verdict
 from tests.integration.sequencer.account import Account, adopted
 from tests.integration.streams.service import Service, wait
@@ -96,7 +96,7 @@ def test_a_service_without_an_account_ends_and_one_whose_account_is_to_come_wait
 ) -> None:
     without = Service(account.kafka, tmp_path / "none", name="sequencer", module="streams.sequencer")
     with without:
-        assert without.start().process.wait(30) == 2
+        assert without.start().process.wait(30) == REFUSED
     assert "no account is traded in this home" in without.lines()[-1]["reason"]
     with service(account, tmp_path / "home") as waiting:
         waiting.start()

@@ -2,6 +2,7 @@
 
     keeper.py HOME up [PROGRAM...]        up, with each PROGRAM (a name of PROGRAMS below) beside broker and database
     keeper.py HOME hold SERVICES [FILE]   attach to or start SERVICES (a comma list), hold them until FILE is there
+    keeper.py HOME with PROGRAM           attach to or start PROGRAM beside broker and database, and end
     keeper.py HOME down | status
 
 Prints JSON lines: what was said, and at the end how it went.
@@ -9,6 +10,7 @@ Prints JSON lines: what was said, and at the end how it went.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 import time
@@ -16,7 +18,7 @@ from pathlib import Path
 
 from infra.errors import TickledgerError
 from infra.settings import load_settings
-from infra.stack.services import Service
+from infra.stack.services import KAFKA, POSTGRES, Service
 from infra.stack.stack import Running, attach_or_start
 from infra.stack.status import status
 from infra.stack.up import down, until_asked, up
@@ -39,6 +41,19 @@ while True:
 BROKEN = "import sys; sys.exit('error: no such strategy')"
 FRAGILE = STEADY.replace("while True:\n    time.sleep(0.05)", "time.sleep(0.1)\nsys.exit('error: lost my state')")
 
+REFUSED = """
+import sys
+from infra import log
+from infra.errors import SettingsError
+from infra.stack.services import exit_code_of
+log.configure(sys.argv[1])
+log.get("").info("starts")
+error = SettingsError("the password is wrong: correct terminal.password")
+log.get("").error("ends", reason=str(error))
+sys.exit(exit_code_of(error))
+"""
+LATER_REFUSED = STEADY.replace("while True:\n    time.sleep(0.05)", f"time.sleep(0.3)\nexec({REFUSED!r})")
+
 
 def program(name: str, source: str) -> Service:
     return Service(name, (sys.executable, "-P", "-c", source, name))
@@ -49,6 +64,9 @@ PROGRAMS = {
     "second": program("second", STEADY),
     "broken": program("broken", BROKEN),
     "fragile": program("fragile", FRAGILE),
+    "refused": program("refused", REFUSED),
+    "later": program("later", LATER_REFUSED),
+    "dependent": dataclasses.replace(program("dependent", "import time; time.sleep(300)"), depends_on=("refused",)),
 }
 
 
@@ -82,6 +100,10 @@ def main(home: str, command: str, *arguments: str) -> int:
                 while arguments[1:] and not Path(arguments[1]).exists():
                     running.check()
                     time.sleep(0.05)
+        elif command == "with":
+            needed = [KAFKA, POSTGRES, arguments[0]]
+            with attach_or_start(settings, needed, progress=progress, programs=[PROGRAMS[arguments[0]]]) as running:
+                ready(running)
         elif command == "down":
             say(found=down(settings, progress, [PROGRAMS[name] for name in arguments]))
         else:

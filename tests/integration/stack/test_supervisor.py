@@ -70,6 +70,8 @@ class Owner:
             "log_bytes": 1000,
             "record": str(self.folder / f"{name}.pid"),
             "most_ends": 2,
+            "fenced": None,
+            "refused": None,
             "rank": 0,
             **other,
         }
@@ -134,6 +136,24 @@ def test_an_exit_code_is_told(owner: Owner) -> None:
     owner.send(do="start", service=owner.spec("a", "raise SystemExit(3)", most_ends=0))
     assert owner.event()["event"] == "started"
     assert owner.event()["reason"] == "ended with exit code 3"
+
+
+def test_a_service_that_is_refused_is_not_started_again_and_can_be_stopped(owner: Owner, tmp_path: Path) -> None:
+    steady = owner.start("steady", STEADY)
+    owner.send(do="start", service=owner.spec("a", "raise SystemExit(4)", refused=4, fenced=3))
+    assert owner.event()["event"] == "started"
+    assert owner.event() == {"event": "refused", "service": "a", "reason": "ended with exit code 4"}
+    owner.send(do="stop", name="a")
+    assert owner.event() == {"event": "stopped", "service": "a"}
+    assert steady.alive()
+    assert not (tmp_path / "a.pid").exists()
+
+
+def test_a_service_that_was_replaced_waits_a_minute(owner: Owner) -> None:
+    owner.send(do="start", service=owner.spec("a", "raise SystemExit(3)", refused=4, fenced=3))
+    assert owner.event()["event"] == "started"
+    replaced = owner.event()
+    assert (replaced["event"], replaced["again_in_s"]) == ("exited", 60.0)
 
 
 def test_who_does_not_end_when_asked_is_killed(owner: Owner) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.stack.keeping import Keeper, family, once
+from tests.integration.stack.keeping import Keeper, family, once, wait
 
 pytestmark = pytest.mark.stack
 
@@ -126,3 +126,33 @@ def test_settings_of_the_asked_ports_are_used(home: Path, monkeypatch: pytest.Mo
         assert once(home, "status")["status"]["postgres"]["address"] == f"127.0.0.1:{port}"
         os.kill(keeper.process.pid, signal.SIGTERM)
         assert keeper.end(30) == 0
+
+
+def test_a_program_that_cannot_run_is_told_of_and_the_others_go_on_without_it(home: Path) -> None:
+    reason = "the password is wrong: correct terminal.password"
+    with Keeper(home, "up", "first", "refused", "later", "dependent") as keeper:
+        keeper.ready()
+        wait(lambda: once(home, "status", "later")["status"]["later"]["state"] == "refused")
+        told = [line["progress"] for line in keeper.lines if "can't run" in line.get("progress", "")]
+        assert sorted(line.partition(":")[0] for line in told) == ["later", "refused"]
+        assert all(reason in line and "tickledger down" in line for line in told)
+        assert any("dependent: runs, but waits for refused" in line.get("progress", "") for line in keeper.lines)
+
+        services = once(home, "status", "first", "refused", "dependent")["status"]
+        assert services["refused"] == {"state": "refused", "pid": None, "address": None, "reason": reason}
+        assert (services["first"]["state"], services["kafka"]["state"]) == ("ready", "ready")
+        assert services["dependent"]["pid"] is not None
+
+        needs_it = once(home, "with", "refused")
+        assert (needs_it["code"], needs_it["kind"]) == (2, "ServiceFailed")
+        assert reason in needs_it["error"]
+
+        keeper.process.send_signal(signal.SIGINT)
+        assert keeper.end(30) == 0
+    assert once(home, "status", "refused")["status"]["refused"]["state"] == "stopped"
+
+
+def test_a_command_that_needs_a_program_that_cannot_run_ends_at_once_with_its_reason(home: Path) -> None:
+    said = once(home, "with", "refused")
+    assert (said["code"], said["kind"]) == (2, "ServiceFailed")
+    assert said["error"] == "refused can't run: the password is wrong: correct terminal.password"

@@ -19,6 +19,7 @@ from infra.market_clock import MarketClock, service_clock
 from infra.marks import Mark
 from infra.settings import Settings, TerminalSettings
 from infra.stack.home import Home, read_json
+from infra.stack.services import REFUSED
 from producers.terminal import connect, control
 
 pytestmark = pytest.mark.kill
@@ -192,7 +193,7 @@ def test_a_market_goes_on_where_it_stopped_and_a_home_that_was_played_says_so(ho
 
 def test_a_terminal_that_cannot_start_says_why(home: Home) -> None:
     with terminal(home, data='["nothing.csv"]') as process:
-        assert process.wait() == 2
+        assert process.wait() == REFUSED
         assert "nothing.csv" in home.log_file("terminal").read_text()
 
 
