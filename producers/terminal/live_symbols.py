@@ -8,7 +8,7 @@ from typing import Final
 from producers.mt5 import SymbolInfo
 from producers.recorder.specs import spec_of_symbol
 from producers.specs import LabSpec, listing_spec
-from producers.terminal.symbols import SymbolDefinition, symbol_of
+from producers.terminal.symbols import ORDER_MODE, SymbolDefinition, symbol_of
 
 _DAY_S: Final = 86_400
 _WEEKEND: Final = (0, 6)
@@ -28,7 +28,7 @@ def live_symbol(info: SymbolInfo, spec: LabSpec, server_clock: str) -> SymbolDef
         trade_mode=int(info.trade_mode),
         trade_exemode=int(info.trade_exemode),
         filling_mode=int(info.filling_mode),
-        order_mode=int(info.order_mode),
+        order_mode=int(info.order_mode) & ORDER_MODE,
         expiration_mode=int(info.expiration_mode),
         volume_limit=float(info.volume_limit),
     )

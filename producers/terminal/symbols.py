@@ -34,6 +34,16 @@ _PATHS: Final = {
     "crypto": "Crypto",
 }  # fmt: skip
 
+ORDER_MODE: Final = (
+    mt5.SYMBOL_ORDER_MARKET
+    | mt5.SYMBOL_ORDER_LIMIT
+    | mt5.SYMBOL_ORDER_STOP
+    | mt5.SYMBOL_ORDER_SL
+    | mt5.SYMBOL_ORDER_TP
+    | mt5.SYMBOL_ORDER_CLOSEBY
+)
+"""What the trade server takes: all but stop-limit orders."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolDefinition:
@@ -49,7 +59,7 @@ class SymbolDefinition:
     trade_exemode: int = mt5.SYMBOL_TRADE_EXECUTION_MARKET
     filling_mode: int = 1 | 2
     """Fill or kill, and immediate or cancel."""
-    order_mode: int = 127
+    order_mode: int = ORDER_MODE
     expiration_mode: int = 15
     volume_limit: float = 0.0
 

@@ -448,6 +448,20 @@ def test_symbols_are_those_of_the_real_broker_and_cost_what_the_spec_says(tmp_pa
         assert spec.commission_per_lot_side > 0
 
 
+def test_a_symbol_takes_no_stop_limit_orders_whatever_the_real_broker_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trade server is the paper one, which refuses them."""
+    real = Real({"EURUSD": walk(40)})
+    every = codes.SYMBOL_ORDER_STOP_LIMIT | codes.SYMBOL_ORDER_MARKET | codes.SYMBOL_ORDER_STOP
+    info = SimpleNamespace(**{**real.owner.symbol_info("EURUSD")._asdict(), "order_mode": every})
+    monkeypatch.setattr(real, "owner", SimpleNamespace(symbol_info=lambda _: info))
+    own = Paper(real, FixedClock(START_MS * 1000), tmp_path, "EURUSD")
+    assert own.mt5.symbol_info("EURUSD").order_mode == codes.SYMBOL_ORDER_MARKET | codes.SYMBOL_ORDER_STOP
+    own.close()
+    real.simulation.close()
+
+
 def test_a_symbol_that_nobody_can_reckon_with_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = Real({"EURUSD": walk(40)})
     info = SimpleNamespace(**{**real.owner.symbol_info("EURUSD")._asdict(), "trade_tick_value": 0.0})

@@ -182,7 +182,7 @@ def test_a_symbol_is_described_by_its_preset_and_its_day() -> None:
     with simulation:
         info = mt5.symbol_info("EURUSD")
         assert (info.digits, info.point, info.trade_contract_size) == (5, 1e-05, 100_000.0)
-        assert (info.trade_mode, info.trade_exemode, info.filling_mode, info.order_mode) == (4, 2, 3, 127)
+        assert (info.trade_mode, info.trade_exemode, info.filling_mode, info.order_mode) == (4, 2, 3, 119)
         assert (info.bid, info.ask, info.spread, info.time) == (1.0999, 1.1, 10, SERVER_S + 2)
         assert (info.bidhigh, info.bidlow, info.askhigh, info.asklow) == (1.1002, 1.0999, 1.1004, 1.1)
         assert (info.currency_base, info.currency_profit, info.path) == ("EUR", "USD", "Forex\\EURUSD")

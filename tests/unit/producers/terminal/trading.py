@@ -13,6 +13,7 @@ from producers.terminal import constants as mt5
 from producers.terminal.account import TradeAccount
 from producers.terminal.module import Mt5Module
 from producers.terminal.server import TradeServer
+from producers.terminal.symbols import ORDER_MODE
 from schemas.events import ListingSpec
 from streams.venue.model import VenueModel
 from streams.venue.watch import Market as Columns
@@ -31,7 +32,7 @@ class Symbol:
     trade_mode: int = mt5.SYMBOL_TRADE_MODE_FULL
     trade_exemode: int = mt5.SYMBOL_TRADE_EXECUTION_MARKET
     filling_mode: int = mt5.SYMBOL_FILLING_IOC
-    order_mode: int = 127
+    order_mode: int = ORDER_MODE
     expiration_mode: int = 15
     volume_limit: float = 0.0
 
