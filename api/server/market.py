@@ -1,4 +1,4 @@
-"""The simulated market's controls, where there is one."""
+"""The market of a home: its time, and the controls of one that is played."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ class MarketRefused(TickledgerError):
 
 
 class Market:
-    """Asks the terminal of the home. A home without a simulated one has a market that nobody plays."""
+    """Asks the terminal of the home. One that isn't simulated, or serves live ticks, has a market that nobody plays."""
 
     def __init__(self, settings: Settings) -> None:
         self._control = Control(Remote(Home(settings.home))) if settings.terminal.kind == "simulated" else None
+        self._is_live = bool(settings.paper.terminal)
         self._lock = threading.Lock()
 
     def state(self) -> dict[str, Any]:
@@ -31,6 +32,8 @@ class Market:
             return {"simulated": False}
         with self._lock, contextlib.suppress(NotReady):
             found = self._control.state()
+            if self._is_live:
+                return {"simulated": False, "now": iso_ms(found.now_us // 1000)}
             return {
                 "simulated": True,
                 "now": iso_ms(found.now_us // 1000),
@@ -40,12 +43,16 @@ class Market:
                 "standing": found.standing,
                 "ended": found.ended,
             }
-        return {"simulated": True}
+        return {"simulated": not self._is_live}
 
     def act(self, action: str, value: float | None) -> None:
         """Pause, resume or speed. Raises MarketRefused."""
         if self._control is None:
             raise MarketRefused(f"this home's terminal is not simulated: there is no market to {action}")
+        if self._is_live:
+            raise MarketRefused(
+                f"the market of this home is live, only its account is on paper: there is no market to {action}"
+            )
         if (action == "speed") != (value is not None):
             raise MarketRefused("speed needs a value, times real time (0 = all it can); pause and resume take none")
         with self._lock:

@@ -73,9 +73,9 @@ class Ready(Answer):
 
 
 class MarketState(Answer):
-    """The simulated market."""
+    """The market: a simulated one, or a real one, also of an account on paper."""
 
-    simulated: bool = Field(description="false: a real terminal, which nobody plays")
+    simulated: bool = Field(description="false: a real market, which nobody plays")
     now: str | None = Field(default=None, description="market time, ISO 8601 UTC")
     played_from: str | None = Field(default=None, description="start of what is played")
     played_to: str | None = Field(default=None, description="its end")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +69,7 @@ def test_a_real_accounts_ticks_are_traded_on_paper_and_nothing_is_sent_to_it(tmp
             settings = load_settings(home)
             assert (settings.recorder.feed, settings.paper.symbols) == (FEED, (SYMBOL,))
             said = "\n".join(paper.lines)
-            assert "page http://127.0.0.1:" in said
+            shows_a_market_that_nobody_plays(page_of(said))
             assert "logged in as 77 at Broker-Live 3 (A broker, real); it is asked for quotes and never" in said
             assert "account paper trades Often on paper" in said
             until(lambda: fills(settings) >= 2, 60)
@@ -86,6 +89,19 @@ def test_a_real_accounts_ticks_are_traded_on_paper_and_nothing_is_sent_to_it(tmp
     assert again.returncode == 2
     assert f"no rpyc server answers at 127.0.0.1:{port}" in again.stderr
     assert "start it beside the terminal, or correct --host and --port" in again.stderr
+
+
+def page_of(said: str) -> str:
+    found = re.search(r"page (http://127\.0\.0\.1:\d+)", said)
+    assert found, said
+    return found[1]
+
+
+def shows_a_market_that_nobody_plays(page: str) -> None:
+    """So the page has no controls of it."""
+    with urllib.request.urlopen(f"{page}/api/market", timeout=10) as answer:
+        market = json.load(answer)
+    assert (market["simulated"], market["now"] is None, market["played_to"]) == (False, False, None)
 
 
 def holds_all_of(log: Recording, real: Mt5) -> None:
