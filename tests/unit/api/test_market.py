@@ -11,7 +11,8 @@ from infra.settings import PaperSettings, Settings, TerminalSettings
 
 
 def settings(home: Path, kind: str, paper: str) -> Settings:
-    told = {"home": home, "terminal": TerminalSettings(kind=kind), "paper": PaperSettings(terminal=paper)}
+    terminal = TerminalSettings.model_validate({"kind": kind})
+    told = {"home": home, "terminal": terminal, "paper": PaperSettings.model_validate({"terminal": paper})}
     return Settings().model_copy(update=told)
 
 
