@@ -19,12 +19,12 @@ from producers.gateway.chain import Chain
 from producers.gateway.deals import Deals, Prices
 from producers.gateway.doubts import Doubts
 from producers.gateway.intake import Request
+from producers.gateway.outage import Outage
 from producers.gateway.reconcile import Reconciler
 from producers.gateway.sender import Sender
 from producers.gateway.spool import Spool
 from producers.gateway.venue import NoAnswer, Venue
 from schemas.configuration import AccountConfig
-from schemas.events import Severity
 from schemas.executions import OrderRequest
 from schemas.trading import CancelRequested, ModifyRequested, Submitted
 
@@ -34,6 +34,8 @@ FLOOR_S: Final = 0.010
 """Looks at positions and deals are at least so far apart, however fast the market is."""
 AWAY_S: Final = 0.5
 """So often a terminal that is away is tried again."""
+AWAY_TOLD_S: Final = 2.0
+"""After so long people are told that it is away; at once if something waits for it."""
 RECENT_MS: Final = 60_000
 """At every look deals are asked for from so long before the newest one that the log has."""
 LONG_MS: Final = 3_600_000
@@ -69,7 +71,7 @@ class Gateway:
     ) -> None:
         """`beat` is called between two requests."""
         self._config, self._trade, self._venue, self._chain = config, trade, venue, chain
-        self._alarms, self._clock, self._beat = alarms, clock, beat
+        self._clock, self._beat = clock, beat
         self._deals = Deals(config, venue, chain, prices, alarms)
         self._doubts = Doubts(config.account, venue, chain, self._deals, alarms, clock, trade.settle_s)
         self._sender = Sender(config, venue, chain, self._deals, self._doubts, alarms, clock, spool)
@@ -80,7 +82,8 @@ class Gateway:
         self._look_us = self._reconcile_us = 0
         self._looked_s = self._reconciled_s = -1e9
         self._soon = True
-        self._away_since_us = 0
+        self._away = Outage(alarms, "terminal_away", "terminal_back")
+        self._away_s = 0.0
 
     # -- what the desk asks --------------------------------------------------------------------------------------------
 
@@ -113,13 +116,14 @@ class Gateway:
 
     def turn(self) -> float:
         """Does what is due: requests, a look at the terminal, deals; seconds until something is due again."""
+        began_us, began_s = self._clock.now_us(), time.monotonic()
         try:
-            if not self._away_since_us:
+            if not self._away:
                 self._work()
             if self._is_look_due():
                 self._look()
         except NoAnswer as error:
-            self._away(error)
+            self._is_away(error, began_us, began_s)
         self._deals.write()
         self._sender.forget_spooled()
         return self._pause()
@@ -168,7 +172,7 @@ class Gateway:
 
     def _is_look_due(self) -> bool:
         gone_s = time.monotonic() - self._looked_s
-        if gone_s < (AWAY_S if self._away_since_us else FLOOR_S):
+        if gone_s < (AWAY_S if self._away else FLOOR_S):
             return False
         return self._soon or gone_s >= self._trade.poll_ms / 1000 or self._clock.now_us() >= self._look_us
 
@@ -177,9 +181,10 @@ class Gateway:
         self._soon = False
         self._looked_s = time.monotonic()
         self._look_us = self._clock.now_us() + self._trade.poll_ms * 1000
-        if self._away_since_us:
+        if self._away:
             self._venue.sign_in()
-            self._venue.check_connection()
+        # What a terminal without its server tells of positions and deals may be old.
+        self._venue.check_connection()
         self._venue.check()
         whole = self._is_reconciliation_due()
         book = self._chain.book
@@ -188,9 +193,9 @@ class Gateway:
         working = book.working()
         since_ms = max(book.newest_deal_ms, book.since_ms) - (LONG_MS if whole else RECENT_MS)
         self._deals.take(self._venue.deals_since(since_ms))
-        live = self._venue.orders() if working or whole or self._away_since_us else ()
-        if self._away_since_us:
-            self._back()
+        live = self._venue.orders() if working or whole or self._away else ()
+        if self._away:
+            self._is_back()
         if settled:
             self._reconciler.positions(positions, self._busy())
         if self._doubts.any:
@@ -230,26 +235,24 @@ class Gateway:
             if old and known.submitted is not None and known.over and known.order_no not in held:
                 known.submitted = None
 
-    def _away(self, error: NoAnswer) -> None:
-        if not self._away_since_us:
-            self._away_since_us = self._clock.now_us()
-            log.warning("terminal away", reason=str(error))
-            self._alarms.tell(
-                "terminal_away", Severity.CRITICAL, self._config.account,
-                f"{error}; nothing is sent until it answers again, entries that wait expire",
-            )  # fmt: skip
+    def _is_away(self, error: NoAnswer, began_us: int, began_s: float) -> None:
+        """`began_us`, `began_s`: when what got no answer was begun; it may have waited long for one."""
+        if not self._away:
+            self._away.begin(began_us)
+            self._away_s = began_s
+            log.warning("terminal away", reason=str(error), since=self._away.since)
+        if not self.idle or time.monotonic() - self._away_s >= AWAY_TOLD_S:
+            self._away.tell(str(error), "nothing is sent until it answers again, entries that wait expire")
 
-    def _back(self) -> None:
-        gone_s = (self._clock.now_us() - self._away_since_us) / 1e6
-        log.warning("terminal back", away_s=gone_s)
-        self._away_since_us = 0
-        self._alarms.over("terminal_away", self._config.account)
+    def _is_back(self) -> None:
+        log.warning("terminal back", since=self._away.since)
+        self._away.end("the terminal answers again, and has its trade server: what waits is sent")
         self._reconcile_us = 0
         self._doubts.restart()
 
     def _pause(self) -> float:
         """Seconds until the next look, or less while a deal waits for its tick."""
-        if self._queue and not self._away_since_us and not self._doubts.any:
+        if self._queue and not self._away and not self._doubts.any:
             return 0.0
         left_s = self._trade.poll_ms / 1000 - (time.monotonic() - self._looked_s)
         floor_s = max(0.0, FLOOR_S - (time.monotonic() - self._looked_s))

@@ -13,6 +13,7 @@ from producers.gateway.codes import Execution, Retcode
 from producers.gateway.deals import Deals
 from producers.gateway.doubts import Doubts
 from producers.gateway.intake import Request
+from producers.gateway.outage import Outage
 from producers.gateway.records import blank
 from producers.gateway.requests import Impossible, levels_request, place_request, remove_request
 from producers.gateway.spool import Intention, Spool
@@ -45,6 +46,7 @@ class Sender:
         self._config, self._venue, self._chain, self._deals = config, venue, chain, deals
         self._doubts, self._alarms, self._clock, self._spool = doubts, alarms, clock, spool
         self._spooled = False
+        self._log = Outage(alarms, "log_silent", "log_back")
 
     def take_spooled(self) -> None:
         """Right after the chain was read: appends what went to the terminal by the spool and isn't on the log."""
@@ -59,6 +61,7 @@ class Sender:
         if self._spooled and self._chain.confirm(0.0):
             self._spool.clear()
             self._spooled = False
+            self._log.end("the broker takes executions again, and the log has what went by the spool")
 
     def place(self, order: Submitted) -> None:
         """A new order; an entry that comes too late isn't sent."""
@@ -115,14 +118,13 @@ class Sender:
 
     def _intend(self, order_no: int, kind: OrderRequest, patience_s: float | None) -> None:
         """The intention is on the log when it returns; or in the spool, if the log took longer than `patience_s`."""
+        began_us = self._clock.now_us()
         self._write_sending(order_no, kind)
         if self._chain.confirm(patience_s):
-            self._alarms.over("log_silent", self._config.account)
+            self._log.end("the broker takes executions again")
             return
-        self._alarms.tell(
-            "log_silent", Severity.CRITICAL, self._config.account,
-            "the broker doesn't take executions: exits and modifications go on by the spool, entries wait",
-        )  # fmt: skip
+        self._log.begin(began_us)
+        self._log.tell("the broker doesn't take executions", "exits and modifications go on by the spool, entries wait")
         nth = self._chain.book.handled(order_no, kind) if order_no else 0
         self._spool.append(Intention(order_no, kind, nth, self._clock.now_us()))
         self._spooled = True

@@ -27,8 +27,9 @@ from producers.gateway.alarms import KafkaAlarms
 from producers.gateway.book import Book
 from producers.gateway.chain import ExecutionsChain
 from producers.gateway.fence import Fence, fence_path
-from producers.gateway.gateway import AWAY_S, FLOOR_S, Gateway
+from producers.gateway.gateway import AWAY_S, AWAY_TOLD_S, FLOOR_S, Gateway
 from producers.gateway.intake import Intake
+from producers.gateway.outage import Outage
 from producers.gateway.quotes import Quotes
 from producers.gateway.spool import Spool
 from producers.gateway.venue import NoAnswer, Pin, Venue, WrongAccount
@@ -82,7 +83,7 @@ def serve(settings: Settings, stop: threading.Event) -> None:
     producer = new_producer(bootstrap)
     alarms = KafkaAlarms(producer, clock, account)
     try:
-        opened = _opened(settings, config, alarms, stop)
+        opened = _opened(settings, config, alarms, clock, stop)
         if opened is None:
             return
         venue, pin = opened
@@ -124,21 +125,24 @@ def account_config(bootstrap: str, keys: KeyRing, account: str, clock: WaitingCl
 
 
 def _opened(
-    settings: Settings, config: AccountConfig, alarms: KafkaAlarms, stop: threading.Event
+    settings: Settings, config: AccountConfig, alarms: KafkaAlarms, clock: WaitingClock, stop: threading.Event
 ) -> tuple[Venue, Pin] | None:
     """The terminal, once it answers; None if the gateway is to end before. Raises as `open_venue`."""
+    away = Outage(alarms, "terminal_away", "terminal_back")
+    began_us, began_s = clock.now_us(), time.monotonic()
     while True:
         try:
             opened = open_venue(settings, config)
         except (NoAnswer, TerminalError) as error:
             if isinstance(error, TerminalError) and error.final:
                 raise
-            message = f"{error}; nothing is sent until it answers"
-            alarms.tell("terminal_away", Severity.CRITICAL, config.account, message)
+            away.begin(began_us)
+            if time.monotonic() - began_s >= AWAY_TOLD_S:
+                away.tell(str(error), "nothing is sent until it answers")
             if stop.wait(AWAY_S):
                 return None
         else:
-            alarms.over("terminal_away", config.account)
+            away.end("the terminal answers")
             return opened
 
 

@@ -155,6 +155,7 @@ def test_a_terminal_that_comes_late_is_waited_for_and_a_refused_login_is_not(
     settings = _settings(market, monkeypatch)
     left: list[Exception] = [TerminalError("nobody answers", -10_003), NoAnswer("not yet")]
     monkeypatch.setattr(service, "AWAY_S", 0.01)
+    monkeypatch.setattr(service, "AWAY_TOLD_S", 0.0)
 
     def opened(settings: Settings, config: AccountConfig) -> tuple[Venue, Pin]:
         if left:
@@ -172,7 +173,7 @@ def test_a_terminal_that_comes_late_is_waited_for_and_a_refused_login_is_not(
     assert len(left) == 1, "it was to end while it waited"
     with pytest.raises(TerminalError, match="wrong password"):
         serve(settings, stop)
-    assert market.alerts() == {"terminal_away": 1, "terminal_refused": 1}
+    assert market.alerts() == {"terminal_away": 2, "terminal_back": 1, "terminal_refused": 1}
 
 
 def test_an_account_stays_on_its_feed_and_partition(own: Trading, monkeypatch: pytest.MonkeyPatch) -> None:

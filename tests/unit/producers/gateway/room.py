@@ -78,9 +78,13 @@ class Told:
 
     def __init__(self) -> None:
         self.told: dict[tuple[str, str], str] = {}
+        self.ever: list[tuple[str, str]] = []
+        """Code and message of each, also of those that are over."""
 
     def tell(self, code: str, severity: Severity, about: str, message: str) -> None:
-        self.told.setdefault((code, about), message)
+        if (code, about) not in self.told:
+            self.told[code, about] = message
+            self.ever.append((code, message))
 
     def over(self, code: str, about: str) -> None:
         self.told.pop((code, about), None)

@@ -23,6 +23,7 @@ from producers.gateway.spool import Intention
 from producers.gateway.venue import NoAnswer, WrongAccount, pin_of
 from producers.terminal.simulation import Simulation, in_process
 from schemas.executions import Filled, OrderRequest, OrderState, Reconciled, Sending
+from schemas.times import iso_ms
 from tests.unit.producers.gateway.room import SECOND_US, Room, entry, flat, leave, modify
 
 
@@ -35,9 +36,13 @@ def test_an_exit_goes_on_by_the_spool_while_the_log_is_silent(make: Callable[...
     assert [i.order_no for i in room.spool.intentions()] == [8]
     assert room.mt5.positions_get() == ()
     assert room.alarms.codes == ["log_silent"]
+    since = iso_ms(room.clock.now_ms())
+    assert f"since {since}; exits and modifications go on by the spool" in room.alarms.ever[-1][1]
     room.chain.silent = False
     room.turns()
     assert room.spool.intentions() == []
+    assert room.alarms.codes == ["log_back"]
+    assert f"away since {since}" in room.alarms.ever[-1][1]
 
 
 def test_what_only_the_spool_has_is_never_sent_again(make: Callable[..., Room]) -> None:

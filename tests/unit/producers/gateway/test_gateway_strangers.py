@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from producers.gateway import gateway
 from producers.gateway.venue import WrongAccount
 from producers.mt5 import AUTHORIZATION_FAILED, TerminalError
 from producers.terminal.account import TradeAccount
@@ -25,6 +27,7 @@ from schemas.executions import (
     Rejected,
     Sending,
 )
+from schemas.times import iso_ms
 from schemas.trading import OrderType
 from tests.unit.producers.gateway.room import BUY, SECOND_US, Room, entry, falling, leave, pending
 from tests.unit.streams.venue.venues import account
@@ -282,4 +285,36 @@ def test_the_terminal_is_waited_for_and_entries_expire_meanwhile(make: Callable[
     room.control.clear_faults()
     room.turns()
     assert room.kinds == ["Expired", "Sending", "Accepted", "Filled"]
-    assert room.alarms.codes == []
+    assert room.alarms.codes == ["terminal_back"]
+
+
+@pytest.mark.parametrize("fault", [("disconnect", {}), ("fail", {"call": "positions_get"})], ids=["server", "terminal"])
+def test_a_terminal_that_is_away_is_told_of_though_nothing_waits_for_it(
+    make: Callable[..., Room], monkeypatch: pytest.MonkeyPatch, fault: tuple[str, dict[str, Any]]
+) -> None:
+    monkeypatch.setattr(gateway, "AWAY_TOLD_S", 0.05)
+    monkeypatch.setattr(gateway, "AWAY_S", 0.01)
+    room = make()
+    room.turns()
+    for outage in range(2):
+        since = iso_ms(room.clock.now_ms())
+        room.control.fault(fault[0], **fault[1])
+        room.turns(least=10)
+        assert [code for code, _ in room.alarms.ever[2 * outage :]] == ["terminal_away"]
+        assert f", since {since}; nothing is sent" in room.alarms.ever[-1][1]
+        room.control.step(5 * SECOND_US)
+        room.turns()
+        room.control.clear_faults()
+        room.turns()
+        assert [code for code, _ in room.alarms.ever[2 * outage :]] == ["terminal_away", "terminal_back"]
+        assert f"it was away since {since}" in room.alarms.ever[-1][1]
+
+
+def test_a_look_without_an_answer_is_no_outage_yet(make: Callable[..., Room]) -> None:
+    room = make()
+    room.control.fault("fail", call="positions_get", times=1)
+    room.turns()
+    time.sleep(gateway.AWAY_S)
+    room.turns()
+    assert room.gateway.turn() > 0
+    assert room.alarms.ever == []
