@@ -16,6 +16,7 @@ from producers.source_events import TOPIC, events_of, feed_event
 from schemas.catalogue import partition_of
 from schemas.events import Severity, SourceKind
 from schemas.registry import encode
+from schemas.times import iso_ms
 
 FIRST_DELAY_S: Final = 0.25
 LONGEST_DELAY_S: Final = 15.0
@@ -31,7 +32,7 @@ class Line:
         """Whether the feed was recorded before, once it is known."""
         self._settings, self._bootstrap, self._clients, self._told = settings, bootstrap, clients, told
         self._pinned: Source | None = None
-        self._reason = ""
+        self._reason = self._since = ""
 
     def open(self, offset_at: Callable[[], int]) -> str:
         """Signs in and pins the source; the feed's name. Raises Refused for a feed that was imported, too."""
@@ -60,7 +61,8 @@ class Line:
         if info is None or account is None:
             raise failure(self.mt5, "the terminal doesn't answer")
         if not info.connected:
-            self.lost("the terminal has lost its trade server: look at its connection", offset_s)
+            reason = "the terminal has lost its trade server: look at its connection"
+            self.lost(reason, offset_s, self._told.now_us())
             return False
         self._check(source_of(account))
         if self.server.connected:
@@ -68,13 +70,14 @@ class Line:
         self._up(offset_s)
         return True
 
-    def lost(self, reason: str, offset_s: int) -> None:
-        """The line is down, if it wasn't already."""
+    def lost(self, reason: str, offset_s: int, since_us: int) -> None:
+        """The line is down since then, if it wasn't already."""
         if self.server.connected:
             self.server.connected = False
-            self._reason = reason
+            self._reason, self._since = reason, iso_ms(since_us // 1000)
             self._told.event(SourceKind.LOST, offset_s, reason)
-            self._told.alert("source_lost", self._told.feed, f"feed {self._told.feed} stands still: {reason}")
+            message = f"feed {self._told.feed} stands still since {self._since}: {reason}"
+            self._told.alert("source_lost", self._told.feed, message)
 
     def restore(self, offset_s: int) -> bool:
         """Signs in again; whether that worked. A refused password is never tried twice: it raises."""
@@ -96,5 +99,5 @@ class Line:
         if not self.server.connected and self._pinned is not None:
             self.server.connected = True
             self._told.event(SourceKind.CONNECTED, offset_s, detail_of(self._pinned))
-            message = f"feed {self._told.feed} goes on after: {self._reason}"
+            message = f"feed {self._told.feed} goes on; it stood still since {self._since}: {self._reason}"
             self._told.alert("source_back", self._told.feed, message, Severity.INFO)

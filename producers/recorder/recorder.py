@@ -24,6 +24,7 @@ from producers.mt5 import IPC_FAILURES, Mt5, TerminalError
 from producers.recorder.admission import Admission, Admitted
 from producers.recorder.connection import FIRST_DELAY_S, LONGEST_DELAY_S, Line
 from producers.recorder.listing import LOOK_BACK_S, MAX_WAITING, CallFailed, Now, RecordedListing
+from producers.recorder.market_time import MarketTime
 from producers.recorder.offset import Finding, ServerOffset
 from producers.recorder.reference import LiveReference
 from producers.recorder.told import Told
@@ -83,6 +84,7 @@ class Recorder:
         self._clients = TickClients(bootstrap, keys)
         self._told = Told(self._clients.producer, clock)
         self._line = Line(mt5, settings, bootstrap, self._clients, self._told)
+        self._time = MarketTime(clock, self._told.of_feed)
         self._model = ServerClock(settings.recorder.server_clock)
         self._offset = ServerOffset(self._model, 0, untold=True)
         self._reference = LiveReference(bootstrap, keys)
@@ -90,6 +92,7 @@ class Recorder:
         self._begins: dict[str, int] = {}
         """Second of the server's clock from which on a symbol is recorded, if nothing of it is on the log."""
         self._failed: dict[str, int] = {}
+        self._failed_since: dict[str, str] = {}
         self._retry: dict[str, float] = {}
         self._refusals: dict[str, str] = {}
         self._refused_now: set[str] = set()
@@ -117,6 +120,7 @@ class Recorder:
     def _connect(self) -> Admission | None:
         """Until the terminal answers; None if the recorder is to end before."""
         delay, told, began = FIRST_DELAY_S, "", time.monotonic()
+        since = iso_ms(self._clock.now_ms())
         while not self._stop.is_set():
             try:
                 feed = self._line.open(self._offset_s)
@@ -127,7 +131,7 @@ class Recorder:
                 # A stack that starts has its terminal in a moment.
                 if str(error) != told and time.monotonic() - began > _STARTING_S:
                     told = str(error)
-                    self._told.alert("terminal_unreachable", "recorder", f"nothing is recorded: {error}")
+                    self._told.alert("terminal_unreachable", "recorder", f"nothing is recorded since {since}: {error}")
                     self._clients.producer.flush(1)
                 self._stop.wait(delay)
                 delay = min(LONGEST_DELAY_S, delay * 2)
@@ -142,9 +146,12 @@ class Recorder:
             )  # fmt: skip
         return None
 
-    def _reconnect(self, error: TerminalError | CallFailed) -> None:
-        """Until the line is up again. The log is followed meanwhile: another recorder may have taken over."""
-        self._line.lost(str(error), self._offset_s())
+    def _reconnect(self, error: TerminalError | CallFailed, since_us: int) -> None:
+        """Until the line is up again. The log is followed meanwhile: another recorder may have taken over.
+
+        `since_us`: when what failed was begun.
+        """
+        self._line.lost(str(error), self._offset_s(), since_us)
         delay = FIRST_DELAY_S
         while not self._stop.is_set():
             if self._line.restore(self._offset_s()):
@@ -238,6 +245,7 @@ class Recorder:
         anchor_at = time.monotonic() + _FIRST_ANCHOR_S
         while not self._stop.is_set():
             start_us, wall, whole = self._clock.now_us(), time.monotonic(), True
+            self._time.look()
             try:
                 if wall >= symbols_at:
                     self._admit(admission)
@@ -250,7 +258,7 @@ class Recorder:
             except TerminalError as error:
                 if error.final:
                     raise
-                self._reconnect(error)
+                self._reconnect(error, start_us)
                 whole = False
             if wall >= anchor_at:
                 self._anchor()
@@ -268,6 +276,7 @@ class Recorder:
             if recorded.writer.head.seq > before:
                 written.append((recorded, recorded.writer.head.seq))
         if whole:
+            self._time.settle({recorded.listing for recorded in self._listings.values()})
             self._rounds.append(_Round(start_us, written))
         self._follow(0)
         return whole
@@ -293,22 +302,28 @@ class Recorder:
                 self._told.event(SourceKind.GAP, self._offset_s(), polled.gap, recorded.listing, recorded.first_n)
                 self._told.alert("gap", recorded.listing, f"{recorded.listing}: {polled.gap}: ticks may be missing")
             if self._failed.pop(symbol, 0) >= _FAILING:
-                self._told.alert("symbol_back", recorded.listing, f"{symbol} is recorded again", Severity.INFO)
+                message = f"{recorded.listing} is read again; it wasn't since {self._failed_since[symbol]}"
+                self._told.alert("symbol_back", recorded.listing, message, Severity.INFO)
             if polled.shown_msc:
                 now = self._now()
                 self._offset.show(symbol, polled.shown_msc, now.us, now.steady_us)
+                offset_ms = self._offset.at(now.us // 1000) * 1000
+                self._time.ticked(recorded.listing, (polled.shown_msc - offset_ms) * 1000, now.us)
             if polled.complete:
                 return True
         return False
 
     def _count_failure(self, recorded: RecordedListing, error: CallFailed) -> bool:
         count = self._failed[recorded.symbol] = self._failed.get(recorded.symbol, 0) + 1
+        if count == 1:
+            self._failed_since[recorded.symbol] = iso_ms(self._clock.now_ms())
         if count < _FAILING:
             return False
         if count == _FAILING:
             message = (
-                f"{recorded.listing} isn't read: the terminal says {error}; it is tried again every {_RETRY_S:.0f} s. "
-                "See whether the symbol is still in the market watch, and whether the account may see it"
+                f"{recorded.listing} isn't read since {self._failed_since[recorded.symbol]}: the terminal says "
+                f"{error}; it is tried again every {_RETRY_S:.0f} s. See whether the symbol is still in the market "
+                "watch, and whether the account may see it"
             )
             self._told.alert("symbol_failing", recorded.listing, message)
         self._mt5.symbol_select(recorded.symbol, True)
@@ -343,7 +358,7 @@ class Recorder:
         waiting = any(recorded.writer.on_their_way for recorded in self._listings.values())
         if confirmed != self._confirmed or not waiting:
             if self._stuck_since_us:
-                message = f"the log took nothing from {iso_ms(self._stuck_since_us // 1000)} on, and does again"
+                message = f"the log takes ticks again; it took none since {iso_ms(self._stuck_since_us // 1000)}"
                 self._told.alert("log_back", self._told.feed, message, Severity.WARNING)
             self._confirmed, self._moved_at, self._stuck_since_us = confirmed, time.monotonic(), 0
         elif not self._stuck_since_us and time.monotonic() - self._moved_at > _STUCK_S:

@@ -47,6 +47,10 @@ class Told:
             ),
         )
 
+    def of_feed(self, code: str, message: str, severity: Severity) -> None:
+        """The same about the feed as a whole."""
+        self.alert(code, self.feed, f"feed {self.feed}: {message}", severity)
+
     def event(self, kind: SourceKind, server_offset_s: int, detail: str, listing: str = "", n: int = -1) -> None:
         """Something that happened to the feed, or to a listing of it at tick `n`."""
         time_us = self._clock.now_us()

@@ -6,6 +6,7 @@ afterwards trading goes on by itself. At its end all stages of the day agree.
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -38,9 +39,9 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TradingDay]:
 
 
 def told(day: TradingDay, code: str, since_us: int) -> Alert:
-    """The alert, once it is there."""
+    """The alert, once it is there; it says since when."""
     alert = day.until(lambda: day.alerts(since_us).get(code), f"the alert {code}")
-    assert alert.message
+    assert re.search(r"since \d{4}-\d\d-\d\dT[\d:.]+Z", alert.message), alert
     return alert
 
 
@@ -74,6 +75,7 @@ def test_a_silent_feed(day: TradingDay) -> None:
     back_us = passes(day, 2 * MINUTE_US)
     day.market.clear_faults()
     told(day, "source_back", back_us)
+    told(day, "terminal_back", back_us)
     day.trades_again(back_us)
     assert expired(day, entry)
     assert day.on_old_prices() == []
@@ -88,6 +90,7 @@ def test_a_terminal_that_hangs(day: TradingDay) -> None:
     back_us = passes(day, 2 * MINUTE_US)
     terminal.send(signal.SIGCONT)
     told(day, "source_back", back_us)
+    told(day, "terminal_back", back_us)
     day.trades_again(back_us)
     assert expired(day, entry)
     assert day.on_old_prices() == []
@@ -130,6 +133,10 @@ def test_a_clock_that_jumps_an_hour(day: TradingDay) -> None:
     day.until(lambda: day.positions(), "a position is open")
     before_us = day.now_us()
     day.market.go_to(before_us + HOUR_US)
+    leapt = told(day, "time_leapt", before_us)
+    assert leapt.time_us >= before_us + HOUR_US
+    assert "no entry is decided on them" in leapt.message
+    told(day, "time_steady", leapt.time_us)
     day.trades_again(before_us + HOUR_US)
     assert day.on_old_prices() == []
 

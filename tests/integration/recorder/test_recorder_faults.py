@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -62,9 +63,12 @@ def test_calls_that_fail_make_it_connect_again_and_nothing_is_doubled(stack: Tes
     assert len(kinds) >= 5
     alerts = recording.alerts()
     assert {alert.code for alert in alerts} == {"source_lost", "source_back"}
-    assert f"feed {recording.feed} stands still: the terminal doesn't answer: IPC gone (-10005)" in {
-        a.message for a in alerts
-    }
+    lost = next(alert.message for alert in alerts if alert.code == "source_lost" and "(-10005)" in alert.message)
+    assert re.fullmatch(
+        rf"feed {recording.feed} stands still since \S+Z: the terminal doesn't answer: IPC gone \(-10005\)", lost
+    )
+    since = re.findall(r"since (\S+Z)", lost)
+    assert since == re.findall(r"since (\S+Z)", next(a.message for a in alerts if a.code == "source_back"))
 
 
 def test_late_repeated_and_bursting_ticks_are_all_on_the_log_and_judged(stack: TestStack, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from infra.clock import FixedClock
 from infra.kafka import new_producer, send_and_wait
 from infra.marks import Mark
+from producers.suspicion import STALE_MS
 from producers.terminal.simulation import in_process
 from producers.terminal.ticks import Ticks
 from schemas.catalogue import partition_of
 from schemas.events import SourceKind
+from schemas.quality import BROKEN, Quality
+from schemas.times import iso_ms
 from tests.conftest import TestStack
 from tests.integration.recorder.recording import OFFSET_MS, START_MS, Recording, client, history, until, walk
 from tests.records import ChainOfTicks
@@ -107,6 +112,55 @@ def test_a_setting_that_is_not_the_servers_clock_is_corrected_by_the_first_ticks
     assert [event.detail for event in changes] == ["UTC+00:00 to UTC+03:00"], "the second one goes on by the log"
     alert = next(alert for alert in recording.alerts() if alert.code == "server_clock")
     assert "shows UTC+03:00 where UTC+00:00 is expected" in alert.message
+
+
+def test_a_market_that_leaps_an_hour_is_told_and_the_hours_ticks_are_suspect(stack: TestStack, tmp_path: Path) -> None:
+    recording, mark = Recording(stack), Mark(tmp_path / "recorder.mark")
+    with in_process({"EURUSD": walk(6_000, step_ms=1_000)}, clock=tmp_path / "clock") as simulation:
+        with recording.running(simulation.connect(), simulation.clock, mark=mark):
+            for seconds in (30, 3_600, 10):
+                before_us = simulation.clock.now_us()
+                simulation.control.step(seconds * S)
+                until(lambda: (mark.get() or 0) >= simulation.clock.now_us())
+                if seconds == 3_600:
+                    leapt_ms, to_ms = before_us // 1000, simulation.clock.now_ms()
+            until(lambda: len(recording.alerts()) == 2)
+        rows = history(client(simulation))
+    assert recording.rows() == rows
+    leapt, steady = recording.alerts()
+    assert (leapt.code, steady.code) == ("time_leapt", "time_steady")
+    assert f"the clock went from {iso_ms(leapt_ms)} to {iso_ms(to_ms)} at once, 3600 s more" in leapt.message
+    assert f"hadn't since {iso_ms(leapt_ms)}" in steady.message
+    time_ms, quality = (np.array(recording.column(name)) for name in ("time_ms", "quality"))
+    late = (time_ms > leapt_ms) & (time_ms < to_ms - STALE_MS)
+    assert late.sum() > 3_000
+    assert (quality[late] & (Quality.STALE | BROKEN)).all()
+
+
+def test_ticks_that_leap_an_hour_ahead_of_the_clock_are_told_and_broken_until_they_fit(
+    stack: TestStack, tmp_path: Path
+) -> None:
+    recording = Recording(stack)
+    with in_process({"EURUSD": walk(6_000, step_ms=1_000)}) as simulation:
+        simulation.control.step(30 * S)
+        clock = FixedClock(simulation.clock.now_us())
+
+        def told_while_time_passes(code: str) -> bool:
+            clock.advance(S // 20)
+            simulation.control.step(S // 20)
+            return code in {alert.code for alert in recording.alerts()}
+
+        with recording.running(simulation.connect(), clock):
+            until(lambda: recording.rows() != [])
+        with recording.running(simulation.connect(), clock):
+            simulation.control.step(3_600 * S)
+            until(lambda: told_while_time_passes("time_leapt"))
+            clock.advance(3_600 * S)
+            until(lambda: told_while_time_passes("time_steady"))
+    leapt, steady = (alert for alert in recording.alerts() if alert.code != "server_clock")
+    assert (leapt.code, steady.code) == ("time_leapt", "time_steady")
+    assert re.search(r"have times \d{4} s or more ahead of the clock since \S+Z: they are broken", leapt.message)
+    assert (np.array(recording.column("quality")) & Quality.FUTURE).any()
 
 
 def test_a_chain_that_stands_still_is_left_and_the_others_are_recorded(stack: TestStack, tmp_path: Path) -> None:
