@@ -19,13 +19,17 @@ from api.accounts import BadAccount, Share, check_share, newest, strategy_config
 from api.lab.choice import Chosen
 from infra.clock import Clock
 from infra.errors import Refused
+from infra.kafka import read_range
 from infra.reference_log import append_reference
+from schemas.catalogue import partition_of
 from schemas.configuration import AccountConfig, RiskLimits, StrategyConfig
-from schemas.events import OperatorActivation, ProgramKind, ReferenceRecord
+from schemas.events import Alert, OperatorActivation, ProgramKind, ReferenceRecord
 from schemas.identity import InvalidName, operator_id
 from schemas.integrity import UNWRITTEN, KeyRing
-from schemas.registry import encode
+from schemas.registry import UnreadableRecord, decode, encode
+from schemas.times import iso_ms
 from streams.activations import activation
+from streams.alarms import SOURCE, STRATEGY_FAILED
 from streams.class_programs import class_activation, with_code
 from streams.graph_programs import graph_activation
 from streams.operators.desk.consensus import ALONE
@@ -52,6 +56,8 @@ class Running(NamedTuple):
 
     activation: OperatorActivation
     traded: tuple[StrategyConfig, ...]
+    failed: tuple[Alert, ...] = ()
+    """About listings on which it has raised and says nothing more."""
 
     def as_json(self) -> dict[str, Any]:
         """What `strategies list --json` says of it."""
@@ -75,6 +81,14 @@ class Running(NamedTuple):
                     "weight": c.weight,
                 }
                 for c in self.traded
+            ],
+            "failed": [
+                {
+                    "listing": alert.subject.partition("/")[2],
+                    "time": iso_ms(alert.time_us // 1000),
+                    "message": alert.message,
+                }
+                for alert in self.failed
             ],
         }
 
@@ -128,6 +142,24 @@ def running(records: Sequence[ReferenceRecord]) -> list[Running]:
         Running(one, tuple(c for c in shares.values() if c.instance == one.instance and c.active))
         for one in sorted(last.values(), key=lambda r: r.ref_no)
         if one.active
+    ]
+
+
+def with_failures(bootstrap: str, found: Sequence[Running]) -> list[Running]:
+    """The instances with what `alerts` has of each: one that was added again has begun anew. Raises Unreachable."""
+    alerts: dict[str, Alert] = {}
+    for batch in read_range(bootstrap, "alerts", partition_of("alerts", SOURCE)):
+        for message in batch:
+            try:
+                record = decode(message.value() or b"")
+            except UnreadableRecord:
+                continue
+            if isinstance(record, Alert) and record.code == STRATEGY_FAILED:
+                alerts[record.alert_id] = record
+    return [
+        one._replace(failed=tuple(a for a in alerts.values() if a.subject.partition("/")[0] == operator))
+        for one in found
+        for operator in [operator_id(one.activation.instance, one.activation.ref_no)]
     ]
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from confluent_kafka import Producer
 
 from infra.clock import Clock
 from infra.log import get
 from infra.notices import alert_about, alert_of, raise_alert
+from schemas.catalogue import partition_of
 from schemas.chains import Judged, Position
-from schemas.events import Severity
+from schemas.events import Alert, Severity, Signal
+from schemas.identity import SignalId, split_operator
 
 log = get(__name__)
 
 SOURCE = "worker"
+STRATEGY_FAILED: Final = "strategy_failed"
 
 
 class Alarms:
@@ -33,3 +38,32 @@ class Alarms:
         log.error(code, subject=subject, message=message)
         now = self._clock.now_us()
         raise_alert(self._producer, alert_about(code, Severity.CRITICAL, self._source, subject, position, now, message))
+
+
+def tell_failed(producer: Producer, signal: Signal) -> None:
+    """Tells of a strategy that raised, by its FAILED signal; the producer's owner flushes."""
+    alert = failed_alert(signal)
+    log.error(alert.code, subject=alert.subject, message=alert.message)
+    raise_alert(producer, alert)
+
+
+def failed_alert(signal: Signal) -> Alert:
+    """The alert about a FAILED signal, made from it alone: sent again it is the same to the byte.
+
+    Its subject is `operator/feed/SYMBOL`, its time that of the tick or bar at which the strategy raised.
+    """
+    instance, _ = split_operator(signal.operator)
+    return Alert(
+        alert_id=f"{STRATEGY_FAILED}/{SignalId(signal.operator, signal.listing, signal.out_seq)}",
+        code=STRATEGY_FAILED,
+        severity=Severity.CRITICAL,
+        source=SOURCE,
+        subject=f"{signal.operator}/{signal.listing}",
+        time_us=signal.time_ms * 1000,
+        topic="signals",
+        partition=partition_of("signals", signal.listing),
+        offset=-1,
+        message=f"{instance} on {signal.listing}: {signal.message}; it says nothing more on this listing, its "
+        "positions keep their stops and plans. Mend it, then "
+        f"`tickledger strategies remove {instance}` and add it again",
+    )

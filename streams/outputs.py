@@ -9,10 +9,11 @@ from confluent_kafka import Producer
 
 from infra.kafka import hand_over
 from schemas.catalogue import partition_of
-from schemas.events import Derived, Signal
+from schemas.events import Derived, Signal, SignalKind
 from schemas.integrity import KeyRing
 from schemas.registry import encode, schemas, seal
 from schemas.trading import Decided, Order
+from streams.alarms import tell_failed
 from streams.fold import Output
 
 Made = Derived | Decided
@@ -20,10 +21,12 @@ Made = Derived | Decided
 
 
 def send(producer: Producer, keys: KeyRing, output: Output) -> None:
-    """Hands the records of an output to the producer; its owner flushes."""
+    """Hands the records of an output to the producer, with an alert about a strategy that raised; its owner flushes."""
     key, partition = output.listing.encode(), partition_of(output.topic, output.listing)
     for record in output.records():
         hand_over(producer, output.topic, partition, key, value_of(record, keys, keys.current))
+        if isinstance(record, Signal) and record.kind is SignalKind.FAILED:
+            tell_failed(producer, record)
 
 
 def value_of(record: Made, keys: KeyRing, key_id: str) -> bytes:

@@ -118,19 +118,22 @@ def remove(
 
 @strategies.command(name="list")
 def list_(*, home: HomeOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> int:
-    """List what runs in the home: instance, program, parameters, listings, since when, and who trades it.
+    """List what runs in the home: instance, program, parameters, listings, since when, who trades it, where it failed.
 
     With --json: a list of {"instance", "operator", "version", "kind", "parameters", "listings", "since_ref_no",
-    "program_sha256", "accounts"}; no listings means all.
+    "program_sha256", "accounts", "failed"}; no listings means all, "failed" has {"listing", "time", "message"} of each
+    on which it raised and says nothing more.
     """
     from api.instances import running as running_instances
+    from api.instances import with_failures
     from infra.keys import load_or_create
     from infra.reference_log import read_reference
     from infra.stack.services import KAFKA
 
     settings = settings_of(home, config, "strategies")
     with running_stack(settings, frozenset({KAFKA})) as running:
-        found = running_instances(read_reference(running.kafka, load_or_create(settings))[0])
+        known = running_instances(read_reference(running.kafka, load_or_create(settings))[0])
+        found = with_failures(running.kafka, known)
     if as_json:
         print(json.dumps([one.as_json() for one in found]))
     else:
@@ -183,4 +186,5 @@ def _running_text(found: Running) -> str:
     for share in one["accounts"]:
         most = f", at most {share['max_lots']:g} lots" if share["max_lots"] else ""
         lines.append(f"  traded by {share['account']}: {share['sizing']} {share['size']:g}{most}, role {share['role']}")
+    lines += [f"  FAILED at {failed['time']}: {failed['message']}" for failed in one["failed"]]
     return "\n".join(lines)

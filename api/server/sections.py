@@ -124,18 +124,9 @@ select topic, sum(taken)::bigint as taken, sum(forged + stopped + ahead)::bigint
 from tickledger.marks group by topic order by topic
 """
 _ALERTS: Final = f"""
-(select {_s("time")} as t, severity, code, subject, source, message from tickledger.alerts
-    order by time desc limit {ROWS_SHOWN})
-union all
-(select {_s("last.time")}, 'CRITICAL', 'strategy_failed', operators.instance || ' on ' || listings.name, 'worker',
-    last.message || ': it says nothing more on this listing, its positions keep their stops and plans; correct it, '
-    'then `tickledger strategies remove ' || operators.instance || '` and add it again'
-    from tickledger.operators cross join tickledger.listings join lateral (
-        select time, kind, message from tickledger.signals where operator_id = operators.id
-            and listing_id = listings.id order by out_seq desc limit 1) last on last.kind = 'FAILED')
-order by t desc limit {ROWS_SHOWN}
+select {_s("time")} as t, severity, code, subject, source, message from tickledger.alerts
+order by time desc limit {ROWS_SHOWN}
 """
-"""Alerts, and strategies that raised: that is the last thing that they say on `signals`."""
 _ACCOUNTS: Final = "select id, name from tickledger.accounts order by name"
 _LAST_TICKS: Final = f"""
 select listings.name as listing, {_s("last.time")} as t, last.bid, last.ask, last.n + 1 as ticks, last.quality,

@@ -15,9 +15,14 @@ from api import cli
 from api.accounts import Plan, Share, configure_account, limits_of
 from api.commands import strategies as command
 from infra.clock import SystemClock
+from infra.kafka import new_producer
 from schemas.configuration import Sizing
+from schemas.events import SignalKind
+from schemas.times import iso_ms
+from streams.alarms import tell_failed
 from tests.conftest import TestStack
 from tests.integration.desk.account_day import KEYS
+from tests.integration.projections.scripted import signal
 from tests.unit.api.test_accounts import config
 
 pytestmark = pytest.mark.stack
@@ -82,6 +87,26 @@ def test_a_class_of_ones_own_file_is_added(run: Run, tmp_path: Path) -> None:
     assert listed(run)["Own"]["kind"] == "CLASS"
     code, out, _ = run("remove", "Own")
     assert (code, "Own ends with record" in out) == (0, True)
+
+
+def test_one_that_raised_is_listed_as_failed_with_what_to_do(run: Run, broker: TestStack, tmp_path: Path) -> None:
+    assert run("add", "ema_cross", "--instance", "raising", "--symbol", "live/EURUSD")[0] == 0
+    operator = f"raising@{listed(run)['raising']['since_ref_no']}"
+    said = signal("live/EURUSD", 0, operator=operator, kind=SignalKind.FAILED, message="line 7: ValueError: no more")
+    producer = new_producer(broker.kafka)
+    tell_failed(producer, said)
+    assert producer.flush(10) == 0
+
+    _, out, _ = run("list")
+    (line,) = (text for text in out.splitlines() if "FAILED" in text)
+    assert f"FAILED at {iso_ms(said.time_ms)}: raising on live/EURUSD: line 7: ValueError: no more; it says" in line
+    assert "Mend it, then `tickledger strategies remove raising` and add it again" in line
+    assert [one["listing"] for one in listed(run)["raising"]["failed"]] == ["live/EURUSD"]
+
+    assert run("remove", "raising")[0] == 0
+    assert run("add", "ema_cross", "--instance", "raising", "--symbol", "live/EURUSD")[0] == 0
+    assert listed(run)["raising"]["failed"] == []
+    assert run("remove", "raising")[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,8 @@ from infra.settings import ApiSettings, load_settings
 from infra.stack.home import Home
 from projections.columns import COLUMNS
 from schemas.events import Side, SignalKind
+from schemas.registry import encode
+from streams.alarms import failed_alert
 from tests.conftest import TestStack
 from tests.integration.projections.account_day import Day
 from tests.integration.projections.conftest import new_database, projecting
@@ -43,8 +45,10 @@ def filled(own_stack: TestStack, log: Log) -> Iterator[tuple[Day, str]]:
     for number in range(3):
         log.send("bars", feed.listing, value_of(bar(feed.listing, number)))
     failed: dict[str, Any] = {"kind": SignalKind.FAILED, "side": Side.NONE, "message": "ValueError: no more"}
-    for made in (signal(feed.listing, 0), signal(feed.listing, 1, **failed)):
+    for made in (signal(feed.listing, 0), said := signal(feed.listing, 1, **failed)):
         log.send("signals", feed.listing, value_of(made))
+    for _ in range(2):
+        log.send("alerts", "worker", encode(failed_alert(said)))
     with new_database(own_stack) as dsn:
         projecting(own_stack, dsn)()
         yield day, dsn
@@ -225,8 +229,8 @@ def test_a_page_gets_every_section_at_once_and_then_what_changes(client: TestCli
     assert account["equity"][-1]["equity"] == float(desk.CONFIG.balance + left)
     alerts = json.loads(next(data for name, data in found if name == "alerts"))
     (strategy,) = [alert for alert in alerts if alert["code"] == "strategy_failed"]
-    assert strategy["subject"] == f"berserker on {filled[0].name}/EURUSD"
-    assert strategy["message"].startswith("ValueError: no more: it says nothing more on this listing")
+    assert strategy["subject"] == f"berserker@2/{filled[0].name}/EURUSD"
+    assert "/EURUSD: ValueError: no more; it says nothing more on this listing" in strategy["message"]
     assert "tickledger strategies remove" in strategy["message"]
 
 

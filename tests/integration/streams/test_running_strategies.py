@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from api.instances import Wanted, activation_of, add, remove, running
+from api.instances import Running, Wanted, activation_of, add, remove, running, with_failures
 from api.lab.choice import Chosen, choose
+from infra.kafka import read_range
 from infra.reference_log import read_reference
-from schemas.events import Signal, SignalKind
+from schemas.catalogue import partition_of
+from schemas.events import Alert, Severity, Signal, SignalKind
 from schemas.registry import decode
+from schemas.times import iso_ms
 from tests.integration.streams.line import CLOCK, KEYS, Line, lively
 from tests.integration.streams.partitions import Reader
 
@@ -83,6 +86,17 @@ def signals(line: Line, operator: str) -> list[Signal]:
     return [s for s in found if isinstance(s, Signal) and s.operator == operator]
 
 
+def failures(line: Line) -> list[Alert]:
+    """The alerts that a strategy failed on the listing, copies too."""
+    messages = (m for b in read_range(line.kafka, "alerts", partition_of("alerts", "worker")) for m in b)
+    found = [decode(message.value() or b"") for message in messages]
+    return [a for a in found if isinstance(a, Alert) and a.code == "strategy_failed" and line.listing in a.subject]
+
+
+def found_running(line: Line) -> list[Running]:
+    return with_failures(line.kafka, running(read_reference(line.kafka, KEYS)[0]))
+
+
 @pytest.mark.parametrize("name", ["lines", "Bars"])
 def test_added_while_the_worker_runs_it_signals_from_the_next_block_on(line: Line, file: Path, name: str) -> None:
     line.usual().write(BLOCKS[:20])
@@ -120,7 +134,32 @@ def test_one_that_raises_says_so_and_the_others_go_on(line: Line, file: Path) ->
     assert (failed.kind, "no more" in failed.message) == (SignalKind.FAILED, True)
     assert signals(line, going)[-1].n > failed.n
     assert line.found("signals") == line.expected("signals")
-    assert line.alerts() == []
+    assert line.alerts() == [("strategy_failed", -1)]
+
+    # It is told once: one that starts from the snapshots says nothing again, one that folds all says the same.
+    sent = failures(line)
+    Reader(line, reader.checkpoint(), line.offsets[-1]).read()
+    assert failures(line) == sent
+    Reader(line, []).read()
+    assert failures(line) == sent * 2
+    (alert,) = set(failures(line))
+    assert alert.subject == f"{failing}/{line.listing}"
+    assert (alert.source, alert.severity, alert.time_us) == ("worker", Severity.CRITICAL, failed.time_ms * 1000)
+    raises = next(n for n, text in enumerate(SOURCE.split("\n"), start=1) if "raise ValueError" in text)
+    assert f": line {raises}: ValueError: no more; " in alert.message
+    instance = failing.partition("@")[0]
+    assert f"tickledger strategies remove {instance}` and add it again" in alert.message
+    (one,) = (r for r in found_running(line) if r.activation.instance == instance)
+    assert one.failed == (alert,)
+    told = one.as_json()["failed"]
+    assert told == [{"listing": line.listing, "time": iso_ms(failed.time_ms), "message": alert.message}]
+    assert [r.failed for r in found_running(line) if r.activation.instance == going.partition("@")[0]] == [()]
+
+    # Added again it is another operator, which hasn't failed yet.
+    remove(line.kafka, KEYS, CLOCK, instance)
+    assert added(line, choose(f"{file}:Fails", {})).startswith(f"{instance}@")
+    (one,) = (r for r in found_running(line) if r.activation.instance == instance)
+    assert one.failed == ()
 
 
 def test_one_that_raises_on_earlier_ticks_says_so_too(line: Line, file: Path) -> None:

@@ -48,6 +48,7 @@ def test_an_added_strategy_is_listed_with_its_program_and_who_trades_it() -> Non
         "accounts": [
             {"account": "demo", "sizing": "LOTS", "size": 0.1, "max_lots": 0.0, "role": "alone", "weight": 1.0}
         ],
+        "failed": [],
     }  # fmt: skip
     assert to_add(records, wanted) == [], "it is there"
     (renewed,) = to_add(records, wanted._replace(activation=activation_of(EMA, listings=["test/EURUSD"])))
