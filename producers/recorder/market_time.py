@@ -67,8 +67,8 @@ class MarketTime:
         if leapt_us > LEAP_US:
             self._begin(
                 seen.us,
-                f"the clock went from {iso_ms(seen.us // 1000)} to {iso_ms(us // 1000)} at once, {leapt_us / 1e6:.0f} "
-                "s more than have passed: ticks from in between come late, so they are suspect, and no entry is "
+                f"the clock has gone {leapt_us / 1e6:.0f} s too far since {iso_ms(seen.us // 1000)}: it went to "
+                f"{iso_ms(us // 1000)} at once. Ticks from in between come late, so they are suspect, and no entry is "
                 "decided on them. If nobody moved the market, see whether this machine slept, or its clock was set",
             )
 
