@@ -4,5 +4,6 @@
 - `inputs.py` signals, executions, commands and reference, through accept(); `ends.py` where they are first read from
 - `quotes.py` the newest quotes, second by second, from `ticks`
 - `taken_clock.py` the time at which things are taken, `journal.py` the entries as they are written
+- `owed_halt.py` a halt that the log hasn't yet
 - `sequencer.py` one epoch of it all, `__main__.py` the service
 """

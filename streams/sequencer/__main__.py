@@ -16,8 +16,10 @@ from infra.keys import load_or_create
 from infra.market_clock import service_clock
 from infra.settings import Settings, load_settings
 from infra.stack.addresses import kafka_address
+from infra.stack.home import Home
 from infra.stack.services import FENCED, announce, exit_code_of
 from schemas.journal import JournalSource
+from streams.sequencer.owed_halt import OwedHalt
 from streams.sequencer.sequencer import NAME, Sequencer
 from streams.sequencer.taken_clock import TakenClock
 
@@ -67,7 +69,9 @@ def _waited_for(settings: Settings, ending: threading.Event) -> Sequencer | None
     while not ending.is_set():
         try:
             keys, bootstrap = load_or_create(settings), kafka_address(settings)
-            return Sequencer(bootstrap, keys, _clock(settings), settings.trade.account, source)
+            account = settings.trade.account
+            owed = OwedHalt(Home(settings.home).root / "sequencer" / f"{account}.halt")
+            return Sequencer(bootstrap, keys, _clock(settings), account, source, owed)
         except (UnknownAccount, NotReady) as error:
             if str(error) != said:
                 said = str(error)

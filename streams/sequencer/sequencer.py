@@ -10,6 +10,7 @@ from infra import log
 from infra.account_log import AccountWriter, partition_of_account
 from infra.chain_follower import Fenced
 from infra.clock import Clock
+from infra.errors import Unreachable
 from infra.kafka import new_producer
 from schemas.chains import Position
 from schemas.executions import Adopted, Command, CommandKind, Filled, PartiallyFilled
@@ -18,6 +19,7 @@ from schemas.journal import JournalSource
 from streams.alarms import Alarms
 from streams.sequencer.inputs import Inputs, RepairCame, signals_so_far
 from streams.sequencer.journal import JournalWriter
+from streams.sequencer.owed_halt import OwedHalt
 from streams.sequencer.place import CLOCKS, TOPIC, find_place
 from streams.sequencer.quotes import SECOND_US, Quotes
 from streams.sequencer.scope import Scope
@@ -30,6 +32,8 @@ WAIT_S: Final = 0.005
 """How long the sequencer waits for an input before it looks at ticks and clock again."""
 MOST_BLOCKS: Final = 200
 """Blocks of ticks between two looks at inputs: some 10 ms."""
+HALT_AGAIN_S: Final = 0.2
+"""Between two attempts to write a halt that is owed."""
 
 logger = log.get(__name__)
 
@@ -38,31 +42,39 @@ class Sequencer:
     """Writes an account's journal until `stop` is set.
 
     `clock` is what entries are taken at. A TakenClock is watched: once the wall was set, the account is halted and a
-    new epoch opened. Raises UnknownAccount.
+    new epoch opened; nothing is taken before the log has the halt, which `owed` keeps. Raises UnknownAccount.
     """
 
-    def __init__(self, bootstrap: str, keys: KeyRing, clock: Clock, account: str, source: JournalSource) -> None:
-        self.account = account
+    def __init__(
+        self, bootstrap: str, keys: KeyRing, clock: Clock, account: str, source: JournalSource, owed: OwedHalt
+    ) -> None:
+        self.account, self.owed = account, owed
         self.stop = threading.Event()
         self._bootstrap, self._keys, self._clock, self._source = bootstrap, keys, clock, source
         self._partition = partition_of_account(bootstrap, keys, account)
+        self._position = Position(TOPIC, self._partition, 0)
         self._producer = new_producer(bootstrap)
         self._alarms = Alarms(self._producer, clock, NAME)
 
     def run(self, ready: Callable[[], None]) -> None:
         """Opens epoch after epoch; calls `ready` once each takes inputs. At the end its last entry is on the log.
 
-        Raises Fenced, ChainStopped, Unreachable, DeliveryFailed.
+        Raises Fenced, ChainStopped, Unreachable, DeliveryFailed, HomeUnusable.
         """
         try:
             while not self.stop.is_set():
-                self._epoch(ready)
+                self._pay()
+                if not self.stop.is_set():
+                    self._epoch(ready)
         finally:
+            # What ends it may have come before the next look; a new process takes the wall as it is then.
+            self._was_set()
             self._producer.flush(5)
 
     def _epoch(self, ready: Callable[[], None]) -> None:
         place, start = find_place(self._bootstrap, self._keys, self.account, self._partition)
-        if not self._wait_for_clock(place.taken_us, start.scanned_to):
+        self._position = self._position._replace(offset=start.scanned_to)
+        if not self._wait_for_clock(place.taken_us):
             return
         journal = JournalWriter(
             self._bootstrap,
@@ -86,8 +98,9 @@ class Sequencer:
             epoch = _Epoch(journal, inputs, quotes, self._clock)
             epoch.begin()
             ready()
-            while not self.stop.is_set() and not self._was_set(journal.position):
+            while not self.stop.is_set() and not self._was_set():
                 epoch.step()
+                self._position = journal.position
             whole = True
         except RepairCame:
             logger.info("a Repair has come: all is read again with it", account=self.account)
@@ -97,7 +110,7 @@ class Sequencer:
                 epoch.close()
             journal.close(drain=whole)
 
-    def _wait_for_clock(self, taken_us: int, offset: int) -> bool:
+    def _wait_for_clock(self, taken_us: int) -> bool:
         """Waits until the clock is near the journal's newest entry; False if it is stopped before that."""
         said = False
         while (left_us := taken_us - BEHIND_US - self._clock.now_us()) > 0:
@@ -105,7 +118,6 @@ class Sequencer:
                 said = True
                 self._tell(
                     "clock_behind",
-                    Position(TOPIC, self._partition, offset),
                     f"the clock is {(left_us + BEHIND_US) / 1e6:.1f} s behind the newest entry of the journal: nothing "
                     "is taken until it gets there; set the machine's clock right",
                 )
@@ -113,34 +125,41 @@ class Sequencer:
                 return False
         return True
 
-    def _was_set(self, position: Position) -> bool:
-        """Whether the wall was set since the last look: then the account is halted, and the epoch is over."""
+    def _was_set(self) -> bool:
+        """Whether the wall was set since the last look: then a halt is owed, and the epoch is over."""
         if not isinstance(self._clock, TakenClock) or not (by_us := self._clock.stepped_us()):
             return False
         self._clock.follow()
         why = f"the machine's clock was set by {by_us / 1e6:+.1f} s"
-        self._tell("clock_set", position, f"{why}: the account is halted; once the time is right, `tickledger resume`")
-        self._halt(why)
+        self.owed.owe(why)
+        self._tell("clock_set", f"{why}: the account is halted; once the time is right, `tickledger resume`")
         return True
 
-    def _halt(self, why: str) -> None:
-        """Asks for a halt as a person would: by a command, which is then taken like any other."""
-        for _ in range(3):
+    def _pay(self) -> None:
+        """Asks for the halt that is owed as a person would: by a command, which is then taken like any other.
+
+        Tries until the log has it, or this is stopped.
+        """
+        said = False
+        while self.owed.why and not self.stop.is_set():
             try:
                 with AccountWriter(
                     self._bootstrap, self._keys, self._clock, "commands", self.account, self._partition
                 ) as writer:
                     writer.open()
-                    writer.write(halt_command(self.account, why))
+                    writer.write(halt_command(self.account, self.owed.why))
                     writer.drain()
-                return
-            except Fenced:
-                # A person's command came in between.
-                continue
-        logger.error("no halt could be asked for: other commands came in between", account=self.account)
+            except (Fenced, Unreachable) as error:
+                # A person's command came in between, or the broker is away.
+                if not said:
+                    said = True
+                    logger.warning("a halt waits for the log: nothing is taken until then", reason=str(error))
+                self.stop.wait(HALT_AGAIN_S)
+            else:
+                self.owed.paid()
 
-    def _tell(self, code: str, position: Position, message: str) -> None:
-        self._alarms.tell(code, self.account, message, position)
+    def _tell(self, code: str, message: str) -> None:
+        self._alarms.tell(code, self.account, message, self._position)
 
 
 class _Epoch:

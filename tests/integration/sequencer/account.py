@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -30,6 +32,7 @@ from schemas.executions import Adopted, Command, CommandKind, Execution
 from schemas.journal import EntryKind, JournalEntry, JournalSource
 from schemas.registry import decode, seal
 from schemas.ticks import TickSource
+from streams.sequencer.owed_halt import OwedHalt
 from streams.sequencer.sequencer import Sequencer
 from tests.integration.projections.scripted import KEYS
 from tests.property.references import built_in
@@ -53,6 +56,8 @@ class Account:
         self.partition = int(self.id, 16) % 64 if partition is None else partition
         self.producer = new_producer(kafka)
         self.clock = FixedClock(T0)
+        self.folder = Path(tempfile.gettempdir()) / f"tickledger-{self.name}"
+        """Where its sequencers keep what they owe."""
         partition_of_signals = partition_of("signals", self.listing)
         end = end_of(kafka, "signals", partition_of_signals)
         self._signals = Position("signals", partition_of_signals, end)
@@ -173,10 +178,15 @@ class Account:
                         found[alert.alert_id] = alert
         return list(found.values())
 
+    def sequencer(self, clock: Clock | None = None) -> Sequencer:
+        """A sequencer of the account, not yet at work."""
+        owed = OwedHalt(self.folder / "owed.halt")
+        return Sequencer(self.kafka, self.keys, clock or self.clock, self.name, JournalSource.PAPER, owed)
+
     @contextmanager
     def sequenced(self, clock: Clock | None = None) -> Iterator[Sequencer]:
         """The account's sequencer at work in this process; what it raises is raised at the end."""
-        sequencer = Sequencer(self.kafka, self.keys, clock or self.clock, self.name, JournalSource.PAPER)
+        sequencer = self.sequencer(clock)
         ready = threading.Event()
         with self.stopped_at_end(sequencer, ready) as run:
             while not ready.wait(0.05):

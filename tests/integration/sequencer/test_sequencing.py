@@ -9,10 +9,12 @@ from typing import Any, TypeVar
 
 import pytest
 
-from infra.chain_follower import Fenced
+from infra.account_log import AccountWriter
+from infra.chain_follower import ChainStopped, Fenced
 from infra.clock import FixedClock
+from infra.errors import TickledgerError, Unreachable
 from infra.kafka import end_of, read_range
-from schemas.accept import Verdict
+from schemas.accept import Head, Verdict
 from schemas.configuration import AccountConfig
 from schemas.events import Signal
 from schemas.executions import Command, CommandKind
@@ -21,7 +23,6 @@ from schemas.journal import EntryKind, JournalEntry, JournalSource
 from schemas.registry import decode, encode, seal
 from streams.operators.desk import Desk
 from streams.sequencer.place import find_place
-from streams.sequencer.sequencer import Sequencer
 from streams.sequencer.taken_clock import TakenClock
 from tests.integration.sequencer.account import SECOND, T0, Account, adopted, write_ticks
 
@@ -173,7 +174,7 @@ def test_it_goes_on_where_its_journal_says_and_begins_to_read_near_the_end(accou
 
 def test_a_second_sequencer_takes_over_and_the_first_ends(account: Account) -> None:
     account.configure()
-    first = Sequencer(account.kafka, account.keys, account.clock, account.name, JournalSource.PAPER)
+    first = account.sequencer()
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(first.run, lambda: None)
         account.wait_for(lambda entries: len(entries) >= 3)
@@ -195,7 +196,7 @@ def test_a_clock_that_is_behind_the_journal_takes_nothing_until_it_gets_there(ac
         account.wait_for(inputs(1))
     late = FixedClock(account.clock.now_us() - 10 * SECOND)
     before = end_of(account.kafka, "journal", account.partition)
-    sequencer = Sequencer(account.kafka, account.keys, late, account.name, JournalSource.PAPER)
+    sequencer = account.sequencer(late)
     account.signal()
     with account.stopped_at_end(sequencer):
         account.wait_for_alert("clock_behind")
@@ -233,6 +234,65 @@ def test_a_wall_clock_that_was_set_halts_the_account_in_a_new_epoch(account: Acc
     assert times == sorted(set(times))
     assert (times[-1] >= T0 + 3600 * SECOND) == (by_s > 0), "time that was taken at doesn't come again"
     assert [a.code for a in account.alerts()] == ["clock_set"]
+
+
+def failing_writer(error: TickledgerError, times: int) -> type[AccountWriter]:
+    """A writer that fails so often when it opens, as one does whose broker is away."""
+    left = [error] * times
+
+    class Failing(AccountWriter):
+        def open(self) -> Head:
+            if left:
+                raise left.pop()
+            return super().open()
+
+    return Failing
+
+
+def test_a_halt_that_the_log_cannot_take_is_kept_and_nothing_is_taken_before_it(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.configure()
+    wall = SetWall(T0)
+    with account.sequenced(TakenClock(wall, wall.monotonic_ns)):
+        account.signal()
+        account.wait_for(inputs(1))
+        writer = failing_writer(Unreachable("no broker"), 3)
+        monkeypatch.setattr("streams.sequencer.sequencer.AccountWriter", writer)
+        wall.advance(3600 * SECOND)
+        account.wait_for_alert("clock_set")
+        account.signal()
+        found = account.wait_for(inputs(3))
+    assert [e.stream for e in found if e.kind is EntryKind.INPUT] == [account.stream, "commands", account.stream]
+
+
+def test_a_halt_that_a_sequencer_owed_when_it_ended_is_written_first_by_the_next(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account.configure()
+    wall = SetWall(T0)
+    sequencer = account.sequencer(TakenClock(wall, wall.monotonic_ns))
+    with monkeypatch.context() as patched, ThreadPoolExecutor(1) as pool:
+        writer = failing_writer(ChainStopped("it stands still"), 1)
+        patched.setattr("streams.sequencer.sequencer.AccountWriter", writer)
+        run = pool.submit(sequencer.run, lambda: wall.advance(3600 * SECOND))
+        with pytest.raises(ChainStopped):
+            run.result(60)
+    account.signal()
+    with account.sequenced(wall):
+        found = account.wait_for(inputs(2))
+    assert [e.stream for e in found if e.kind is EntryKind.INPUT] == ["commands", account.stream]
+    assert taken(next(e for e in found if e.stream == "commands"), Command).kind is CommandKind.HALT
+    assert not account.sequencer().owed.why
+
+
+def test_a_clock_that_was_set_just_before_a_sequencer_ends_is_not_forgotten(account: Account) -> None:
+    account.configure()
+    wall = SetWall(T0)
+    with account.sequenced(TakenClock(wall, wall.monotonic_ns)) as sequencer:
+        sequencer.stop.set()
+        wall.advance(3600 * SECOND)
+    assert account.sequencer().owed.why == "the machine's clock was set by +3600.0 s"
 
 
 def test_the_desk_folds_what_the_sequencer_writes_and_idle_clocks_change_nothing(account: Account) -> None:
