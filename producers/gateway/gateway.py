@@ -36,6 +36,8 @@ AWAY_S: Final = 0.5
 """So often a terminal that is away is tried again."""
 AWAY_TOLD_S: Final = 2.0
 """After so long people are told that it is away; at once if something waits for it."""
+COMPARED_S: Final = 2.0
+"""So long log and terminal aren't compared while deals wait for their quotes; then those are written without."""
 RECENT_MS: Final = 60_000
 """At every look deals are asked for from so long before the newest one that the log has."""
 LONG_MS: Final = 3_600_000
@@ -81,6 +83,7 @@ class Gateway:
         self._last_begun: dict[int, ModifyRequested] = {}
         self._look_us = self._reconcile_us = 0
         self._looked_s = self._reconciled_s = -1e9
+        self._positions_s = self._whole_s = time.monotonic()
         self._soon = True
         self._away = Outage(alarms, "terminal_away", "terminal_back")
         self._away_s = 0.0
@@ -187,17 +190,23 @@ class Gateway:
         self._venue.check_connection()
         self._venue.check()
         whole = self._is_reconciliation_due()
+        hurried = self._is_comparison_late(whole)
+        if hurried:
+            self._deals.write(all_now=True)
         book = self._chain.book
         positions = self._venue.positions()
         settled = not self._deals.waiting
         working = book.working()
         since_ms = max(book.newest_deal_ms, book.since_ms) - (LONG_MS if whole else RECENT_MS)
         self._deals.take(self._venue.deals_since(since_ms))
+        if hurried:
+            self._deals.write(all_now=True)
         live = self._venue.orders() if working or whole or self._away else ()
         if self._away:
             self._is_back()
         if settled:
             self._reconciler.positions(positions, self._busy())
+            self._positions_s = self._looked_s
         if self._doubts.any:
             self._doubts.resolve()
         if working or whole:
@@ -206,10 +215,18 @@ class Gateway:
                 return
             if settled and not self._deals.waiting and not self._doubts.any:
                 self._reconciler.all(positions, live)
+                self._whole_s = self._looked_s
                 self._forget()
             else:
                 # Deals or doubts come first; it is made up for within a second or so.
                 self._reconcile_us = 0
+
+    def _is_comparison_late(self, whole: bool) -> bool:
+        """Whether a steady flow of deals has kept log and terminal from being compared for too long."""
+        if self._away:
+            self._positions_s = self._whole_s = self._looked_s
+        late = self._looked_s - self._positions_s > COMPARED_S
+        return late or (whole and self._looked_s - self._whole_s > self._trade.reconcile_s + COMPARED_S)
 
     def _is_reconciliation_due(self) -> bool:
         now_us, now_s, apart_s = self._clock.now_us(), time.monotonic(), self._trade.reconcile_s

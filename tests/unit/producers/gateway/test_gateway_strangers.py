@@ -318,3 +318,19 @@ def test_a_look_without_an_answer_is_no_outage_yet(make: Callable[..., Room]) ->
     room.turns()
     assert room.gateway.turn() > 0
     assert room.alarms.ever == []
+
+
+def test_a_steady_flow_of_deals_does_not_keep_log_and_terminal_from_being_compared(
+    make: Callable[..., Room], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway, "COMPARED_S", 0.2)
+    room = make()
+    room.prices.known = False
+    by_hand(room, action=5, type=2, price=1.05, type_filling=2)
+    for _ in range(60):
+        by_hand(room, volume=0.01)
+        room.gateway.turn()
+        time.sleep(0.02)
+        if room.of(Adopted) and "unknown_order" in room.alarms.codes:
+            return
+    raise AssertionError(f"deals never came to rest: {room.alarms.codes}")
