@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final, NamedTuple, Protocol
 
+from infra.errors import Unreachable
+from infra.log import get
 from producers.gateway.alarms import Alarms
 from producers.gateway.book import BY_VENUE, OVER, ZERO, Known, lots
 from producers.gateway.chain import Chain
@@ -23,6 +25,8 @@ from producers.mt5 import TradeDeal
 from schemas.configuration import AccountConfig
 from schemas.events import Severity, Side
 from schemas.executions import DealEntry, DealReason, Filled, OrderState, PartiallyFilled, Reconciled
+
+log = get(__name__)
 
 TICK_WAIT_S: Final = 0.25
 """So long a deal waits for the ticks up to its time."""
@@ -96,8 +100,12 @@ class Deals:
             if time_ms < book.since_ms and number_in(deal.magic, deal.comment) not in book.orders:
                 self._passed.add(deal.ticket)
                 continue
-            self._prices.follow(listing)
             self._waiting.append(_Waiting(deal, listing, time_ms, time.monotonic()))
+            try:
+                self._prices.follow(listing)
+            except Unreachable as error:
+                # Its quote may stay unknown; the deal itself must not.
+                log.warning("no quotes for a deal", listing=listing, deal=deal.ticket, reason=str(error))
             new += 1
         self._waiting.sort(key=lambda waiting: (waiting.deal.time_msc, waiting.deal.ticket))
         return new

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 from numpy.typing import NDArray
 
-from infra.chain_follower import ChainStopped, read_repairs, standing_of
+from infra.chain_follower import ChainStopped, Standing, read_repairs, standing_of
 from infra.kafka import new_consumer, split_batch, take
 from schemas.accept import Verdict
 from schemas.catalogue import partition_of
@@ -54,13 +55,14 @@ class Quotes:
 
     def follow(self, listing: str) -> None:
         """Follows a listing from now on, with what is on the log since its last anchor; one whose chain stands still
-        has no quotes."""
+        has no quotes. One whose chain can't be read now isn't followed yet: the next call tries again."""
         if listing in self._runs:
             return
-        self._runs[listing], self._kept[listing], self._watermarks[listing] = deque(), 0, 0
-        try:
+        standing: Standing | None = None
+        with suppress(ChainStopped):
             standing = standing_of(self._bootstrap, self._keys, listing)
-        except ChainStopped:
+        self._runs[listing], self._kept[listing], self._watermarks[listing] = deque(), 0, 0
+        if standing is None:
             return
         self._chains.heads[listing] = standing.head
         partition = partition_of("ticks", listing)
