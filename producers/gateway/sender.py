@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Final
 
 from infra.clock import Clock
@@ -17,7 +18,7 @@ from producers.gateway.outage import Outage
 from producers.gateway.records import blank
 from producers.gateway.requests import Impossible, levels_request, place_request, remove_request
 from producers.gateway.spool import Intention, Spool
-from producers.gateway.venue import Venue
+from producers.gateway.venue import NoAnswer, Venue, WrongAccount
 from producers.mt5 import SymbolInfo
 from schemas.configuration import AccountConfig
 from schemas.events import Severity
@@ -25,12 +26,15 @@ from schemas.executions import Accepted, Expired, OrderRequest, Rejected, Sendin
 from schemas.identity import InvalidName, parse_listing
 from schemas.trading import CancelRequested, ModifyRequested, OrderPurpose, OrderType, Submitted
 
+CHECKED_S: Final = 1.0
+"""After a longer wait for the log another account may be open at the terminal: it is looked at again."""
 LOG_PATIENCE_S: Final = 2.0
 """So long what reduces exposure waits for the log to have its Sending; then it goes by the spool."""
 
 
 class Sender:
-    """Sends an account's requests. Calls raise WrongAccount and NoAnswer before anything is begun, never after."""
+    """Sends an account's requests. Calls raise WrongAccount and NoAnswer before anything is begun, or once what was
+    begun is refused unsent."""
 
     def __init__(
         self,
@@ -117,12 +121,26 @@ class Sender:
         self._answer(order_no, kind, asked, self._venue.send(request))
 
     def _intend(self, order_no: int, kind: OrderRequest, patience_s: float | None) -> None:
-        """The intention is on the log when it returns; or in the spool, if the log took longer than `patience_s`."""
-        began_us = self._clock.now_us()
+        """The intention is on the log when it returns; or in the spool, if the log took longer than `patience_s`.
+
+        Raises WrongAccount, NoAnswer: the log took its time, and by now nothing may be sent.
+        """
+        began_us, began_s = self._clock.now_us(), time.monotonic()
         self._write_sending(order_no, kind)
         if self._chain.confirm(patience_s):
             self._log.end("the broker takes executions again")
+        else:
+            self._keep(order_no, kind, began_us)
+        if time.monotonic() - began_s < CHECKED_S:
             return
+        try:
+            self._ready()
+        except (WrongAccount, NoAnswer) as error:
+            self._refuse(order_no, kind, Retcode.REJECT, f"not sent: {error}")
+            raise
+
+    def _keep(self, order_no: int, kind: OrderRequest, began_us: int) -> None:
+        """Puts an intention that the log doesn't take into the spool."""
         self._log.begin(began_us)
         self._log.tell("the broker doesn't take executions", "exits and modifications go on by the spool, entries wait")
         nth = self._chain.book.handled(order_no, kind) if order_no else 0

@@ -6,14 +6,17 @@ import dataclasses
 import time
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from producers.gateway import gateway
+from infra.chain_follower import Standing
+from infra.errors import Unreachable
+from producers.gateway import gateway, quotes, sender
 from producers.gateway.venue import WrongAccount
 from producers.mt5 import AUTHORIZATION_FAILED, TerminalError
 from producers.terminal.account import TradeAccount
+from schemas.accept import Head
 from schemas.configuration import PositionMode
 from schemas.executions import (
     Accepted,
@@ -27,6 +30,7 @@ from schemas.executions import (
     Rejected,
     Sending,
 )
+from schemas.integrity import KeyRing
 from schemas.times import iso_ms
 from schemas.trading import OrderType
 from tests.unit.producers.gateway.room import BUY, SECOND_US, Room, entry, falling, leave, pending
@@ -334,3 +338,63 @@ def test_a_steady_flow_of_deals_does_not_keep_log_and_terminal_from_being_compar
         if room.of(Adopted) and "unknown_order" in room.alarms.codes:
             return
     raise AssertionError(f"deals never came to rest: {room.alarms.codes}")
+
+
+@pytest.mark.parametrize("kind", ["entry", "exit"])
+def test_an_account_that_changes_while_the_log_takes_its_time_is_sent_nothing(
+    make: Callable[..., Room], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    room = make()
+    room.ask(entry(7))
+    held = room.of(Filled)[0].position
+    before = len(room.terminal_deals())
+    monkeypatch.setattr(sender, "CHECKED_S", 0.0)
+
+    def slow(patience_s: float | None = None) -> bool:
+        server = room.simulation.terminal.server
+        server.account = dataclasses.replace(server.account, login=2_000_002)
+        return True
+
+    monkeypatch.setattr(room.chain, "confirm", slow)
+    room.gateway.receive(entry(8) if kind == "entry" else leave(8, held))
+    with pytest.raises(WrongAccount, match="login 2000002"):
+        room.gateway.turn()
+    assert len(room.terminal_deals()) == before
+    [rejected] = room.of(Rejected)
+    assert (rejected.order_no, rejected.reason[:9]) == (8, "not sent:")
+    assert room.chain.book.unanswered() == []
+
+
+def test_a_deal_is_written_though_its_quotes_cannot_be_followed(
+    make: Callable[..., Room], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = make()
+
+    def away(listing: str) -> None:
+        raise Unreachable("no broker")
+
+    monkeypatch.setattr(room.prices, "follow", away)
+    room.prices.known = False
+    opened = by_hand(room)
+    room.turns()
+    assert [filled.deal for filled in room.of(Filled)] == [opened.deal]
+
+
+def test_a_listing_that_could_not_be_followed_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[Any] = [Unreachable("no broker"), Standing(Head(), 5, 0)]
+
+    def standing_of(*_: Any) -> Standing:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return cast(Standing, answer)
+
+    monkeypatch.setattr(quotes, "read_repairs", lambda *_: [])
+    monkeypatch.setattr(quotes, "standing_of", standing_of)
+    followed = quotes.Quotes("127.0.0.1:1", KeyRing({"k": bytes(32)}, "k"))
+    with pytest.raises(Unreachable):
+        followed.follow("t/EURUSD")
+    followed.follow("t/EURUSD")
+    followed.follow("t/EURUSD")
+    followed.close()
+    assert answers == []
