@@ -79,12 +79,12 @@ class ChainFollower:
             self.take(batch, seen)
         self.scanned_to = max(self.scanned_to, end)
 
-    def poll(self, seen: Seen, timeout: float) -> bool:
-        """Reads what has come since; whether anything did."""
+    def poll(self, seen: Seen, timeout: float, most: int = 500) -> bool:
+        """Reads what has come since, up to `most` records; whether anything did."""
         if self._consumer is None:
             self._consumer = new_consumer(self._bootstrap)
             self._consumer.assign([TopicPartition(self._topic, self.partition, self.scanned_to)])
-        records, _ = split_batch(take(self._consumer, 500, timeout))
+        records, _ = split_batch(take(self._consumer, most, timeout))
         self.take(records, seen)
         return bool(records)
 

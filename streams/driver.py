@@ -27,6 +27,9 @@ ANCHOR_INTERVAL_S = 60.0
 DELIVERY_S = 0.1
 """How long a checkpoint waits for outputs to be delivered while more of them come."""
 
+MERGE_PAUSE_S = 0.05
+"""How long strategies over several listings wait until they look again whether something has come."""
+
 SNAPSHOT_BYTES_PER_S = 1_000_000
 """The interval between snapshots stretches so that a worker writes no more."""
 
@@ -68,6 +71,8 @@ class Driver:
         self._busy = asyncio.Lock()
         self._saving = asyncio.Lock()
         self._checkpointing: asyncio.Future[None] | None = None
+        self._merging: asyncio.Future[None] | None = None
+        self._is_closing = False
 
     def assigned(self, partitions: Iterable[int]) -> None:
         """Starts to load the snapshots of all new partitions at once, off the event loop."""
@@ -81,7 +86,9 @@ class Driver:
     def revoked(self, partitions: Iterable[int]) -> None:
         """Forgets the partitions: whoever has them next starts from the snapshots."""
         for partition in partitions:
-            self._loading.pop(partition, None)
+            loading = self._loading.pop(partition, None)
+            if loading is not None and loading.done() and not loading.exception() and loading.result().merges:
+                asyncio.ensure_future(or_end(self._leave(loading.result()), WORKER))
 
     async def take(self, event: Any) -> None:
         """Folds one record of `ticks`."""
@@ -109,7 +116,8 @@ class Driver:
     async def quiet(self) -> None:
         """Called now and then: checkpoints what is left when the input is quiet, and moves the anchors on."""
         self._outbox.check()
-        await self._partitions()
+        if self._merging is None and any(part.merges for part in await self._partitions()):
+            self._merging = asyncio.ensure_future(or_end(self._merge(), WORKER))
         self._checkpoint_if_due()
         if time.monotonic() >= self._next_anchors:
             self._next_anchors = time.monotonic() + ANCHOR_INTERVAL_S
@@ -143,9 +151,14 @@ class Driver:
 
     async def close(self) -> None:
         """A last checkpoint and the anchors, so that the next start has nothing to fold again."""
+        self._is_closing = True
+        if self._merging is not None:
+            await self._merging
         await self.checkpoint()
         async with self._busy:
             await self._anchor()
+            for part in await self._partitions():
+                part.close()
 
     async def _load(self, partition: int, found: asyncio.Future[Found]) -> TickPartition:
         stored, newest = await found
@@ -172,6 +185,24 @@ class Driver:
                 await self._folded()
             self._checkpoint_if_due()
         del self._levelling[loading]
+
+    async def _merge(self) -> None:
+        """Lets strategies over several listings read on, in steps between the records of the partitions."""
+        while not self._is_closing:
+            is_news = False
+            for part in await self._partitions():
+                if part.merges:
+                    async with self._busy:
+                        if await off_loop(part.merge):
+                            is_news = True
+                            await self._folded()
+            self._checkpoint_if_due()
+            await asyncio.sleep(0 if is_news else MERGE_PAUSE_S)
+
+    async def _leave(self, part: TickPartition) -> None:
+        """Ends what a partition reads by itself that was taken away."""
+        async with self._busy:
+            await off_loop(part.close)
 
     async def _deliver(self) -> None:
         """Returns once the broker has all that was handed over; only while outputs never pause does folding wait."""

@@ -14,12 +14,13 @@ from schemas.identity import operator_id
 from schemas.quality import BROKEN
 from schemas.ticks import BlockKind, TickBlock
 from streams.operators.base import NEVER_MS, BadState, MissingSpec, Operator, Outputs, Segment
-from streams.programs import NotRunnable, program_of
+from streams.programs import NotRunnable, SeveralListings, program_of
 from streams.reference import ReferenceView, runs_on
 from streams.segments import piece, segments, with_spec
 
 Programs = Callable[[OperatorActivation], Operator]
-"""Gives the operator that an activation asks for. Raises NotRunnable."""
+"""Gives the operator that an activation asks for. Raises NotRunnable; SeveralListings for one that is not folded here
+but by `streams.merged_fold`."""
 
 Piece = tuple[Segment, ListingSpec | None]
 """A part of a segment with the specification of its good ticks."""
@@ -124,6 +125,8 @@ class ListingFold:
                 continue
             try:
                 program = self._programs(activation)
+            except SeveralListings:
+                continue
             except NotRunnable as error:
                 self._unrunnable.append(Unrunnable(activation, str(error)))
                 continue
@@ -174,7 +177,7 @@ class ListingFold:
         """A Repair has moved the chain's head to link `seq`, tick `n`: who stands before goes there, over a gap."""
         for instance in self._instances:
             if instance.seq < seq and not instance.done:
-                instance.program.fold(instance.state, _gap_before(n), None)
+                instance.program.fold(instance.state, gap_before(n), None)
                 instance.stand(seq, n)
 
     def dump(self, operator: str) -> InstanceState:
@@ -264,7 +267,7 @@ class _Instance:
             return
         early = segment.ref_no < self.activation.ref_no
         if early and self.activation.warm_from_us:
-            warm = _warm_part(segment, self.activation.warm_from_us)
+            warm = warm_part(segment, self.activation.warm_from_us)
             if warm is None:
                 return
             segment = warm
@@ -308,7 +311,7 @@ def pieces_of(listing: str, run: Iterable[Segment], reference: ReferenceView) ->
     return found
 
 
-def _warm_part(segment: Segment, from_us: int) -> Segment | None:
+def warm_part(segment: Segment, from_us: int) -> Segment | None:
     """The segment from its first good tick at `from_us` on; all of it if it has no good tick, None if they lie before.
 
     Good ticks never go back in time: once one was taken, this takes all.
@@ -322,6 +325,7 @@ def _warm_part(segment: Segment, from_us: int) -> Segment | None:
     return piece(segment, int(good[place]), len(segment.quality))._replace(gap=segment.gap)
 
 
-def _gap_before(n: int) -> Segment:
+def gap_before(n: int) -> Segment:
+    """A segment that says nothing but that ticks before number `n` are missing."""
     none, marks, prices = np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float64)
     return Segment(n, 0, 0, 0, True, NEVER_MS, none, prices, prices, prices, prices, marks, marks)

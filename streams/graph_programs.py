@@ -13,7 +13,7 @@ from streams.activations import activation
 from streams.operators.bar_strategy import BarStrategyOperator
 from streams.operators.base import Operator
 from streams.operators.merged_strategy import MergedStrategyOperator
-from streams.programs import PROGRAMS, NotRunnable, program_of
+from streams.programs import PROGRAMS, NotRunnable, SeveralListings, program_of
 
 
 def graph_activation(
@@ -36,14 +36,17 @@ def graph_activation(
 
 
 def graph_or_built_in(activation: OperatorActivation) -> Operator:
-    """The operator of one listing that an activation asks for, built in or a graph. Raises NotRunnable."""
+    """The operator of one listing that an activation asks for, built in or a graph. Raises NotRunnable;
+    SeveralListings for a graph over those of several."""
     if activation.program_kind is ProgramKind.CLASS:
         raise NotRunnable(f"{activation.operator} is a class, whose source is run only where code may be: --run-code")
     if activation.program_kind is not ProgramKind.GRAPH:
         return program_of(activation)
     program = program_in(activation)
     if program.listings:
-        raise NotRunnable(f"it reads {', '.join(program.listings)} too, and what runs here folds one listing at a time")
+        raise SeveralListings(
+            f"it reads {', '.join(program.listings)} too, and what runs here folds one listing at a time"
+        )
     return operator_of(program)
 
 

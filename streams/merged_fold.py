@@ -11,23 +11,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from agents.strategy_program import StrategyProgram
-from schemas.events import OperatorActivation
+from schemas.events import OperatorActivation, ProgramKind
 from schemas.identity import operator_id, parse_listing
 from schemas.ticks import BlockKind, TickBlock
-from streams.fold import Behind, Output, ReferenceBehind, pieces_of
+from streams.fold import Behind, Output, ReferenceBehind, gap_before, pieces_of, warm_part
 from streams.graph_programs import program_in
 from streams.operators.base import BadState, Segment
 from streams.operators.merged_strategy import MergedStrategyOperator
 from streams.programs import NotRunnable
-from streams.reference import ReferenceView
+from streams.reference import ReferenceView, replaced_at, runs_on
 from streams.segments import segments
 
 
 class Place(NamedTuple):
-    """Where it stands on a listing: the chain's links and the listing's ticks that it has folded."""
+    """Where it stands on a listing: the chain's links and the listing's ticks that it has folded, and the reference
+    number of the last of them."""
 
     seq: int
     n: int
+    ref_no: int = 0
 
 
 class MergedInstanceState(NamedTuple):
@@ -61,12 +63,29 @@ def missing_listings(program: StrategyProgram, listing: str, there: Iterable[str
     )
 
 
+def merged_on(reference: ReferenceView, listing: str, after: int = 0) -> list[OperatorActivation]:
+    """The activations numbered above `after` that run on `listing` and read further ones."""
+    found = []
+    for activation in reference.activations(listing):
+        if activation.ref_no > after and activation.program_kind is ProgramKind.GRAPH and runs_on(activation, listing):
+            try:
+                several = bool(program_in(activation).listings)
+            except NotRunnable:
+                # Whoever folds the listing by itself says so.
+                continue
+            if several:
+                found.append(activation)
+    return found
+
+
 class MergedFold:
     """One activation of a program that reads several listings, on `listing`.
 
-    It takes effect at the first listing's first block whose ref_no is at or above its own; earlier blocks are folded
-    with outputs dropped, unless it says `emit_all`. Each listing's points are its own specification's at its own
-    blocks. Raises NotRunnable.
+    It takes effect at the first listing's first block whose ref_no is at or above its own, and gives way to a later
+    activation of its instance in the same way; earlier blocks, of each listing by its own ref_no, are folded with
+    outputs dropped, unless it says `emit_all`. A bar belongs to the activation that holds for the block that closed it,
+    whenever the other listings let it be decided. Each listing's points are its own specification's at its own blocks.
+    Raises NotRunnable.
     """
 
     def __init__(self, activation: OperatorActivation, listing: str, reference: ReferenceView) -> None:
@@ -80,11 +99,25 @@ class MergedFold:
         self._state = self._program.initial_of(self.listings)
         self._out_seq = 0
         self._places = {name: Place(0, 0) for name in self.listings}
+        self._until: int | None = None
+        self._looked_at = 0
 
     @property
     def places(self) -> Mapping[str, Place]:
         """Where it stands on each of its listings."""
         return self._places
+
+    @property
+    def done(self) -> bool:
+        """Whether a later activation has taken its place and nothing more will come of it."""
+        until = self._ends_at()
+        if until is None or self._places[self.listing].ref_no < until:
+            return False
+        return not self._program.waits_below(self._state, until)
+
+    def shown_ms(self, listing: str) -> int:
+        """The time up to which one of its listings is known."""
+        return self._program.shown_ms(self._state, self.listings.index(listing))
 
     def fold(self, listing: str, blocks: Sequence[TickBlock]) -> list[Output]:
         """What consecutive accepted blocks of one of its listings prove. OPEN blocks are passed over.
@@ -107,10 +140,16 @@ class MergedFold:
                 f"{listing}: a block was written with reference {run[-1].ref_no}, read so far: {self._reference.last}"
             )
         place = self.listings.index(listing)
+        own = self._activation
+        until = self._ends_at()
         outputs: list[Output] = []
         for segment, spec in pieces_of(listing, run, self._reference):
-            for proven in self._program.fold_at(self._state, place, segment, spec):
-                if proven.ref_no >= self._activation.ref_no or self._activation.emit_all:
+            warm: Segment | None = segment
+            if own.warm_from_us and segment.ref_no < own.ref_no:
+                warm = warm_part(segment, own.warm_from_us)
+            for proven in self._program.fold_at(self._state, place, warm, spec) if warm is not None else ():
+                is_due = proven.ref_no >= own.ref_no or own.emit_all
+                if is_due and (until is None or proven.ref_no < until):
                     outputs.append(
                         Output(
                             self.operator, self._program.topic, self.listing, self._out_seq, proven.ref_no,
@@ -118,8 +157,13 @@ class MergedFold:
                         )
                     )  # fmt: skip
                     self._out_seq += len(proven.rows)
-        self._places[listing] = Place(last_seq, run[-1].first_n + len(run[-1].quality))
+        self._places[listing] = Place(last_seq, run[-1].first_n + len(run[-1].quality), run[-1].ref_no)
         return outputs
+
+    def repaired(self, listing: str, place: Place) -> None:
+        """A Repair has moved the listing's chain to `place`: over a gap it goes there."""
+        self._program.fold_at(self._state, self.listings.index(listing), gap_before(place.n), None)
+        self._places[listing] = place
 
     def dump(self) -> MergedInstanceState:
         """The state, to restore it from."""
@@ -133,3 +177,10 @@ class MergedFold:
         if digest != saved.digest or list(saved.places) != list(self.listings):
             raise BadState(f"the state of {self.operator} on {self.listing} has digest {digest}, not {saved.digest}")
         self._state, self._out_seq, self._places = state, saved.out_seq, dict(saved.places)
+
+    def _ends_at(self) -> int | None:
+        """The reference number of the activation that takes its place, as far as `reference` was read."""
+        if self._looked_at < self._reference.last:
+            self._until = replaced_at(self._reference.activations(self.listing)).get(self.operator)
+            self._looked_at = self._reference.last
+        return self._until

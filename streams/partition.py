@@ -15,7 +15,7 @@ from infra.clock import Clock
 from infra.log import get
 from schemas.accept import Forgery, Head, Verdict
 from schemas.chains import Chains, Judged, Position, Read, fits
-from schemas.events import Anchor, Repair
+from schemas.events import Anchor, OperatorActivation, Repair
 from schemas.identity import operator_id
 from schemas.integrity import KeyRing
 from schemas.ticks import BlockKind
@@ -24,7 +24,10 @@ from streams.alarms import Alarms
 from streams.catch_up import ZERO, CatchUp, Start
 from streams.class_programs import with_code
 from streams.fold import Behind, ListingFold
+from streams.merged_fold import merged_on
+from streams.merged_reader import LogAccess, MergedReader, is_merged
 from streams.operators.base import OperatorError
+from streams.programs import NotRunnable
 from streams.reference_follower import ReferenceFollower
 from streams.restore import restore
 from streams.snapshots import State
@@ -51,7 +54,8 @@ class TickPartition:
     """One partition of `ticks` in this worker. `position`: the offset of the last record done, -1 at first.
 
     A listing is taken up when its first record comes: from its snapshots, else from the start of the log. While it
-    catches up, its newer records are left to the catch-up, and those of others are taken as they come.
+    catches up, its newer records are left to the catch-up, and those of others are taken as they come. Strategies over
+    several listings run beside that: they read their listings' logs by themselves, wherever those lie.
     """
 
     def __init__(
@@ -76,6 +80,16 @@ class TickPartition:
         for state in states:
             self._states.setdefault(state.listing, {})[state.operator] = state
         self._starts = Starts((s for found in self._states.values() for s in found.values()), newest)
+        reference = world.reference
+        self._access = LogAccess(world.bootstrap, world.keys, reference.view, reference.read_until)
+        self._merged: list[MergedReader] = []
+        self._merged_states = {
+            (s.listing, s.operator): s for found in self._states.values() for s in found.values() if is_merged(s)
+        }
+        self._merged_to: dict[str, int] = {}
+        # A strategy may have bars to decide though nothing of its own listing comes any more.
+        for listing in sorted(self._starts.left):
+            self._merge_on(listing)
 
     @property
     def heads(self) -> dict[str, tuple[Head, int]]:
@@ -145,11 +159,41 @@ class TickPartition:
         for listing in list(self._behind):
             self._step(listing)
 
+    @property
+    def merges(self) -> bool:
+        """Whether there are strategies over several listings: call `merge` all along."""
+        return bool(self._merged)
+
+    def merge(self) -> bool:
+        """One step for each strategy over several listings, whose outputs go to the producer; whether one read on."""
+        is_news = False
+        for reader in list(self._merged):
+            try:
+                for output in reader.step():
+                    outputs.send(self._world.producer, self._world.keys, output)
+            except (OperatorError, Behind) as error:
+                whose = f"{reader.operator}/{reader.fold.listing}"
+                position = Position("ticks", self.partition, -1)
+                self._alarms.tell("strategy_parked", whose, f"{whose} is folded no more: {error}", position)
+                self._drop(reader)
+            is_news = is_news or reader.moved
+        return is_news
+
     def changed(self) -> list[State]:
         """The states of what was folded since the last call, to snapshot."""
         states = [s for name in sorted(self._changed) for s in self._states_of(name)]
         self._changed.clear()
+        for reader in list(self._merged):
+            if reader.changed:
+                states.append(reader.state())
+            if reader.fold.done:
+                self._drop(reader)
         return states
+
+    def close(self) -> None:
+        """Ends the consumers of strategies over several listings."""
+        for reader in list(self._merged):
+            self._drop(reader)
 
     def _listing_of(self, read: Read) -> str:
         """Whose chain the record concerns; empty for a forged one that no Repair names."""
@@ -216,6 +260,7 @@ class TickPartition:
         self._ended |= {(listing, operator) for operator in ended}
         self._referred[listing] = view.last
         self._alert_refused(fold, 0)
+        self._merge_on(listing)
         return start
 
     def _lead(self, listing: str, start: Start) -> None:
@@ -282,15 +327,36 @@ class TickPartition:
         new = fold.sync()
         self._referred[listing] = self._world.reference.view.last
         self._alert_refused(fold, before)
+        self._merge_on(listing)
         return bool(new)
+
+    def _merge_on(self, listing: str) -> None:
+        """Takes up the strategies that read further listings beside this one, and are not there yet."""
+        view = self._world.reference.view
+        for activation in merged_on(view, listing, self._merged_to.get(listing, 0)):
+            operator = operator_id(activation.instance, activation.ref_no)
+            saved = self._merged_states.pop((listing, operator), None)
+            try:
+                reader = MergedReader(activation, listing, self._access, self._world.reference.repairs, saved)
+            except NotRunnable as error:
+                self._tell_refused(activation, listing, str(error))
+                continue
+            if not reader.fold.done:
+                self._merged.append(reader)
+        self._merged_to[listing] = view.last
+
+    def _drop(self, reader: MergedReader) -> None:
+        reader.close()
+        self._merged.remove(reader)
 
     def _alert_refused(self, fold: ListingFold, after: int) -> None:
         for activation, reason in fold.unrunnable:
             if activation.ref_no > after:
-                whose = f"{operator_id(activation.instance, activation.ref_no)}/{fold.listing}"
-                self._alarms.tell(
-                    "activation_refused", whose, f"{whose} doesn't run: {reason}", Position("reference", 0, -1)
-                )
+                self._tell_refused(activation, fold.listing, reason)
+
+    def _tell_refused(self, activation: OperatorActivation, listing: str, reason: str) -> None:
+        whose = f"{operator_id(activation.instance, activation.ref_no)}/{listing}"
+        self._alarms.tell("activation_refused", whose, f"{whose} doesn't run: {reason}", Position("reference", 0, -1))
 
     def _park(self, listing: str, reason: str, position: Position) -> None:
         self._parked.add(listing)

@@ -25,6 +25,10 @@ class NotRunnable(Exception):
     """This release can't run the program of an activation; the message says why."""
 
 
+class SeveralListings(NotRunnable):
+    """The program reads the logs of several listings: `streams.merged_fold` runs it, and no fold of one listing."""
+
+
 class Program(NamedTuple):
     """A built-in operator of one version: `make(parameters)` gives it, `sources` are the modules that make it."""
 

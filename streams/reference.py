@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from schemas.configuration import AccountConfig
 from schemas.events import ListingSpec, OperatorActivation, ReferenceOpen, ReferenceRecord, Repair
+from schemas.identity import operator_id
 
 
 class ReferenceHole(ValueError):
@@ -98,3 +99,15 @@ class ReferenceView:
 def runs_on(activation: OperatorActivation, listing: str) -> bool:
     """Whether the activation's instance runs on `listing` by it."""
     return activation.active and (not activation.listings or listing in activation.listings)
+
+
+def replaced_at(activations: Iterable[OperatorActivation]) -> dict[str, int]:
+    """Of each operator that a later activation of its instance replaces: that one's reference number."""
+    found: dict[str, int] = {}
+    running: dict[str, str] = {}
+    for activation in activations:
+        before = running.get(activation.instance)
+        if before is not None:
+            found[before] = activation.ref_no
+        running[activation.instance] = operator_id(activation.instance, activation.ref_no)
+    return found

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from infra.log import get
-from schemas.events import OperatorActivation
-from schemas.identity import operator_id
 from streams.catch_up import ZERO, Start
 from streams.fold import InstanceState, ListingFold, Programs
 from streams.operators.base import BadState
-from streams.reference import ReferenceView
+from streams.reference import ReferenceView, replaced_at
 from streams.snapshots import State
 from streams.starts import Starts
 
@@ -57,18 +55,6 @@ def restore(
         log.warning("snapshot refused", listing=listing, reason=str(error))
         return Restored(ListingFold(listing, view, programs), ZERO, frozenset())
     return Restored(fold, start, frozenset(ended))
-
-
-def replaced_at(activations: Iterable[OperatorActivation]) -> dict[str, int]:
-    """Of each operator that a later activation of its instance replaces: that one's reference number."""
-    found: dict[str, int] = {}
-    running: dict[str, str] = {}
-    for activation in activations:
-        before = running.get(activation.instance)
-        if before is not None:
-            found[before] = activation.ref_no
-        running[activation.instance] = operator_id(activation.instance, activation.ref_no)
-    return found
 
 
 def _saved(state: State, seq: int, n: int) -> InstanceState:

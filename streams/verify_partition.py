@@ -10,12 +10,16 @@ from infra.kafka import end_of, read_range
 from schemas.accept import Head, Verdict
 from schemas.catalogue import partition_of
 from schemas.chains import Chains, Judged, Position
+from schemas.events import OperatorActivation
 from schemas.identity import operator_id
 from schemas.quality import BROKEN
 from schemas.ticks import BlockKind, Ints, TickBlock
 from streams.fold import Behind, ListingFold, Output, ReferenceBehind
 from streams.found import Whose
+from streams.merged_fold import merged_on
+from streams.merged_reader import LogAccess, MergedReader
 from streams.operators.base import OperatorError
+from streams.programs import NotRunnable
 from streams.report import Problem, shown_quality
 from streams.verify_outputs import LATE_RECORDS, Comparison, counted
 from streams.witness import Witness
@@ -45,6 +49,7 @@ class PartitionCheck:
         self._judged_to: dict[str, bytes] = {}
         self._witnesses: dict[str, Witness] = {}
         self._unfolded: set[str] = set()
+        self._passed: set[Whose] = set()
 
     def run(self) -> None:
         bootstrap, partition = self._run.bootstrap, self._partition
@@ -63,6 +68,9 @@ class PartitionCheck:
                 self._outputs.await_late(f"ticks/{partition}")
             self._run.progress(f"ticks/{partition}", self._report)
         self._tails(end)
+        for listing in self._folds:
+            for activation in merged_on(self._run.view, listing):
+                self._merge(activation, listing)
         self._outputs.await_late(f"ticks/{partition}")
         self._outputs.end(self._is_passed)
 
@@ -127,6 +135,36 @@ class PartitionCheck:
             self._unfolded.add(block.listing)
             self._report.add(Problem(judged.position, block.listing, f"not foldable from here on: {error}"))
 
+    def _merge(self, activation: OperatorActivation, listing: str) -> None:
+        """Derives the signals of a strategy that reads further listings from the logs of all of them."""
+        whose = Whose(operator_id(activation.instance, activation.ref_no), listing)
+        access = LogAccess(self._run.bootstrap, self._keys, self._run.view, self._reach)
+        try:
+            reader = MergedReader(activation, listing, access, self._run.repairs)
+        except NotRunnable as error:
+            self._passed.add(whose)
+            self._report.unverifiable.append(f"{whose.operator} on {listing}: {error}")
+            return
+        try:
+            # What lies on a topic was read before the logs' ends are asked: it comes of what lies before these.
+            for outputs in reader.rest():
+                for output in outputs:
+                    self._compare(output)
+                if self._outputs.late > LATE_RECORDS:
+                    self._outputs.await_late(f"{whose.operator} on {listing}")
+                self._run.progress(f"{whose.operator} on {listing}", self._report)
+        except (OperatorError, Behind) as error:
+            self._passed.add(whose)
+            position = Position("ticks", self._partition, -1)
+            self._report.add(Problem(position, listing, f"{whose.operator} is not foldable from here on: {error}"))
+        finally:
+            reader.close()
+
+    def _reach(self, ref_no: int) -> bool:
+        """Reads `reference` on; whether it has that number."""
+        self._run.read_reference()
+        return self._run.view.last >= ref_no
+
     def _compare(self, output: Output) -> None:
         whose = Whose(output.operator, output.listing)
         for record in output.records():
@@ -134,7 +172,7 @@ class PartitionCheck:
 
     def _is_passed(self, whose: Whose) -> bool:
         """Whether nothing is said of what lies there of these outputs."""
-        return whose.key in self._unfolded or self._is_unverifiable(whose)
+        return whose in self._passed or whose.key in self._unfolded or self._is_unverifiable(whose)
 
     def _is_unverifiable(self, whose: Whose) -> bool:
         fold = self._folds.get(whose.key)

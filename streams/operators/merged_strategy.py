@@ -133,6 +133,14 @@ class MergedStrategyOperator:
             self._keep(state, place, closed, segment, before)
         return self._decide(state)
 
+    def shown_ms(self, state: MergedState, place: int) -> int:
+        """The time up to which the listing at `place` has shown all; NEVER_MS before its first tick or watermark."""
+        return state.listings[place].shown_ms
+
+    def waits_below(self, state: MergedState, ref_no: int) -> bool:
+        """Whether a bar that a segment of a lower reference number closed is not decided yet."""
+        return bool((state.ref_no < ref_no).any())
+
     def dump(self, state: MergedState) -> bytes:
         parts = [
             self._form,
