@@ -72,6 +72,7 @@ class Driver:
         self._saving = asyncio.Lock()
         self._checkpointing: asyncio.Future[None] | None = None
         self._merging: asyncio.Future[None] | None = None
+        self._leaving: set[asyncio.Future[None]] = set()
         self._is_closing = False
 
     def assigned(self, partitions: Iterable[int]) -> None:
@@ -88,7 +89,9 @@ class Driver:
         for partition in partitions:
             loading = self._loading.pop(partition, None)
             if loading is not None and loading.done() and not loading.exception() and loading.result().merges:
-                asyncio.ensure_future(or_end(self._leave(loading.result()), WORKER))
+                leaving = asyncio.ensure_future(or_end(self._leave(loading.result()), WORKER))
+                self._leaving.add(leaving)
+                leaving.add_done_callback(self._leaving.discard)
 
     async def take(self, event: Any) -> None:
         """Folds one record of `ticks`."""
