@@ -72,7 +72,6 @@ class Driver:
         self._saving = asyncio.Lock()
         self._checkpointing: asyncio.Future[None] | None = None
         self._merging: asyncio.Future[None] | None = None
-        self._leaving: set[asyncio.Future[None]] = set()
         self._is_closing = False
 
     def assigned(self, partitions: Iterable[int]) -> None:
@@ -87,11 +86,7 @@ class Driver:
     def revoked(self, partitions: Iterable[int]) -> None:
         """Forgets the partitions: whoever has them next starts from the snapshots."""
         for partition in partitions:
-            loading = self._loading.pop(partition, None)
-            if loading is not None and loading.done() and not loading.exception() and loading.result().merges:
-                leaving = asyncio.ensure_future(or_end(self._leave(loading.result()), WORKER))
-                self._leaving.add(leaving)
-                leaving.add_done_callback(self._leaving.discard)
+            self._loading.pop(partition, None)
 
     async def take(self, event: Any) -> None:
         """Folds one record of `ticks`."""
@@ -190,22 +185,23 @@ class Driver:
         del self._levelling[loading]
 
     async def _merge(self) -> None:
-        """Lets strategies over several listings read on, in steps between the records of the partitions."""
+        """Lets strategies over several listings read on, in steps between the records of the partitions, and ends what
+        those of partitions that were taken away read by."""
+        parts: list[TickPartition] = []
         while not self._is_closing:
+            before, parts = parts, [part for part in await self._partitions() if part.merges]
             is_news = False
-            for part in await self._partitions():
-                if part.merges:
+            for part in before:
+                if part not in parts:
                     async with self._busy:
-                        if await off_loop(part.merge):
-                            is_news = True
-                            await self._folded()
+                        await off_loop(part.close)
+            for part in parts:
+                async with self._busy:
+                    if await off_loop(part.merge):
+                        is_news = True
+                        await self._folded()
             self._checkpoint_if_due()
             await asyncio.sleep(0 if is_news else MERGE_PAUSE_S)
-
-    async def _leave(self, part: TickPartition) -> None:
-        """Ends what a partition reads by itself that was taken away."""
-        async with self._busy:
-            await off_loop(part.close)
 
     async def _deliver(self) -> None:
         """Returns once the broker has all that was handed over; only while outputs never pause does folding wait."""
