@@ -3,7 +3,8 @@ logs change nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,14 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.signals import ENTER
+from api.lab.choice import Chosen
+from api.lab.setup import Configured, activated, folds
+from schemas.events import OperatorActivation
 from schemas.quality import BROKEN
+from schemas.registry import decided_part, encode
 from schemas.ticks import TickBlock
+from schemas.timeframes import Timeframe
 from streams.fold import Output
 from streams.graph_programs import graph_activation, operator_of
 from streams.merged_fold import MergedFold
 from streams.operators.bars import Bars
 from streams.segments import segments
-from tests.property.references import LISTING, spec, view
+from tests.property.references import LISTING, built_in, spec, view
 from tests.property.tick_logs import Knobs, knobs, random_log, recut, sizes
 from tickledger import Enter, Exit, other, strategy
 from tickledger.ta import ema, known
@@ -53,6 +59,22 @@ REFERENCE = view(
     spec(listing=POUND, digits=3),
 )
 ACTIVATION = REFERENCE.activations()[0]
+AGAIN = graph_activation("joined", joined.program(), parameters={"again": 1.0})
+REPLACED = view(
+    spec(),
+    spec(listing=POUND),
+    graph_activation("joined", joined.program()),
+    AGAIN,
+    spec(),
+    dataclasses.replace(AGAIN, active=False),
+    *[spec()] * 100,
+)
+CHOSEN = Chosen(
+    name="joined", version=1, path="", source="", doc="", parameters={}, timeframe=Timeframe.M5, graph=joined.program()
+)
+LIVELY = Knobs(seed=0, blocks=30, longest=30, pace_ms=45_000, broken=0.0, marks=0.1, deals=False)
+_LAB = (spec(), spec(listing=POUND), built_in("bars"), activated(CHOSEN, [LISTING]))
+LAB = Configured(_LAB, view(*_LAB))
 
 
 def two_logs(k: Knobs) -> dict[str, list[TickBlock]]:
@@ -66,8 +88,44 @@ def two_logs(k: Knobs) -> dict[str, list[TickBlock]]:
     return {name: [b._replace(ref_no=b.ref_no + 1) for b in log] for name, log in ((LISTING, own), (POUND, others))}
 
 
+def new_fold() -> MergedFold:
+    return MergedFold(ACTIVATION, LISTING, REFERENCE)
+
+
+def decided(outputs: list[Output]) -> list[bytes]:
+    """The decision bytes of what was proven."""
+    return [decided_part(encode(record), record) for o in outputs for record in o.records()]
+
+
 def said(outputs: list[Output]) -> list[tuple[int, int, bytes]]:
     return [(o.out_seq + k, o.ref_no, row.tobytes()) for o in outputs for k, row in enumerate(o.columns)]
+
+
+def in_turns(
+    fold: MergedFold,
+    logs: dict[str, list[TickBlock]],
+    cuts: tuple[list[int], list[int]],
+    turns: list[bool],
+    stops: set[int],
+    again: Callable[[], MergedFold],
+) -> tuple[list[Output], MergedFold]:
+    """What the logs prove, cut anew and handed over in turns, by a fold that `again` replaces at each stop."""
+    waiting = {LISTING: recut(logs[LISTING], cuts[0]), POUND: recut(logs[POUND], cuts[1])}
+    found = []
+    for at, turn in enumerate([*turns, *[True, False] * 2_000]):
+        listing = LISTING if turn else POUND
+        if at in stops:
+            saved, fold = fold.dump(), again()
+            fold.load(saved)
+            assert fold.dump() == saved
+        if waiting[listing]:
+            was_done = fold.done
+            made = fold.fold(listing, [waiting[listing].pop(0)])
+            assert not (was_done and made)
+            found += made
+        elif not waiting[LISTING] and not waiting[POUND]:
+            break
+    return found, fold
 
 
 @some
@@ -78,23 +136,54 @@ def test_order_cut_and_restarts_of_the_logs_do_not_show(
     logs = two_logs(k)
     plain = MergedFold(ACTIVATION, LISTING, REFERENCE)
     whole = said([o for listing, blocks in logs.items() for o in plain.fold(listing, blocks)])
-    fold = MergedFold(ACTIVATION, LISTING, REFERENCE)
-    waiting = {LISTING: recut(logs[LISTING], cuts[0]), POUND: recut(logs[POUND], cuts[1])}
-    found = []
-    for at, turn in enumerate([*turns, *[True, False] * 2_000]):
-        listing = LISTING if turn else POUND
-        if at in stops:
-            saved = fold.dump()
-            fold = MergedFold(ACTIVATION, LISTING, REFERENCE)
-            fold.load(saved)
-            assert fold.dump() == saved
-        if waiting[listing]:
-            found += fold.fold(listing, [waiting[listing].pop(0)])
-        elif not waiting[LISTING] and not waiting[POUND]:
-            break
+    found, fold = in_turns(new_fold(), logs, cuts, turns, stops, new_fold)
     assert said(found) == whole
     assert fold.dump().digest == plain.dump().digest
     assert fold.dump().out_seq == len(whole)
+
+
+@some
+@given(k=knobs, cuts=st.tuples(sizes, sizes), turns=st.lists(st.booleans(), max_size=60), stops=stopped)
+def test_live_in_any_cut_it_decides_what_the_laboratory_decides(
+    k: Knobs, cuts: tuple[list[int], list[int]], turns: list[bool], stops: set[int]
+) -> None:
+    logs = two_logs(k)
+    in_lab = {name: [b._replace(ref_no=LAB.last) for b in log] for name, log in logs.items()}
+    fold = folds(LAB, CHOSEN, [LISTING, POUND]).fold
+    in_time = sorted((b for log in in_lab.values() for b in log), key=lambda b: (b.watermark_ms, b.listing))
+    due = [o for block in in_time for o in fold(block) if o.topic == "signals"]
+    now = {name: [b._replace(ref_no=REFERENCE.last - 1) for b in log] for name, log in logs.items()}
+    found, _ = in_turns(new_fold(), now, cuts, turns, stops, new_fold)
+    assert decided(found) == decided(due)
+
+
+@some
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    steps=st.lists(st.integers(0, 30), min_size=4, max_size=4),
+    cuts=st.tuples(sizes, sizes),
+    turns=st.lists(st.booleans(), max_size=60),
+    stops=stopped,
+)
+def test_each_activation_says_what_the_blocks_prove_for_which_it_holds(
+    seed: int, steps: list[int], cuts: tuple[list[int], list[int]], turns: list[bool], stops: set[int]
+) -> None:
+    logs = {
+        name: [b._replace(ref_no=2 + sum(step <= at for step in steps)) for at, b in enumerate(log)]
+        for name, log in two_logs(LIVELY._replace(seed=seed)).items()
+    }
+    first, second, last = REPLACED.activations()
+    all_of_it = MergedFold(dataclasses.replace(first, instance="all", emit_all=True), LISTING, REPLACED)
+    rows = [
+        (o.ref_no, row.tobytes()) for name, log in logs.items() for o in all_of_it.fold(name, log) for row in o.columns
+    ]
+    for one, until in ((first, second.ref_no), (second, last.ref_no)):
+
+        def again(one: OperatorActivation = one) -> MergedFold:
+            return MergedFold(one, LISTING, REPLACED)
+
+        found, _ = in_turns(again(), logs, cuts, turns, stops, again)
+        assert [row[1:] for row in said(found)] == [row for row in rows if one.ref_no <= row[0] < until]
 
 
 def closed(blocks: list[TickBlock], listing: str) -> list[Any]:
