@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import streams
+from agents.strategy_program import StrategyProgram
 from api.accounts import BadAccount, Share, check_share, newest, strategy_config
 from api.lab.choice import Chosen
 from infra.clock import Clock
@@ -23,7 +24,7 @@ from infra.kafka import read_range
 from infra.reference_log import append_reference
 from schemas.catalogue import partition_of
 from schemas.configuration import AccountConfig, RiskLimits, StrategyConfig
-from schemas.events import Alert, OperatorActivation, ProgramKind, ReferenceRecord
+from schemas.events import Alert, ListingSpec, OperatorActivation, ProgramKind, ReferenceRecord
 from schemas.identity import InvalidName, operator_id
 from schemas.integrity import UNWRITTEN, KeyRing
 from schemas.registry import UnreadableRecord, decode, encode
@@ -31,9 +32,10 @@ from schemas.times import iso_ms
 from streams.activations import activation
 from streams.alarms import SOURCE, STRATEGY_FAILED
 from streams.class_programs import class_activation, with_code
-from streams.graph_programs import graph_activation
+from streams.graph_programs import graph_activation, program_in
+from streams.merged_fold import listings_of
 from streams.operators.desk.consensus import ALONE
-from streams.programs import NotRunnable
+from streams.programs import NotRunnable, SeveralListings
 
 RESERVED: Final = ("bars", "desk")
 
@@ -114,7 +116,12 @@ def activation_of(
 def add(bootstrap: str, keys: KeyRing, clock: Clock, wanted: Wanted) -> Running:
     """Has the instance run, and traded; as it is on the log then. Raises BadInstance, BadAccount."""
     check_program(wanted.activation)
-    records = append_reference(bootstrap, keys, clock, lambda found: to_add(found, wanted))
+
+    def missing(found: list[ReferenceRecord]) -> list[ReferenceRecord]:
+        known = sorted({r.listing for r in found if isinstance(r, ListingSpec)})
+        return to_add(found, wanted._replace(activation=placed(wanted.activation, known)))
+
+    records = append_reference(bootstrap, keys, clock, missing)
     return next(r for r in running(records) if r.activation.instance == wanted.activation.instance)
 
 
@@ -178,10 +185,48 @@ def check_program(wanted: OperatorActivation) -> None:
         )
 
 
+def placed(wanted: OperatorActivation, known: Sequence[str]) -> OperatorActivation:
+    """The activation; of a program that reads several listings on those that it names, or else on the one of `known`
+    that it can run on. Raises BadInstance if that isn't one, or if a listing isn't known: it would wait for ever."""
+    program = program_in(wanted) if wanted.program_kind is ProgramKind.GRAPH else None
+    if program is None or not program.listings:
+        return wanted
+    for listing in wanted.listings:
+        if reason := _lacking(program, listing, known):
+            raise BadInstance(reason)
+    if wanted.listings:
+        return wanted
+    found = [name for name in known if not _lacking(program, name, known)]
+    if len(found) == 1:
+        return dataclasses.replace(wanted, listings=tuple(found))
+    reads = f"{wanted.operator} reads {', '.join(program.listings)} beside the listing that it runs on"
+    if found:
+        raise BadInstance(
+            f"{reads}, which may be {' or '.join(found)}: say which, tickledger strategies add {wanted.operator} "
+            f"--symbol {found[0]}"
+        )
+    raise BadInstance(f"{reads}, and there is {_shown(known)}")
+
+
+def _lacking(program: StrategyProgram, listing: str, known: Sequence[str]) -> str:
+    """Why the program, which reads several listings, can't run on this one; empty if it can."""
+    try:
+        missing = [name for name in listings_of(program, listing) if name not in known]
+    except NotRunnable as error:
+        return str(error)
+    return f"{program.name} on {listing} reads {', '.join(missing)}, and there is {_shown(known)}" if missing else ""
+
+
+def _shown(known: Sequence[str]) -> str:
+    return f"{', '.join(known) or 'no listing yet'}: record or import what is missing first"
+
+
 def _here(wanted: OperatorActivation) -> str:
     """Why the program can't run; empty if it can."""
     try:
         with_code(wanted)
+    except SeveralListings:
+        return ""
     except NotRunnable as error:
         return str(error)
     return ""

@@ -23,6 +23,7 @@ from schemas.events import Signal
 from schemas.identity import split_operator
 from schemas.integrity import ZERO_MAC, KeyRing
 from schemas.registry import decided_part, encode
+from streams.merged_fold import listings_of
 
 
 class Compared(NamedTuple):
@@ -37,14 +38,18 @@ class Compared(NamedTuple):
 def compare_signals(
     settings: Settings, bootstrap: str, keys: KeyRing, listing: str, strategies: list[Chosen]
 ) -> list[Compared]:
-    """Each strategy's signals on a listing, in decision bytes."""
+    """The signals of each strategy that runs on a listing, in decision bytes."""
     made = live_signals(bootstrap, keys, listing)
     found = []
+    reads = [(listing,) if one.graph is None else listings_of(one.graph, listing) for one in strategies]
+    names = list(dict.fromkeys(name for read in reads for name in read))
     with ExitStack() as kept:
-        traded = from_log([listing], settings.terminal.spec, [], settings.home, settings.file, kept)
-        for chosen in strategies:
+        data = from_log(names, settings.terminal.spec, [], settings.home, settings.file, kept)
+        by_name = {one.source.name: one for one in data}
+        for chosen, read in zip(strategies, reads, strict=True):
             sized = SizedBy(Sizing.LOTS, 0.01)
-            run = run_backtest(Request(chosen=chosen, data=traded, sized=sized))
+            traded = [by_name[name] for name in read]
+            run = run_backtest(Request(chosen=chosen, data=traded, sized=sized, trade=[listing]))
             live = made.get(chosen.instance, [])
             digest = hashlib.sha256(f"{chosen.instance} {listing} {_sum(live)}\n".encode() if live else b"").hexdigest()
             found.append(Compared(chosen.instance, listing, len(live), digest == run.digests["signals"]))

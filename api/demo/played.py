@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -29,6 +29,7 @@ from api.demo.history import compare_ticks
 from api.demo.laboratory import compare_signals
 from api.demo.screen import View
 from api.demo.stages import Seen, Watch
+from api.instances import placed
 from api.lab.choice import Chosen, choose
 from api.lab.setup import activated
 from api.terminal_check import check_terminal, read_log
@@ -55,6 +56,7 @@ from schemas.identity import parse_listing
 from schemas.integrity import UNWRITTEN
 from streams.class_programs import with_code
 from streams.operators.desk.consensus import ALONE
+from streams.reference import runs_on
 from streams.verify import Range, Report, Verification
 
 SNIPER: Final = "sniper_intraday"
@@ -89,7 +91,7 @@ class Played:
     """
 
     def __init__(self, settings: Settings, strategies: Sequence[Path], consensus: Consensus | None) -> None:
-        """Raises BadStrategy, BadFile, SettingsError: before anything is started."""
+        """Raises BadStrategy, BadInstance, BadFile, SettingsError: before anything is started."""
         self._settings = settings
         self._consensus = consensus
         self._chosen = [
@@ -99,6 +101,7 @@ class Played:
         ]
         data = build.played(settings.terminal, settings.cache_dir / "ticks")
         self.listings = [f"{settings.recorder.feed}/{symbol}" for symbol in data.ticks]
+        self._activations = [placed(activated(chosen, ()), self.listings) for chosen in self._chosen]
         self._keys = load_or_create(settings)
 
     def configure(self, running: Running) -> None:
@@ -132,8 +135,11 @@ class Played:
 
     def _missing_activations(self, known: list[ReferenceRecord]) -> list[ReferenceRecord]:
         there = {r.instance: r for r in known if isinstance(r, OperatorActivation)}
-        wanted = [activated(chosen, ()) for chosen in self._chosen]
-        return [one for one in wanted if one.instance not in there or there[one.instance].parameters != one.parameters]
+        return [
+            one
+            for one in self._activations
+            if one.instance not in there or there[one.instance].parameters != one.parameters
+        ]
 
     @contextmanager
     def watched(self, running: Running) -> Iterator[Day]:
@@ -141,13 +147,17 @@ class Played:
         owner = control(self._settings.home)
         try:
             with Watch(owner, running.kafka, running.postgres_dsn) as watch:
-                yield Day(self._settings, running, owner, watch, self.listings, self._chosen)
+                yield Day(self._settings, running, owner, watch, self._by_listing())
         finally:
             owner.close()
 
+    def _by_listing(self) -> dict[str, list[Chosen]]:
+        runs = list(zip(self._chosen, self._activations, strict=True))
+        return {name: [chosen for chosen, one in runs if runs_on(one, name)] for name in self.listings}
+
 
 class Day:
-    """A day that is being played on a stack that runs."""
+    """A day that is being played on a stack that runs: `strategies` by the listing that they run on."""
 
     def __init__(
         self,
@@ -155,11 +165,10 @@ class Day:
         running: Running,
         owner: Control,
         watch: Watch,
-        listings: Sequence[str],
-        chosen: Sequence[Chosen],
+        strategies: Mapping[str, list[Chosen]],
     ) -> None:
         self._settings, self._running, self._control, self._watch = settings, running, owner, watch
-        self._listings, self._chosen = listings, chosen
+        self._strategies = strategies
         self._keys = load_or_create(settings)
         self._account = settings.trade.account
         self._clock = Stopwatch()
@@ -209,11 +218,11 @@ class Day:
         mt5 = connect(settings)
         info = sign_in(mt5, settings.terminal)
         try:
-            same = [compare_ticks(mt5, kafka, self._keys, listing) for listing in self._listings]
+            same = [compare_ticks(mt5, kafka, self._keys, listing) for listing in self._strategies]
             compared = [
                 one
-                for listing in self._listings
-                for one in compare_signals(settings, kafka, self._keys, listing, list(self._chosen))
+                for listing, chosen in self._strategies.items()
+                for one in compare_signals(settings, kafka, self._keys, listing, chosen)
             ]
             orders = self._orders_at_terminal(mt5)
             report = self._verified(console, mt5)
@@ -250,7 +259,7 @@ class Day:
             found = connection.execute(
                 "select name, (select max(n) + 1 from tickledger.ticks where listing_id = listings.id) "
                 "from tickledger.listings where name = any(%s)",
-                (list(self._listings),),
+                (list(self._strategies),),
             ).fetchall()
         return [(name, ticks) for name, ticks in found if ticks]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from api.accounts import Plan, Share, configure_account, limits_of
-from api.instances import Wanted, activation_of, check_program, running, to_add
+from api.instances import Wanted, activation_of, check_program, placed, running, to_add
 from api.lab.choice import Chosen
 from api.lab.setup import SizedBy
 from api.paper.home import PaperHome
@@ -43,7 +43,7 @@ class Paper:
             one = activation_of(chosen)
             check_program(one)
             share = Share(one.instance, sized.sizing, sized.size, sized.max_lots)
-            self._wanted.append(Wanted(one, account, share, TRADE))
+            self._wanted.append(Wanted(placed(one, home.listings), account, share, TRADE))
         self.instances: list[str] = []
         """What the account trades, once it is configured."""
 

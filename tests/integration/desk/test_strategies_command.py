@@ -16,13 +16,15 @@ from api.accounts import Plan, Share, configure_account, limits_of
 from api.commands import strategies as command
 from infra.clock import SystemClock
 from infra.kafka import new_producer
+from infra.reference_log import append_reference
 from schemas.configuration import Sizing
-from schemas.events import SignalKind
+from schemas.events import ListingSpec, ReferenceRecord, SignalKind
 from schemas.times import iso_ms
 from streams.alarms import tell_failed
 from tests.conftest import TestStack
 from tests.integration.desk.account_day import KEYS
 from tests.integration.projections.scripted import signal
+from tests.property.references import spec
 from tests.unit.api.test_accounts import config
 
 pytestmark = pytest.mark.stack
@@ -77,6 +79,20 @@ def test_a_strategy_is_added_listed_and_removed(run: Run, account: str) -> None:
     assert "slow" not in listed(run)
 
 
+def test_one_that_reads_several_listings_is_added_where_all_are_known(run: Run, broker: TestStack) -> None:
+    specs = [spec(listing=f"both/{symbol}") for symbol in ("EURUSD", "GBPUSD")]
+    append_reference(broker.kafka, KEYS, SystemClock(), lambda found: [] if known(found, specs) else specs)
+    assert run("add", "pairs", "--symbol", "both/EURUSD")[0] == 0
+    assert listed(run)["pairs"]["listings"] == ["both/EURUSD"]
+    assert run("remove", "pairs")[0] == 0
+    code, _, err = run("add", "pairs", "--symbol", "both/GBPUSD")
+    assert (code, "names both/GBPUSD twice" in err) == (1, True)
+
+
+def known(found: list[ReferenceRecord], specs: list[ListingSpec]) -> bool:
+    return {one.listing for one in specs} <= {one.listing for one in found if isinstance(one, ListingSpec)}
+
+
 def test_a_class_of_ones_own_file_is_added(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "own.py"
     file.write_text(
@@ -115,7 +131,7 @@ def test_one_that_raised_is_listed_as_failed_with_what_to_do(run: Run, broker: T
         (("add", "ema_cross", "--lots", "0.1"), 2, "give --account as well"),
         (("add", "ema_cross", "--symbol", "EURUSD"), 2, "has no feed"),
         (("add", "ema_cros"), 2, "no strategy of this name"),
-        (("add", "pairs"), 1, "tickledger backtest runs it"),
+        (("add", "pairs", "--symbol", "live/EURUSD"), 1, "pairs on live/EURUSD reads live/EURUSD, live/GBPUSD"),
         (("add", "ema_cross", "--account", "nobody"), 1, "there is no account 'nobody'"),
         (("add", "ema_cross", "--account", "paper", "--role", "chief"), 1, "role 'chief'"),
         (("remove", "nothing"), 1, "no instance 'nothing' runs"),

@@ -35,13 +35,13 @@ def broker(start_stack: StartStack) -> Iterator[TestStack]:
         yield found
 
 
-def home(broker: TestStack, account: str) -> PaperHome:
+def home(broker: TestStack, account: str, *symbols: str) -> PaperHome:
     sections = {
         "terminal": TerminalSettings(kind="simulated", balance=500.0),
         "recorder": RecorderSettings(feed="broker-demo-paper"),
         "trade": TradeSettings(account=account),
     }
-    return PaperHome(broker.settings.model_copy(update=sections), SOURCE, ("EURUSD", "USDJPY"), True)
+    return PaperHome(broker.settings.model_copy(update=sections), SOURCE, symbols or ("EURUSD", "USDJPY"), True)
 
 
 def configured(broker: TestStack, account: str, *names: str) -> tuple[Paper, list[Any]]:
@@ -65,6 +65,18 @@ def test_account_limits_and_strategies_are_there_once_and_more_strategies_come_t
     assert (again.instances, len(after)) == (["ema_cross", "berserker"], len(records))
     more, _ = configured(broker, "one", "sniper_intraday")
     assert more.instances == ["ema_cross", "berserker", "sniper_intraday"]
+
+
+def test_one_that_reads_several_listings_trades_the_other_of_the_homes(broker: TestStack) -> None:
+    traded = [Traded(choose("pairs", {}), SIZED)]
+    paper = Paper(home(broker, "four", "GBPUSD", "EURUSD"), traded, None)
+    paper.configure(SimpleNamespace(kafka=broker.kafka))  # type: ignore[arg-type]
+    assert paper.instances == ["pairs"]
+    records = read_reference(broker.kafka, load_or_create(broker.settings))[0]
+    (one,) = (r.activation for r in running(records) if r.activation.instance == "pairs")
+    assert one.listings == ("broker-demo-paper/EURUSD",)
+    with pytest.raises(BadInstance, match="reads GBPUSD beside the listing that it runs on, and there is"):
+        Paper(home(broker, "five"), traded, None)
 
 
 def test_a_home_in_which_nothing_is_traded_asks_for_a_strategy(broker: TestStack) -> None:

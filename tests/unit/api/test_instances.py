@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from api.accounts import BadAccount, Share
-from api.instances import BadInstance, Wanted, activation_of, check_program, running, to_add, to_remove
+from api.instances import BadInstance, Wanted, activation_of, check_program, placed, running, to_add, to_remove
 from api.lab.choice import choose
 from schemas.configuration import Sizing, StrategyConfig
 from schemas.events import OperatorActivation, ProgramKind, ReferenceRecord
@@ -92,9 +92,40 @@ def test_a_class_that_needs_its_neighbours_is_refused(tmp_path: Path) -> None:
         check_program(one)
 
 
-def test_one_that_reads_several_listings_is_refused_with_a_way_out() -> None:
-    with pytest.raises(BadInstance, match="tickledger backtest runs it"):
-        check_program(activation_of(choose("pairs", {})))
+PAIRS = activation_of(choose("pairs", {}))
+
+
+def test_one_that_reads_several_listings_runs_on_the_one_that_it_does_not_name() -> None:
+    check_program(PAIRS)
+    assert placed(PAIRS, ["test/EURUSD", "test/GBPUSD"]).listings == ("test/EURUSD",)
+    told = dataclasses.replace(PAIRS, listings=("test/USDJPY",))
+    assert placed(told, ["test/EURUSD", "test/GBPUSD", "test/USDJPY"]) == told
+    one = activation_of(EMA)
+    assert placed(one, []) == one, "others run on all"
+
+
+@pytest.mark.parametrize(
+    ("listings", "known", "says"),
+    [
+        (
+            [],
+            ["test/EURUSD"],
+            "pairs reads GBPUSD beside the listing that it runs on, and there is test/EURUSD: record",
+        ),
+        ([], [], "and there is no listing yet: record or import"),
+        (
+            [],
+            ["test/EURUSD", "test/GBPUSD", "test/USDJPY"],
+            "may be test/EURUSD or test/USDJPY: say which, tickledger strategies add pairs --symbol test/EURUSD",
+        ),
+        (["test/EURUSD"], ["test/EURUSD", "else/GBPUSD"], "pairs on test/EURUSD reads test/GBPUSD, and there is"),
+        (["test/EURUSD"], ["test/GBPUSD"], "pairs on test/EURUSD reads test/EURUSD, and there is test/GBPUSD"),
+        (["test/GBPUSD"], ["test/EURUSD", "test/GBPUSD"], "names test/GBPUSD twice: run it on another listing"),
+    ],
+)
+def test_one_that_reads_what_is_not_known_is_refused(listings: list[str], known: list[str], says: str) -> None:
+    with pytest.raises(BadInstance, match=says):
+        placed(dataclasses.replace(PAIRS, listings=tuple(listings)), known)
 
 
 @pytest.mark.parametrize(("name", "says"), [("desk", "is taken"), ("a b", "can't be used")])
