@@ -21,12 +21,12 @@ from tickledger.ta import ema
 
 
 class Pair:
-    """The listings `own` and `further`, with specs, and bars on both."""
+    """The listings `own` and `further`, with specs, and bars on both; `bare`: the further one has neither."""
 
-    def __init__(self, own: Line, further: Line) -> None:
+    def __init__(self, own: Line, further: Line, *, bare: bool = False) -> None:
         self.own, self.further = own, further
         self.instance = f"pair-{own.name}"
-        for line in (own, further):
+        for line in (own,) if bare else (own, further):
             line.configure(spec(listing=line.listing), line.activation("bars"))
         further.ref_no = own.ref_no = max(own.ref_no, further.ref_no)
 

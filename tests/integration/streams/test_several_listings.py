@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import hashlib
 import threading
@@ -18,18 +19,23 @@ from api.lab.choice import choose
 from api.lab.data import Traded
 from api.lab.log_data import LogSource
 from api.lab.setup import SizedBy
+from infra.clock import SystemClock
+from infra.settings import WorkerSettings
 from producers.judge import Judge
 from producers.specs import for_digits, listing_spec, load_spec
 from schemas.configuration import Sizing
 from schemas.registry import decode
 from schemas.ticks import TickBlock
+from streams.driver import Driver
 from streams.graph_programs import graph_activation
+from streams.partition import TickPartition
 from streams.report import Range, Report
 from streams.verify import Verification
 from tests.integration.streams.line import KEYS, Line, lively
 from tests.integration.streams.pair import Pair
 from tests.integration.streams.partitions import Reader
 from tests.integration.streams.service import Service, wait
+from tests.integration.streams.test_driver import events
 from tests.integration.streams.verifying import judged
 
 pytestmark = pytest.mark.stack
@@ -169,6 +175,78 @@ def test_a_damaged_record_of_the_further_listing_stops_it_until_it_is_repaired(a
     for known in (states, reader.checkpoint(), []):
         apart.read(Reader(apart.own, known))
         assert apart.signals() == apart.expected()
+
+
+def test_on_a_listing_that_it_names_it_is_refused_and_on_the_other_it_runs(apart: Pair) -> None:
+    both = (apart.own.listing, apart.further.listing)
+    operator = apart.activate(graph_activation(apart.instance, apart.program(), listings=both))
+    apart.own.write(OWN)
+    apart.further.write(FURTHER)
+    apart.read(Reader(apart.own))
+    Reader(apart.further).read()
+    assert apart.signals() == apart.expected()
+    assert len(apart.signals()) > 20
+    assert [code for code, _ in apart.further.alerts()] == ["activation_refused"]
+    assert apart.further.found("bars") == apart.further.expected("bars")
+    report = verified(apart.further)
+    assert (report.exit_code, len(report.unverifiable)) == (2, 1)
+    assert f"{operator} on {apart.further.listing}: pair runs on {apart.further.listing}" in report.unverifiable[0]
+
+
+@pytest.mark.parametrize(
+    ("later", "says"), [(0, "no ListingSpec in force"), (10**6, "and reference ends before it")]
+)  # fmt: skip
+def test_a_further_listing_that_can_not_be_folded_ends_it_and_nothing_else(
+    new_line: NewLine, later: int, says: str
+) -> None:
+    pair = Pair(new_line(), new_line(), bare=True)
+    pair.activate()
+    pair.further.ref_no += later
+    pair.own.write(OWN)
+    pair.further.write(FURTHER)
+    reader = Reader(pair.own).read()
+    while reader.part.merges:
+        reader.part.merge()
+    assert reader.producer.flush(30) == 0
+    assert [code for code, _ in pair.own.alerts()] == ["strategy_parked"]
+    assert pair.own.found("bars") == pair.own.expected("bars")
+    (problem,) = verified(pair.own).problems
+    assert f"{pair.instance}@{pair.own.ref_no} is not foldable from here on" in problem.reason
+    assert says in problem.reason
+
+
+def test_a_worker_that_loses_the_partition_stops_reading_and_goes_on_when_it_has_it_again(apart: Pair) -> None:
+    apart.activate()
+    apart.own.write(OWN[:30])
+    apart.further.write(FURTHER)
+
+    async def until(condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+
+    async def take(one: Driver) -> TickPartition:
+        for event in events(apart.own):
+            await one.take(event)
+        await one.quiet()
+        return await one._loading[apart.own.partition]
+
+    async def steps() -> None:
+        one = Driver(WorkerSettings(), apart.own.kafka, KEYS, SystemClock())
+        before = await take(one)
+        await until(lambda: apart.signals() == apart.expected())
+        one.revoked([apart.own.partition])
+        await until(lambda: not before.merges)
+        apart.own.write(OWN[30:])
+        after = await take(one)
+        assert after is not before
+        await until(lambda: apart.signals() == apart.expected())
+        await one.close()
+        assert not after.merges
+
+    asyncio.run(steps())
+    assert len(apart.signals()) > 20
 
 
 def test_verify_derives_it_again_from_both_logs(apart: Pair) -> None:
