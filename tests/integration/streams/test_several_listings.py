@@ -122,6 +122,7 @@ def test_a_silent_listing_silences_it_and_it_goes_on_where_it_was(apart: Pair) -
     apart.read(again)
     assert apart.signals() == apart.expected()
     assert len(apart.signals()) > len(before)
+    assert len(apart.own.records("signals")) == len(apart.signals()), "its snapshot had all that was said before"
 
 
 def test_added_and_removed_while_it_runs_it_signals_in_between(apart: Pair) -> None:
@@ -168,11 +169,13 @@ def test_a_damaged_record_of_the_further_listing_stops_it_until_it_is_repaired(a
 
     further.repair(offset, damaged, further.head)
     further.put(further.opened())
+    apart.read(reader)
+    led_past = reader.checkpoint()
     further.write(FURTHER[22:])
     apart.read(reader)
     assert apart.signals() == apart.expected()
     assert len(apart.signals()) > len(before)
-    for known in (states, reader.checkpoint(), []):
+    for known in (states, led_past, reader.checkpoint(), []):
         apart.read(Reader(apart.own, known))
         assert apart.signals() == apart.expected()
 
