@@ -13,6 +13,7 @@ from streams import outputs
 from streams.fold import Output
 from streams.graph_programs import graph_activation
 from streams.merged_fold import MergedFold, Place, merged_on
+from streams.merged_reader import MergedReader
 from tests.integration.streams.line import KEYS, Line
 from tests.integration.streams.partitions import Reader
 from tests.property.references import spec
@@ -73,7 +74,7 @@ class Pair:
     def read(self, reader: Reader) -> None:
         """Lets a worker of the first listing's partition read all that is on the logs."""
         reader.read()
-        merged = reader.part._merged
+        merged = self.merged(reader)
         ends = {p: end_of(reader.kafka, "ticks", p) for p in (self.own.partition, self.further.partition)}
         while any(
             chain._follower.scanned_to < ends[partition_of("ticks", chain.listing)]
@@ -82,6 +83,10 @@ class Pair:
         ):
             reader.part.merge()
         assert reader.producer.flush(30) == 0
+
+    def merged(self, reader: Reader) -> list[MergedReader]:
+        """What the worker reads for its instances; other tests may have theirs on the partition."""
+        return [one for one in reader.part._merged if one.fold.listing == self.own.listing]
 
     def newest_ms(self) -> int:
         """The time of the newest signal."""

@@ -108,7 +108,7 @@ def test_a_silent_listing_silences_it_and_it_goes_on_where_it_was(apart: Pair) -
     reader = Reader(apart.own)
     apart.read(reader)
     before = apart.signals()
-    known_ms = reader.part._merged[0].fold.shown_ms(apart.further.listing)
+    known_ms = apart.merged(reader)[0].fold.shown_ms(apart.further.listing)
     apart.own.write(OWN[30:])
     apart.read(reader)
     assert apart.own.found("bars") == apart.own.expected("bars"), "its bars go on"
@@ -133,7 +133,7 @@ def test_added_and_removed_while_it_runs_it_signals_in_between(apart: Pair) -> N
 
     reader = Reader(apart.own)
     write(0, 20)
-    assert not reader.part.merges
+    assert not apart.merged(reader)
     first = apart.activate()
     write(20, 30)
     second = apart.activate(graph_activation(apart.instance, apart.program(5), listings=(apart.own.listing,)))
@@ -145,9 +145,9 @@ def test_added_and_removed_while_it_runs_it_signals_in_between(apart: Pair) -> N
     assert {decode(value).operator for value in apart.signals()} == {first, second}  # type: ignore[union-attr]
 
     states = reader.checkpoint()
-    assert not reader.part.merges, "nothing more will come of them"
+    assert not apart.merged(reader), "nothing more will come of them"
     again = Reader(apart.own, states, apart.own.offsets[-1])
-    assert not again.part.merges
+    assert not apart.merged(again)
     apart.read(again)
     assert apart.signals() == apart.expected()
 
@@ -208,7 +208,7 @@ def test_a_further_listing_that_can_not_be_folded_ends_it_and_nothing_else(
     pair.own.write(OWN)
     pair.further.write(FURTHER)
     reader = Reader(pair.own).read()
-    while reader.part.merges:
+    while pair.merged(reader):
         reader.part.merge()
     assert reader.producer.flush(30) == 0
     assert [code for code, _ in pair.own.alerts()] == ["strategy_parked"]
