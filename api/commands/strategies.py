@@ -45,7 +45,7 @@ def add(
         list[str] | None, Parameter(name=["-p", "--parameter"], help="A parameter of the strategy, name=value.")
     ] = None,
     instance: Annotated[str, Parameter(help="Its name on the log; default the strategy's.")] = "",
-    symbol: Annotated[list[str] | None, Parameter(help="feed/SYMBOL to run on; default all, or the only one it can.")] = None,
+    symbol: Annotated[list[str] | None, Parameter(help="feed/SYMBOL to run on; default all that it can.")] = None,
     account: Annotated[str, Parameter(help="Account that trades it; default none: it only signals.")] = "",
     role: Annotated[
         str, Parameter(help="Its part among the account's strategies: alone, trade, agree, veto, allow, weigh.")
