@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from infra import anchors
@@ -53,13 +53,14 @@ class Driver:
     def __init__(self, settings: WorkerSettings, bootstrap: str, keys: KeyRing, clock: Clock) -> None:
         self._settings, self._bootstrap, self._keys, self._clock = settings, bootstrap, keys, clock
         self._outbox = Outbox(bootstrap, **{"linger.ms": 1})
-        self._producer = self._outbox.producer
+        self.producer = self._outbox.producer
         # The machine's own clock: a market's may stand, and two incarnations would be one.
         self._incarnation = SystemClock().now_us()
-        self._world = Surroundings(bootstrap, keys, clock, self._producer, ReferenceFollower(bootstrap, keys))
+        self._world = Surroundings(bootstrap, keys, clock, self.producer, ReferenceFollower(bootstrap, keys))
         self._loading: dict[int, Loading] = {}
         self._levelling: dict[Loading, asyncio.Future[None]] = {}
         self._done: list[Done] = []
+        self._folded_to: dict[int, int] = {}
         self._is_dirty = False
         self._superseded: dict[tuple[str, str], tuple[bytes, ...]] = {}
         self._anchored: dict[str, Anchor] = {}
@@ -104,7 +105,12 @@ class Driver:
             await self._folded()
         if part.behind and loading not in self._levelling:
             self._levelling[loading] = asyncio.ensure_future(or_end(self._level(message.partition, loading), WORKER))
+        self._folded_to[message.partition] = message.offset + 1
         self._checkpoint_if_due()
+
+    def folded(self) -> Mapping[int, int] | None:
+        """By partition the next offset to fold, of those that gave a record; None while a listing catches up."""
+        return None if self._levelling else dict(self._folded_to)
 
     async def quiet(self) -> None:
         """Called now and then: checkpoints what is left when the input is quiet, and moves the anchors on."""
@@ -128,7 +134,7 @@ class Driver:
             await self._deliver()
             sent = 0
             for state in states:
-                size, written = snapshots.write(self._producer, self._keys, self._incarnation, state)
+                size, written = snapshots.write(self.producer, self._keys, self._incarnation, state)
                 sent += size
                 self._tidy(state, written)
                 # Sealing them all takes longer than a bar may: records that have come are folded in between.
@@ -196,7 +202,7 @@ class Driver:
         """Removes records of an earlier incarnation, or of a larger state, that the ones just written replace."""
         whose = (state.operator, state.listing)
         old = self._superseded.get(whose, ())
-        snapshots.remove(self._producer, state, [key for key in old if key not in written])
+        snapshots.remove(self.producer, state, [key for key in old if key not in written])
         self._superseded[whose] = written
 
     async def _anchor(self) -> None:
@@ -213,7 +219,7 @@ class Driver:
             place = (follower.head, follower.head_offset, follower.scanned_to)
             made.append(anchors.make_anchor("reference", REFERENCE_CHAIN, 0, *place, now, key_id))
         moved = [anchor for anchor in made if _place(anchor) != _place(self._anchored.get(anchor.chain))]
-        anchors.send(self._producer, self._keys, moved)
+        anchors.send(self.producer, self._keys, moved)
         self._anchored |= {anchor.chain: anchor for anchor in moved}
         await self._outbox.flush()
 
