@@ -17,7 +17,7 @@ from producers.gateway.alarms import Alarms
 from producers.gateway.book import BY_VENUE, OVER, ZERO, Known, lots
 from producers.gateway.chain import Chain
 from producers.gateway.codes import Entry, Reason, Traded
-from producers.gateway.quotes import Prevailing
+from producers.gateway.newest_ticks import Prevailing
 from producers.gateway.records import blank
 from producers.gateway.requests import FLATTENED, number_in
 from producers.gateway.venue import Venue

@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
-from collections import deque
-from contextlib import suppress
-from typing import Final, NamedTuple
-
 import numpy as np
 from confluent_kafka import Consumer, TopicPartition
-from numpy.typing import NDArray
 
 from infra.chain_follower import ChainStopped, Standing, read_repairs, standing_of
 from infra.kafka import new_consumer, split_batch, take
+from producers.gateway.newest_ticks import NewestTicks, Prevailing
 from schemas.accept import Verdict
 from schemas.catalogue import partition_of
 from schemas.chains import Chains
 from schemas.integrity import KeyRing
 from schemas.quality import BROKEN
 from schemas.ticks import TickBlock
-
-KEPT_TICKS: Final = 8_192
-"""Newest good ticks of a listing that are kept: deals are asked about within seconds."""
-
-
-class Prevailing(NamedTuple):
-    """A tick: its place among the listing's (n), bid and ask."""
-
-    n: int
-    bid: float
-    ask: float
-
-
-class _Run(NamedTuple):
-    """Good ticks of a block."""
-
-    n: NDArray[np.int64]
-    time_ms: NDArray[np.int64]
-    bid: NDArray[np.float64]
-    ask: NDArray[np.float64]
 
 
 class Quotes:
@@ -46,20 +22,18 @@ class Quotes:
     def __init__(self, bootstrap: str, keys: KeyRing) -> None:
         self._bootstrap, self._keys = bootstrap, keys
         self._chains = Chains("ticks", keys, read_repairs(bootstrap, keys))
-        self._runs: dict[str, deque[_Run]] = {}
-        self._kept: dict[str, int] = {}
-        """Ticks in a listing's runs."""
+        self._newest: dict[str, NewestTicks] = {}
         self._watermarks: dict[str, int] = {}
         self._positions: dict[int, int] = {}
         self._consumer: Consumer | None = None
 
     def follow(self, listing: str) -> None:
         """Follows a listing from now on, with what is on the log since its last anchor; one whose chain stands still
-        has no quotes. One whose chain can't be read now isn't followed yet: the next call tries again."""
-        if listing in self._runs:
+        has no quotes."""
+        if listing in self._newest:
             return
-        standing: Standing | None = None
-        with suppress(ChainStopped):
+        self._newest[listing], self._watermarks[listing] = NewestTicks(), 0
+        try:
             standing = standing_of(self._bootstrap, self._keys, listing)
         self._runs[listing], self._kept[listing], self._watermarks[listing] = deque(), 0, 0
         if standing is None:
@@ -78,7 +52,7 @@ class Quotes:
                 partition, offset = message.partition() or 0, message.offset() or 0
                 self._positions[partition] = offset + 1
                 key = message.key() or b""
-                if key.decode(errors="replace") not in self._runs:
+                if key.decode(errors="replace") not in self._newest:
                     continue
                 judged = self._chains.judge(partition, offset, key, message.value())
                 if judged.verdict is Verdict.TAKE:
@@ -86,11 +60,8 @@ class Quotes:
 
     def at(self, listing: str, time_ms: int) -> Prevailing | None:
         """The newest good tick at or before a time, UTC; None if none is known that early or the listing isn't."""
-        for run in reversed(self._runs.get(listing, ())):
-            index = int(np.searchsorted(run.time_ms, time_ms, side="right")) - 1
-            if index >= 0:
-                return Prevailing(int(run.n[index]), float(run.bid[index]), float(run.ask[index]))
-        return None
+        newest = self._newest.get(listing)
+        return None if newest is None else newest.at(time_ms)
 
     def knows(self, listing: str, time_ms: int) -> bool:
         """Whether the log has every tick up to that time, so that `at` won't change any more."""
@@ -108,12 +79,9 @@ class Quotes:
         self._consumer.assign([TopicPartition("ticks", p, offset) for p, offset in self._positions.items()])
 
     def _add(self, block: TickBlock) -> None:
-        listing, runs = block.listing, self._runs[block.listing]
+        listing = block.listing
         self._watermarks[listing] = max(self._watermarks[listing], block.watermark_ms)
         good = np.flatnonzero((np.asarray(block.quality) & BROKEN) == 0)
         if len(good):
             columns = (np.asarray(block.time_ms)[good], np.asarray(block.bid)[good], np.asarray(block.ask)[good])
-            runs.append(_Run(good + block.first_n, *columns))
-            self._kept[listing] += len(good)
-            while self._kept[listing] - len(runs[0].n) > KEPT_TICKS:
-                self._kept[listing] -= len(runs.popleft().n)
+            self._newest[listing].add(good + block.first_n, *columns)

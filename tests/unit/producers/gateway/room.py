@@ -14,7 +14,7 @@ from infra.settings import TerminalSettings, TradeSettings
 from producers.clocks import ServerClock
 from producers.gateway.book import Book
 from producers.gateway.gateway import FLOOR_S, Gateway
-from producers.gateway.quotes import Prevailing
+from producers.gateway.newest_ticks import Prevailing
 from producers.gateway.spool import Spool
 from producers.gateway.venue import Venue
 from producers.terminal.account import TradeAccount
