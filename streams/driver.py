@@ -130,14 +130,19 @@ class Driver:
             async with self._busy:
                 self._is_dirty = False
                 done, self._done = self._done, []
-                states = [s for part in await self._partitions() for s in part.changed()]
+                changed = [(part, listing) for part in await self._partitions() for listing in part.changed()]
+            states = []
+            for part, listing in changed:
+                # All of them take longer than a bar may: records that have come are folded in between.
+                async with self._busy:
+                    states += part.states(listing)
+                await asyncio.sleep(0)
             await self._deliver()
             sent = 0
             for state in states:
                 size, written = snapshots.write(self.producer, self._keys, self._incarnation, state)
                 sent += size
                 self._tidy(state, written)
-                # Sealing them all takes longer than a bar may: records that have come are folded in between.
                 await asyncio.sleep(0)
             await self._deliver()
             for loading, event in done:

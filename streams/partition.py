@@ -145,11 +145,14 @@ class TickPartition:
         for listing in list(self._behind):
             self._step(listing)
 
-    def changed(self) -> list[State]:
-        """The states of what was folded since the last call, to snapshot."""
-        states = [s for name in sorted(self._changed) for s in self._states_of(name)]
-        self._changed.clear()
-        return states
+    def changed(self) -> list[str]:
+        """The listings that were folded since `states` was last asked of them."""
+        return sorted(self._changed)
+
+    def states(self, listing: str) -> list[State]:
+        """The states of a listing as it was folded so far, to snapshot."""
+        self._changed.discard(listing)
+        return list(self._states_of(listing))
 
     def _listing_of(self, read: Read) -> str:
         """Whose chain the record concerns; empty for a forged one that no Repair names."""
