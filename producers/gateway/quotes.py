@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+
 import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 
 from infra.chain_follower import ChainStopped, Standing, read_repairs, standing_of
-from infra.kafka import new_consumer, split_batch, take
+from infra.kafka import GATHERED, new_consumer, split_batch, take
 from producers.gateway.newest_ticks import NewestTicks, Prevailing
 from schemas.accept import Verdict
 from schemas.catalogue import partition_of
@@ -14,6 +17,9 @@ from schemas.chains import Chains
 from schemas.integrity import KeyRing
 from schemas.quality import BROKEN
 from schemas.ticks import TickBlock
+
+MOST_BLOCKS: Final = 500
+"""Blocks of ticks that are taken at once: some 20 ms."""
 
 
 class Quotes:
@@ -25,38 +31,33 @@ class Quotes:
         self._newest: dict[str, NewestTicks] = {}
         self._watermarks: dict[str, int] = {}
         self._positions: dict[int, int] = {}
+        self._finder = ThreadPoolExecutor(1, "standings")
+        self._standings: dict[str, Future[Standing]] = {}
+        """Of listings that are to be followed: where their chains stand, as far as it is found."""
         self._consumer: Consumer | None = None
 
     def follow(self, listing: str) -> None:
         """Follows a listing from now on, with what is on the log since its last anchor; one whose chain stands still
-        has no quotes."""
-        if listing in self._newest:
-            return
-        self._newest[listing], self._watermarks[listing] = NewestTicks(), 0
-        try:
-            standing = standing_of(self._bootstrap, self._keys, listing)
-        self._runs[listing], self._kept[listing], self._watermarks[listing] = deque(), 0, 0
-        if standing is None:
-            return
-        self._chains.heads[listing] = standing.head
-        partition = partition_of("ticks", listing)
-        self._positions[partition] = min(self._positions.get(partition, standing.scanned_to), standing.scanned_to)
-        self._assign()
+        has no quotes. Doesn't wait: where the chain stands is found meanwhile, and `poll` goes on from there."""
+        if listing not in self._newest:
+            self._newest[listing], self._watermarks[listing] = NewestTicks(), 0
+            self._standings[listing] = self._finder.submit(standing_of, self._bootstrap, self._keys, listing)
 
     def poll(self) -> None:
-        """Takes what has come; never waits."""
+        """Takes what has come, MOST_BLOCKS at once; never waits."""
+        self._begin()
         if self._consumer is None:
             return
-        while records := split_batch(take(self._consumer, 1_000, 0))[0]:
-            for message in records:
-                partition, offset = message.partition() or 0, message.offset() or 0
-                self._positions[partition] = offset + 1
-                key = message.key() or b""
-                if key.decode(errors="replace") not in self._newest:
-                    continue
-                judged = self._chains.judge(partition, offset, key, message.value())
-                if judged.verdict is Verdict.TAKE:
-                    self._add(judged.record)
+        for message in split_batch(take(self._consumer, MOST_BLOCKS, 0))[0]:
+            partition, offset = message.partition() or 0, message.offset() or 0
+            self._positions[partition] = offset + 1
+            key = message.key() or b""
+            listing = key.decode(errors="replace")
+            if listing not in self._newest or listing in self._standings:
+                continue
+            judged = self._chains.judge(partition, offset, key, message.value())
+            if judged.verdict is Verdict.TAKE:
+                self._add(judged.record)
 
     def at(self, listing: str, time_ms: int) -> Prevailing | None:
         """The newest good tick at or before a time, UTC; None if none is known that early or the listing isn't."""
@@ -69,13 +70,28 @@ class Quotes:
 
     def close(self) -> None:
         """Ends its consumer."""
+        self._finder.shutdown(cancel_futures=True)
         if self._consumer is not None:
             self._consumer.close()
             self._consumer = None
 
+    def _begin(self) -> None:
+        """Reads on from where chains stand that was found since the last time."""
+        found = [listing for listing, standing in self._standings.items() if standing.done()]
+        for listing in found:
+            try:
+                standing = self._standings.pop(listing).result()
+            except ChainStopped:
+                continue
+            self._chains.heads[listing] = standing.head
+            partition = partition_of("ticks", listing)
+            self._positions[partition] = min(self._positions.get(partition, standing.scanned_to), standing.scanned_to)
+        if found and self._positions:
+            self._assign()
+
     def _assign(self) -> None:
         if self._consumer is None:
-            self._consumer = new_consumer(self._bootstrap)
+            self._consumer = new_consumer(self._bootstrap, **GATHERED)
         self._consumer.assign([TopicPartition("ticks", p, offset) for p, offset in self._positions.items()])
 
     def _add(self, block: TickBlock) -> None:

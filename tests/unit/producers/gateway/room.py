@@ -100,9 +100,11 @@ class MarketPrices:
     def __init__(self, ticks: Ticks) -> None:
         self.ticks = ticks
         self.known = True
+        self.followed: list[str] = []
 
     def follow(self, listing: str) -> None:
         assert listing == LISTING
+        self.followed.append(listing)
 
     def at(self, listing: str, time_ms: int) -> Prevailing | None:
         index = int(np.searchsorted(self.ticks.time_ms, time_ms, "right")) - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -52,6 +53,14 @@ def test_an_entry_is_sent_once_accepted_and_filled_with_the_tick_it_met(make: Ca
     [position] = room.mt5.positions_get()
     assert (position.magic, position.comment, position.sl, position.tp) == (7, "tl7", 1.095, 1.11)
     assert room.alarms.told == {}
+
+
+def test_the_ticks_of_an_orders_listing_are_followed_before_it_is_sent(make: Callable[..., Room]) -> None:
+    room = make()
+    room.gateway.receive(entry(7))
+    assert (room.prices.followed, room.kinds) == (["t/EURUSD"], [])
+    room.gateway.receive(dataclasses.replace(entry(8), listing="elsewhere/EURUSD"))
+    assert room.prices.followed == ["t/EURUSD"]
 
 
 def test_the_intention_is_written_before_the_order_is_sent(make: Callable[..., Room]) -> None:
