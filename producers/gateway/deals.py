@@ -80,6 +80,10 @@ class Deals:
         """Whether any deal isn't written yet."""
         return bool(self._waiting)
 
+    def expect(self, listing: str) -> None:
+        """Deals of a listing will come: the quotes that they meet are followed from now on."""
+        self._prices.follow(listing)
+
     def answered(self, ticket: int, bid: float, ask: float) -> None:
         """Keeps what the answer to an order said of the quote it met."""
         if 0 < bid <= ask:

@@ -73,7 +73,7 @@ class Gateway:
     ) -> None:
         """`beat` is called between two requests."""
         self._config, self._trade, self._venue, self._chain = config, trade, venue, chain
-        self._prices, self._alarms, self._clock, self._beat = prices, alarms, clock, beat
+        self._alarms, self._clock, self._beat = alarms, clock, beat
         self._deals = Deals(config, venue, chain, prices, alarms)
         self._doubts = Doubts(config.account, venue, chain, self._deals, alarms, clock, trade.settle_s)
         self._sender = Sender(config, venue, chain, self._deals, self._doubts, alarms, clock, spool)
@@ -98,9 +98,6 @@ class Gateway:
         """The next request on `orders`: it waits for its turn, unless the chain has it already."""
         book = self._chain.book
         if isinstance(request, Submitted):
-            if request.listing.startswith(f"{self._config.feed}/"):
-                # Its deal will be asked about.
-                self._prices.follow(request.listing)
             known = book.order(request.order_no)
             known.submitted = known.submitted or request
             if not book.placed(request.order_no):

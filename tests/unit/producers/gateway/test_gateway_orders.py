@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -57,10 +56,10 @@ def test_an_entry_is_sent_once_accepted_and_filled_with_the_tick_it_met(make: Ca
 
 def test_the_ticks_of_an_orders_listing_are_followed_before_it_is_sent(make: Callable[..., Room]) -> None:
     room = make()
+    room.chain.confirm = lambda _: (room.prices.followed == ["t/EURUSD"]) or pytest.fail("not followed yet")
     room.gateway.receive(entry(7))
-    assert (room.prices.followed, room.kinds) == (["t/EURUSD"], [])
-    room.gateway.receive(dataclasses.replace(entry(8), listing="elsewhere/EURUSD"))
-    assert room.prices.followed == ["t/EURUSD"]
+    room.gateway.turn()
+    assert room.kinds[:2] == ["Sending", "Accepted"]
 
 
 def test_the_intention_is_written_before_the_order_is_sent(make: Callable[..., Room]) -> None:
