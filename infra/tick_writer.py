@@ -192,7 +192,9 @@ class TickWriter:
         value = seal_block(block, self._keys)
         self._outbox.send(value)
         self._next = Head(self._epoch, self._nonce, block.seq, head.n + block.size, block.ref_no, value[-16:])
-        self._follow(0)
+        if self._clients is None:
+            # Who shares clients reads back for all of their writers at once.
+            self._follow(0)
 
     def drain(self) -> None:
         """Returns once every block is taken from the log."""

@@ -16,7 +16,7 @@ from schemas.catalogue import partition_of
 from schemas.chains import Chains
 from schemas.integrity import KeyRing
 from schemas.quality import BROKEN
-from schemas.ticks import TickBlock
+from schemas.ticks import TickBlock, TickSource, decode_block, encode_block, open_block
 
 MOST_BLOCKS: Final = 500
 """Blocks of ticks that are taken at once: some 20 ms."""
@@ -27,6 +27,8 @@ class Quotes:
 
     def __init__(self, bootstrap: str, keys: KeyRing) -> None:
         self._bootstrap, self._keys = bootstrap, keys
+        # Its kernel is loaded now, not in front of the first deal.
+        decode_block(encode_block(open_block("", 0, bytes(8), TickSource.LIVE, 0, "")))
         self._chains = Chains("ticks", keys, read_repairs(bootstrap, keys))
         self._newest: dict[str, NewestTicks] = {}
         self._watermarks: dict[str, int] = {}
