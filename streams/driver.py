@@ -27,6 +27,10 @@ ANCHOR_INTERVAL_S = 60.0
 DELIVERY_S = 0.1
 """How long a checkpoint waits for outputs to be delivered while more of them come."""
 
+PAUSE_S = 0.005
+"""Between two steps of a checkpoint, or less where so many would take longer than half the time between two snapshots:
+a record takes many turns of the loop, and each would have to wait for a step."""
+
 SNAPSHOT_BYTES_PER_S = 1_000_000
 """The interval between snapshots stretches so that a worker writes no more."""
 
@@ -122,7 +126,7 @@ class Driver:
             async with self._busy:
                 await self._anchor()
 
-    async def checkpoint(self) -> None:
+    async def checkpoint(self, pause_s: float = PAUSE_S) -> None:
         """Outputs, then the snapshots of what changed, then the acknowledgements. Folding goes on meanwhile."""
         async with self._saving:
             if not self._is_dirty:
@@ -136,14 +140,14 @@ class Driver:
                 # All of them take longer than a bar may: records that have come are folded in between.
                 async with self._busy:
                     states += part.states(listing)
-                await asyncio.sleep(0)
+                await asyncio.sleep(self._share(pause_s, len(changed)))
             await self._deliver()
             sent = 0
             for state in states:
                 size, written = snapshots.write(self.producer, self._keys, self._incarnation, state)
                 sent += size
                 self._tidy(state, written)
-                await asyncio.sleep(0)
+                await asyncio.sleep(self._share(pause_s, len(states)))
             await self._deliver()
             for loading, event in done:
                 if self._has(event.message.partition, loading):
@@ -154,9 +158,13 @@ class Driver:
 
     async def close(self) -> None:
         """A last checkpoint and the anchors, so that the next start has nothing to fold again."""
-        await self.checkpoint()
+        await self.checkpoint(0)
         async with self._busy:
             await self._anchor()
+
+    def _share(self, pause_s: float, steps: int) -> float:
+        """How long to pause after each of so many steps."""
+        return min(pause_s, self._settings.snapshot_interval_s / 4 / steps)
 
     async def _load(self, partition: int, found: asyncio.Future[Found]) -> TickPartition:
         stored, newest = await found
