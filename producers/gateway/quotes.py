@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
@@ -9,7 +11,9 @@ import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 
 from infra.chain_follower import ChainStopped, Standing, read_repairs, standing_of
+from infra.errors import Unreachable
 from infra.kafka import GATHERED, new_consumer, split_batch, take
+from infra.log import get
 from producers.gateway.newest_ticks import NewestTicks, Prevailing
 from schemas.accept import Verdict
 from schemas.catalogue import partition_of
@@ -17,6 +21,8 @@ from schemas.chains import Chains
 from schemas.integrity import KeyRing
 from schemas.quality import BROKEN
 from schemas.ticks import TickBlock, TickSource, decode_block, encode_block, open_block
+
+log = get(__name__)
 
 MOST_BLOCKS: Final = 500
 """Blocks of ticks that are taken at once: some 20 ms."""
@@ -32,6 +38,7 @@ class Quotes:
         self._chains = Chains("ticks", keys, read_repairs(bootstrap, keys))
         self._newest: dict[str, NewestTicks] = {}
         self._watermarks: dict[str, int] = {}
+        self._since: dict[str, float] = {}
         self._positions: dict[int, int] = {}
         self._finder = ThreadPoolExecutor(1, "standings")
         self._standings: dict[str, Future[Standing]] = {}
@@ -40,9 +47,10 @@ class Quotes:
 
     def follow(self, listing: str) -> None:
         """Follows a listing from now on, with what is on the log since its last anchor; one whose chain stands still
-        has no quotes. Doesn't wait: where the chain stands is found meanwhile, and `poll` goes on from there."""
+        has no quotes. Doesn't wait: where the chain stands is found meanwhile, and `poll` goes on from there. If it
+        can't be found now, the next call tries again."""
         if listing not in self._newest:
-            self._newest[listing], self._watermarks[listing] = NewestTicks(), 0
+            self._newest[listing], self._watermarks[listing], self._since[listing] = NewestTicks(), 0, math.inf
             self._standings[listing] = self._finder.submit(standing_of, self._bootstrap, self._keys, listing)
 
     def poll(self) -> None:
@@ -70,6 +78,10 @@ class Quotes:
         """Whether the log has every tick up to that time, so that `at` won't change any more."""
         return self._watermarks.get(listing, 0) > time_ms
 
+    def since_s(self, listing: str) -> float:
+        """Since when (time.monotonic) a listing's ticks are read; infinite while it isn't known from where."""
+        return self._since.get(listing, 0.0)
+
     def close(self) -> None:
         """Ends its consumer."""
         self._finder.shutdown(cancel_futures=True)
@@ -81,9 +93,14 @@ class Quotes:
         """Reads on from where chains stand that was found since the last time."""
         found = [listing for listing, standing in self._standings.items() if standing.done()]
         for listing in found:
+            self._since[listing] = time.monotonic()
             try:
                 standing = self._standings.pop(listing).result()
             except ChainStopped:
+                continue
+            except Unreachable as error:
+                log.warning("no quotes", listing=listing, reason=str(error))
+                del self._newest[listing], self._watermarks[listing], self._since[listing]
                 continue
             self._chains.heads[listing] = standing.head
             partition = partition_of("ticks", listing)

@@ -100,6 +100,7 @@ class MarketPrices:
     def __init__(self, ticks: Ticks) -> None:
         self.ticks = ticks
         self.known = True
+        self.since = 0.0
         self.followed: list[str] = []
 
     def follow(self, listing: str) -> None:
@@ -114,6 +115,9 @@ class MarketPrices:
 
     def knows(self, listing: str, time_ms: int) -> bool:
         return self.known
+
+    def since_s(self, listing: str) -> float:
+        return self.since
 
 
 class Room:
