@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -24,6 +24,9 @@ TOPICS_TIMEOUT_S = 90.0
 
 LINGER_MS = 5
 """How long a producer waits for more to put into a batch."""
+
+GATHERED: Final = {"fetch.wait.max.ms": 20, "fetch.min.bytes": 65_536}
+"""Of a consumer that need not have each record at once: one fetch for all that comes within 20 ms, not one for each."""
 
 COMPRESSION, COMPRESSION_LEVEL = "zstd", 3
 """How producers compress batches."""

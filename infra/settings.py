@@ -87,9 +87,11 @@ class JavaSettings(Section):
 
 class WorkerSettings(Section):
     snapshot_interval_s: float = Field(
-        default=1.0, gt=0, le=600, description="seconds between two snapshots of a partition"
+        default=2.0, gt=0, le=600, description="seconds between two snapshots of a partition"
     )
-    snapshot_records: int = Field(default=500, ge=1, description="records folded between two snapshots of a partition")
+    snapshot_records: int = Field(
+        default=2_000, ge=1, description="records folded between two snapshots of a partition"
+    )
     session_timeout_s: float = Field(
         default=6.0, ge=1, le=300, description="seconds until another worker takes over the partitions of a silent one"
     )

@@ -17,6 +17,7 @@ from infra import anchors
 from infra.chain_follower import ChainFollower, ChainStopped, Fenced, Standing, read_repairs, stopped_message
 from infra.clock import Clock
 from infra.kafka import (
+    GATHERED,
     end_of,
     new_consumer,
     new_producer,
@@ -34,14 +35,17 @@ from schemas.ticks import BlockKind, TickBlock, TickSource, open_block, seal_blo
 WINDOW_BLOCKS = 256
 """Blocks that may be on their way before a writer waits for the log to give them back."""
 
+LINGER_MS = 2
+"""How long shared clients keep a block, for one of another listing of the partition that is written right after it."""
+
 
 class TickClients:
     """One producer and one consumer that the writers of many listings share."""
 
     def __init__(self, bootstrap: str, keys: KeyRing) -> None:
-        self.producer = new_producer(bootstrap)
+        self.producer = new_producer(bootstrap, **{"linger.ms": LINGER_MS})
         self.repairs = read_repairs(bootstrap, keys)
-        self._consumer = new_consumer(bootstrap, **{"enable.partition.eof": False})
+        self._consumer = new_consumer(bootstrap, **{**GATHERED, "enable.partition.eof": False})
         self._writers: dict[int, list[TickWriter]] = {}
         self._assigned = True
 
@@ -188,7 +192,9 @@ class TickWriter:
         value = seal_block(block, self._keys)
         self._outbox.send(value)
         self._next = Head(self._epoch, self._nonce, block.seq, head.n + block.size, block.ref_no, value[-16:])
-        self._follow(0)
+        if self._clients is None:
+            # Who shares clients reads back for all of their writers at once.
+            self._follow(0)
 
     def drain(self) -> None:
         """Returns once every block is taken from the log."""

@@ -21,6 +21,7 @@ from infra.chain_follower import read_repairs
 from infra.clock import Clock, Stopwatch, SystemClock
 from infra.errors import HomeUnusable, NotReady, TickledgerError, Unreachable
 from infra.kafka import (
+    GATHERED,
     REQUEST_TIMEOUT_S,
     check_topics,
     new_consumer,
@@ -43,7 +44,7 @@ from schemas.integrity import KeyRing
 from schemas.registry import encode
 
 FETCH: Final = 200
-_READ_AHEAD: Final = {"queued.max.messages.kbytes": 16_384, "fetch.max.bytes": 8_388_608}
+_READ_AHEAD: Final = {**GATHERED, "queued.max.messages.kbytes": 16_384, "fetch.max.bytes": 8_388_608}
 """What is read ahead of the database at most: memory doesn't grow with what there is to read."""
 
 POLL_S: Final = 0.05
@@ -254,6 +255,7 @@ def _left(book: Book, targets: Extents) -> int:
 def main() -> int:
     """The service of this home, until SIGTERM or SIGINT."""
     from infra.keys import load_or_create
+    from infra.pauses import shorten_pauses
     from infra.settings import load_settings
     from infra.stack.addresses import addresses
     from infra.stack.services import announce, exit_code_of
@@ -269,6 +271,7 @@ def main() -> int:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, end)
+        shorten_pauses()
         projector.run(lambda: announce(settings.home, SERVICE))
     except TickledgerError as error:
         _logger.error("ends", reason=str(error))

@@ -240,11 +240,17 @@ def _insert(name: str, columns: tuple[str, ...], key: str = "") -> sql.Composed:
 
 
 def _move_marks(cursor: psycopg.Cursor[Any], batch: Batch, book: Book) -> None:
+    moved = []
     for (topic, partition), first in batch.firsts.items():
         counts = [batch.verdicts[topic, partition, verdict] for verdict in _COUNTED]
-        cursor.execute(_MOVE_MARK, (topic, partition, book.offsets[topic, partition], *counts, first))
-        if cursor.rowcount != 1:
-            raise Fenced(f"another projector took {topic}/{partition} from offset {first} on: end one of the two")
+        moved.append((topic, partition, book.offsets[topic, partition], *counts, first))
+    # All on their way at once: a live market's batch has a mark a listing or two, and each would wait for its answer.
+    cursor.executemany(_MOVE_MARK, moved)
+    if cursor.rowcount != len(moved):
+        places = ", ".join(
+            f"{topic}/{partition} from offset {first}" for (topic, partition), first in batch.firsts.items()
+        )
+        raise Fenced(f"another projector took some of {places} on: end one of the two")
 
 
 def _move_heads(cursor: psycopg.Cursor[Any], batch: Batch, book: Book) -> None:

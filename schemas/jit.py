@@ -16,7 +16,8 @@ for _name in _hidden:
     sys.modules[_name] = None  # type: ignore[assignment]
 try:
     import numba
-    import numba.np.arraymath
+    from numba.core.caching import FunctionCache
+    from numba.core.runtime import rtsys
 finally:
     for _name in _hidden:
         del sys.modules[_name]
@@ -24,9 +25,23 @@ finally:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class _Kept(FunctionCache):  # type: ignore[misc]
+    """Compiled kernels on disk, loaded without numba's types and lowering, which only what is compiled needs.
+
+    numba readies them, a tenth of a second, before it looks for a compiled kernel, and again before it compiles one.
+    """
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        rtsys.initialize(target_context)
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
+
+
 def kernel(function: F) -> F:
     """`function` compiled at its first call, cached on disk, without fastmath: the same bits on every machine."""
-    return cast(F, numba.njit(cache=True)(function))
+    compiled = numba.njit(function)
+    compiled._cache = _Kept(function)
+    return cast(F, compiled)
 
 
 def inline_kernel(function: F) -> F:

@@ -19,6 +19,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, T
 from infra.clock import STANDING_WAIT_S, Stopwatch, SystemClock
 from infra.errors import NotReady
 from infra.market_clock import MarketClock, service_clock
+from infra.pauses import shorten_pauses
 from infra.settings import Settings
 from schemas.catalogue import TOPICS
 from streams.outbox import or_end
@@ -116,6 +117,7 @@ def make_app(
 
 def run(app: faust.App) -> None:
     """Runs the app until SIGTERM."""
+    shorten_pauses()
     with Path(os.devnull).open("w") as nowhere:
         # Its spinner and cursor codes go nowhere, and its logs through ours.
         _Worker(app, redirect_stdouts=False, quiet=True, stdout=nowhere).execute_from_commandline()

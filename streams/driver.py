@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from infra import anchors
@@ -29,6 +29,10 @@ DELIVERY_S = 0.1
 
 MERGE_PAUSE_S = 0.05
 """How long strategies over several listings wait until they look again whether something has come."""
+
+PAUSE_S = 0.005
+"""Between two steps of a checkpoint, or less where so many would take longer than half the time between two snapshots:
+a record takes many turns of the loop, and each would have to wait for a step."""
 
 SNAPSHOT_BYTES_PER_S = 1_000_000
 """The interval between snapshots stretches so that a worker writes no more."""
@@ -56,13 +60,14 @@ class Driver:
     def __init__(self, settings: WorkerSettings, bootstrap: str, keys: KeyRing, clock: Clock) -> None:
         self._settings, self._bootstrap, self._keys, self._clock = settings, bootstrap, keys, clock
         self._outbox = Outbox(bootstrap, **{"linger.ms": 1})
-        self._producer = self._outbox.producer
+        self.producer = self._outbox.producer
         # The machine's own clock: a market's may stand, and two incarnations would be one.
         self._incarnation = SystemClock().now_us()
-        self._world = Surroundings(bootstrap, keys, clock, self._producer, ReferenceFollower(bootstrap, keys))
+        self._world = Surroundings(bootstrap, keys, clock, self.producer, ReferenceFollower(bootstrap, keys))
         self._loading: dict[int, Loading] = {}
         self._levelling: dict[Loading, asyncio.Future[None]] = {}
         self._done: list[Done] = []
+        self._folded_to: dict[int, int] = {}
         self._is_dirty = False
         self._superseded: dict[tuple[str, str], tuple[bytes, ...]] = {}
         self._anchored: dict[str, Anchor] = {}
@@ -109,7 +114,12 @@ class Driver:
             await self._folded()
         if part.behind and loading not in self._levelling:
             self._levelling[loading] = asyncio.ensure_future(or_end(self._level(message.partition, loading), WORKER))
+        self._folded_to[message.partition] = message.offset + 1
         self._checkpoint_if_due()
+
+    def folded(self) -> Mapping[int, int] | None:
+        """By partition the next offset to fold, of those that gave a record; None while a listing catches up."""
+        return None if self._levelling else dict(self._folded_to)
 
     async def quiet(self) -> None:
         """Called now and then: checkpoints what is left when the input is quiet, and moves the anchors on."""
@@ -122,7 +132,7 @@ class Driver:
             async with self._busy:
                 await self._anchor()
 
-    async def checkpoint(self) -> None:
+    async def checkpoint(self, pause_s: float = PAUSE_S) -> None:
         """Outputs, then the snapshots of what changed, then the acknowledgements. Folding goes on meanwhile."""
         async with self._saving:
             if not self._is_dirty:
@@ -130,15 +140,20 @@ class Driver:
             async with self._busy:
                 self._is_dirty = False
                 done, self._done = self._done, []
-                states = [s for part in await self._partitions() for s in part.changed()]
+                changed = [(part, listing) for part in await self._partitions() for listing in part.changed()]
+            states = []
+            for part, listing in changed:
+                # All of them take longer than a bar may: records that have come are folded in between.
+                async with self._busy:
+                    states += part.states(listing)
+                await asyncio.sleep(self._share(pause_s, len(changed)))
             await self._deliver()
             sent = 0
             for state in states:
-                size, written = snapshots.write(self._producer, self._keys, self._incarnation, state)
+                size, written = snapshots.write(self.producer, self._keys, self._incarnation, state)
                 sent += size
                 self._tidy(state, written)
-                # Sealing them all takes longer than a bar may: records that have come are folded in between.
-                await asyncio.sleep(0)
+                await asyncio.sleep(self._share(pause_s, len(states)))
             await self._deliver()
             for loading, event in done:
                 if self._has(event.message.partition, loading):
@@ -152,11 +167,15 @@ class Driver:
         self._is_closing = True
         if self._merging is not None:
             await self._merging
-        await self.checkpoint()
+        await self.checkpoint(0)
         async with self._busy:
             await self._anchor()
             for part in await self._partitions():
                 part.close()
+
+    def _share(self, pause_s: float, steps: int) -> float:
+        """How long to pause after each of so many steps."""
+        return min(pause_s, self._settings.snapshot_interval_s / 4 / steps)
 
     async def _load(self, partition: int, found: asyncio.Future[Found]) -> TickPartition:
         stored, newest = await found
@@ -226,7 +245,7 @@ class Driver:
         """Removes records of an earlier incarnation, or of a larger state, that the ones just written replace."""
         whose = (state.operator, state.listing)
         old = self._superseded.get(whose, ())
-        snapshots.remove(self._producer, state, [key for key in old if key not in written])
+        snapshots.remove(self.producer, state, [key for key in old if key not in written])
         self._superseded[whose] = written
 
     async def _anchor(self) -> None:
@@ -243,7 +262,7 @@ class Driver:
             place = (follower.head, follower.head_offset, follower.scanned_to)
             made.append(anchors.make_anchor("reference", REFERENCE_CHAIN, 0, *place, now, key_id))
         moved = [anchor for anchor in made if _place(anchor) != _place(self._anchored.get(anchor.chain))]
-        anchors.send(self._producer, self._keys, moved)
+        anchors.send(self.producer, self._keys, moved)
         self._anchored |= {anchor.chain: anchor for anchor in moved}
         await self._outbox.flush()
 

@@ -36,8 +36,7 @@ class Outbox:
     def check(self) -> None:
         """Takes delivery reports. Raises DeliveryFailed if a record was refused."""
         self.producer.poll(0)
-        if self._failure is not None:
-            raise self._failure
+        self._raise()
 
     async def flush(self, within_s: float = math.inf) -> bool:
         """Whether the broker has everything; without a limit it has then, however long it was away."""
@@ -52,7 +51,11 @@ class Outbox:
         return True
 
     async def make_room(self) -> None:
-        """Waits while too many records wait."""
+        """Waits while too many records wait. Raises DeliveryFailed if one was refused."""
+        self._raise()
+        if not len(self.producer):
+            # To look for reports hands the interpreter over: not after each record, of which few say anything.
+            return
         self.check()
         while len(self.producer) > WAITING_RECORDS:
             await off_loop(functools.partial(self.producer.flush, 0.2))
@@ -61,6 +64,10 @@ class Outbox:
     def refused(self, topic: str, error: object) -> None:
         """The broker refused a record: the next `check` raises."""
         self._failure = DeliveryFailed(f"the broker refused an output on {topic}: {error}")
+
+    def _raise(self) -> None:
+        if self._failure is not None:
+            raise self._failure
 
     def _delivered(self, error: object, message: Any) -> None:
         if error is not None:

@@ -179,11 +179,15 @@ class TickPartition:
             is_news = is_news or reader.moved
         return is_news
 
-    def changed(self) -> list[State]:
-        """The states of what was folded since the last call, to snapshot."""
-        states = [s for name in sorted(self._changed) for s in self._states_of(name)]
-        self._changed.clear()
-        for reader in list(self._merged):
+    def changed(self) -> list[str]:
+        """The listings that were folded since `states` was last asked of them."""
+        return sorted(self._changed | {one.fold.listing for one in self._merged if one.changed or one.fold.done})
+
+    def states(self, listing: str) -> list[State]:
+        """The states of a listing as it was folded so far, to snapshot."""
+        states = list(self._states_of(listing)) if listing in self._changed else []
+        self._changed.discard(listing)
+        for reader in [one for one in self._merged if one.fold.listing == listing]:
             if reader.changed:
                 states.append(reader.state())
             if reader.fold.done:

@@ -13,9 +13,11 @@ from infra.errors import TickledgerError
 from infra.keys import load_or_create
 from infra.settings import load_settings
 from infra.stack.addresses import kafka_address
+from infra.stack.home import Home
 from infra.stack.services import announce, exit_code_of
 from streams.app import Service, clock_of, make_app, run
 from streams.driver import WORKER, Driver
+from streams.reached import Reached
 
 logger = log.get(__name__)
 
@@ -37,6 +39,9 @@ def main() -> int:
     except TickledgerError as error:
         logger.error("worker can't start", reason=str(error))
         return exit_code_of(error)
+
+    if WORKER in settings.terminal.followers:
+        Reached(Home(settings.home), WORKER, bootstrap, SERVICE.group, driver.folded, driver.producer).start()
 
     def ready() -> None:
         announce(settings.home, WORKER, ready=True)

@@ -88,7 +88,7 @@ def _sections(wanted: Wanted, speed: float) -> Mapping[str, dict[str, Any]]:
         "data_format": wanted.format or "",
         "symbol": wanted.symbol or "",
         "speed": speed,
-        "followers": ["recorder", f"desk-{ACCOUNT}", "gateway"],
+        "followers": ["recorder", "worker", f"desk-{ACCOUNT}", "gateway"],
     }
     if wanted.spec is not None:
         terminal["spec"] = wanted.spec

@@ -11,13 +11,11 @@ from collections.abc import Iterable
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final, NamedTuple, Protocol
 
-from infra.errors import Unreachable
-from infra.log import get
 from producers.gateway.alarms import Alarms
 from producers.gateway.book import BY_VENUE, OVER, ZERO, Known, lots
 from producers.gateway.chain import Chain
 from producers.gateway.codes import Entry, Reason, Traded
-from producers.gateway.quotes import Prevailing
+from producers.gateway.newest_ticks import Prevailing
 from producers.gateway.records import blank
 from producers.gateway.requests import FLATTENED, number_in
 from producers.gateway.venue import Venue
@@ -26,10 +24,10 @@ from schemas.configuration import AccountConfig
 from schemas.events import Severity, Side
 from schemas.executions import DealEntry, DealReason, Filled, OrderState, PartiallyFilled, Reconciled
 
-log = get(__name__)
-
 TICK_WAIT_S: Final = 0.25
-"""So long a deal waits for the ticks up to its time."""
+"""So long a deal waits for the ticks up to its time, once its listing's are read."""
+FIRST_WAIT_S: Final = 2.0
+"""So long at most while it isn't known yet from where to read them."""
 _MONEY: Final = Decimal("1e-8")
 _ENTRIES: Final = {
     Entry.IN: DealEntry.IN,
@@ -54,6 +52,7 @@ class Prices(Protocol):
     def follow(self, listing: str) -> None: ...
     def at(self, listing: str, time_ms: int) -> Prevailing | None: ...
     def knows(self, listing: str, time_ms: int) -> bool: ...
+    def since_s(self, listing: str) -> float: ...
 
 
 class _Waiting(NamedTuple):
@@ -80,6 +79,10 @@ class Deals:
         """Whether any deal isn't written yet."""
         return bool(self._waiting)
 
+    def expect(self, listing: str) -> None:
+        """Deals of a listing will come: the quotes that they meet are followed from now on."""
+        self._prices.follow(listing)
+
     def answered(self, ticket: int, bid: float, ask: float) -> None:
         """Keeps what the answer to an order said of the quote it met."""
         if 0 < bid <= ask:
@@ -100,12 +103,8 @@ class Deals:
             if time_ms < book.since_ms and number_in(deal.magic, deal.comment) not in book.orders:
                 self._passed.add(deal.ticket)
                 continue
+            self._prices.follow(listing)
             self._waiting.append(_Waiting(deal, listing, time_ms, time.monotonic()))
-            try:
-                self._prices.follow(listing)
-            except Unreachable as error:
-                # Its quote may stay unknown; the deal itself must not.
-                log.warning("no quotes for a deal", listing=listing, deal=deal.ticket, reason=str(error))
             new += 1
         self._waiting.sort(key=lambda waiting: (waiting.deal.time_msc, waiting.deal.ticket))
         return new
@@ -115,7 +114,8 @@ class Deals:
         now = time.monotonic()
         while self._waiting:
             first = self._waiting[0]
-            late = all_now or now - first.since >= TICK_WAIT_S
+            read_s = max(first.since, self._prices.since_s(first.listing))
+            late = all_now or now - read_s >= TICK_WAIT_S or now - first.since >= FIRST_WAIT_S
             if not late and not self._prices.knows(first.listing, first.time_ms):
                 return
             self._write(self._waiting.pop(0))

@@ -73,7 +73,7 @@ class Gateway:
     ) -> None:
         """`beat` is called between two requests."""
         self._config, self._trade, self._venue, self._chain = config, trade, venue, chain
-        self._clock, self._beat = clock, beat
+        self._alarms, self._clock, self._beat = alarms, clock, beat
         self._deals = Deals(config, venue, chain, prices, alarms)
         self._doubts = Doubts(config.account, venue, chain, self._deals, alarms, clock, trade.settle_s)
         self._sender = Sender(config, venue, chain, self._deals, self._doubts, alarms, clock, spool)

@@ -78,6 +78,7 @@ class Sender:
         except Impossible as impossible:
             self._refuse(order.order_no, OrderRequest.PLACE, impossible.retcode, impossible.why)
             return
+        self._deals.expect(order.listing)
         self._send(order.order_no, OrderRequest.PLACE, order, request)
 
     def modify(self, request: ModifyRequested) -> None:

@@ -17,6 +17,7 @@ from infra.kafka import new_producer
 from infra.keys import load_or_create
 from infra.market_clock import service_clock
 from infra.marks import Mark
+from infra.pauses import shorten_pauses
 from infra.reference_log import read_reference
 from infra.settings import Settings, load_settings
 from infra.stack.addresses import kafka_address
@@ -234,6 +235,7 @@ def _run(
         mark = Mark.of(Home(settings.home), _SERVICE)
         # A market that waits for this mark stands until it moves: its clock can't say how long the wait is.
         longest_s = FLOOR_S if _SERVICE in settings.terminal.followers else _LONGEST_WAIT_S
+        shorten_pauses()
         while not stop.is_set():
             began_us = clock.now_us()
             for request in intake.poll(min(wait_s, longest_s)):

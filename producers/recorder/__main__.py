@@ -14,6 +14,7 @@ from infra.errors import NotReady, TickledgerError
 from infra.keys import load_or_create
 from infra.market_clock import MarketClock, service_clock
 from infra.marks import Mark
+from infra.pauses import shorten_pauses
 from infra.settings import Settings, load_settings
 from infra.stack.addresses import kafka_address
 from infra.stack.home import Home
@@ -65,6 +66,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         stop=stop,
         ready=lambda listings: announce(settings.home, SERVICE, listings=listings),
     )
+    shorten_pauses()
     recorder.run()
 
 

@@ -214,6 +214,8 @@ class Recorder:
                 symbol, writer, tail, self._offset, self._reference, self._line.server,
                 page=self._settings.recorder.page, start_second=self._begins[symbol], now=self._now(),
             )  # fmt: skip
+        # Blocks of one partition go to the broker together, if they are written one right after the other.
+        self._listings = dict(sorted(self._listings.items(), key=lambda one: one[1].writer.partition))
         if opened:
             self._ready([recorded.listing for recorded in self._listings.values()])
 

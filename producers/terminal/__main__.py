@@ -12,6 +12,7 @@ from infra.clock import SystemClock
 from infra.errors import HomeBusy, TickledgerError
 from infra.market_clock import MarketClockWriter
 from infra.marks import Mark
+from infra.pauses import shorten_pauses
 from infra.settings import Settings, load_settings
 from infra.stack.home import Home, Lock
 from infra.stack.services import announce, exit_code_of
@@ -74,6 +75,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
             found = terminal.state()
             announce(settings.home, SERVICE, ended=found["ended"], ticks=found["ticks"])
             _logger.info("ready", symbols=found["symbols"], ticks=found["ticks"], of=found["ticks_in_all"])
+            shorten_pauses()
             terminal.run(stop)
         finally:
             served.close()

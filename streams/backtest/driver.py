@@ -333,6 +333,9 @@ class Backtest:
             acted_us = self._feed(rows)
             if acted_us >= 0:
                 return acted_us
+            if due_us > until_us and self._side is not None and self.taken_us == int(rows.us[-1]):
+                # All rows up to there were taken, and changed nothing of what is held: nothing more is due.
+                return -1
 
     def _feed(self, rows: ClockRows) -> int:
         configures = bool(self._state.future)

@@ -108,7 +108,9 @@ class DeskDriver:
         held.handed = max(held.handed, offset)
         self._is_dirty = True
         if not held.loading.done():
-            # Who is catching up reads it from the broker.
+            # Who is catching up reads it from the broker; no more than a snapshot's worth is to be acknowledged then.
+            if len(self._done) >= self._settings.snapshot_records:
+                await asyncio.shield(held.loading)
             return
         part = held.loading.result()
         if offset == part.position + 1:

@@ -14,6 +14,7 @@ from infra.clock import Clock, SystemClock
 from infra.errors import NotReady, SettingsError, TickledgerError
 from infra.keys import load_or_create
 from infra.market_clock import service_clock
+from infra.pauses import shorten_pauses
 from infra.settings import Settings, load_settings
 from infra.stack.addresses import kafka_address
 from infra.stack.home import Home
@@ -52,6 +53,7 @@ def main() -> int:
         running.append(sequencer)
         if ending.is_set():
             return 0
+        shorten_pauses()
         sequencer.run(lambda: announce(settings.home, NAME, ready=True))
     except Fenced as error:
         logger.error("another sequencer has taken over", reason=str(error))

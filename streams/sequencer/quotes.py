@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, TopicPartition
 from infra.anchors import chain_name, read_anchors
 from infra.chain_follower import ChainStopped, Standing, read_repairs, read_tail, standing_at
 from infra.errors import Unreachable
-from infra.kafka import REQUEST_TIMEOUT_S, end_of, ends, new_consumer, read_range, split_batch, take
+from infra.kafka import GATHERED, REQUEST_TIMEOUT_S, end_of, ends, new_consumer, read_range, split_batch, take
 from schemas.accept import Head, Verdict
 from schemas.catalogue import partition_of
 from schemas.chains import Chains, Position
@@ -78,7 +78,7 @@ class Quotes:
                 known = self._offsets.get(partition, standing.scanned_to)
                 self._offsets[partition] = min(known, standing.scanned_to)
         if self._consumer is None:
-            self._consumer = new_consumer(self._bootstrap)
+            self._consumer = new_consumer(self._bootstrap, **GATHERED)
         self._consumer.assign([TopicPartition(TOPIC, *place) for place in sorted(self._offsets.items())])
         self._read_to_ends(self._offsets.keys() - read_already, now_us)
         for listing in new:

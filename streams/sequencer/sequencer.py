@@ -28,7 +28,7 @@ from streams.sequencer.taken_clock import TakenClock
 NAME: Final = "sequencer"
 BEHIND_US: Final = 1_000_000
 """The clock may be so far behind the journal's newest entry when an epoch is opened."""
-WAIT_S: Final = 0.005
+WAIT_S: Final = 0.01
 """How long the sequencer waits for an input before it looks at ticks and clock again."""
 MOST_BLOCKS: Final = 200
 """Blocks of ticks between two looks at inputs: some 10 ms."""

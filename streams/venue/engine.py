@@ -67,7 +67,7 @@ class Engine:
         self.margin_calls: list[MarginCall] = []
         self._watches: dict[str, Watch] = {}
         self._dues: dict[tuple[str, int], int] = {}
-        self._open: frozenset[str] | None = None
+        self._open: tuple[str, ...] | None = None
 
     # -- requests ------------------------------------------------------------------------------------------------------
 
@@ -157,11 +157,11 @@ class Engine:
     # -- what the scan looks for ---------------------------------------------------------------------------------------
 
     @property
-    def open_listings(self) -> frozenset[str]:
+    def open_listings(self) -> tuple[str, ...]:
         """Listings whose ticks matter: those with orders or positions, and those that convert their profit."""
         if self._open is None:
             names = {order.listing for order in self.orders.values()}
-            self._open = frozenset(names.union(self.ledger.watched()))
+            self._open = tuple(sorted(names.union(self.ledger.watched())))
         return self._open
 
     def watch(self, listing: str) -> Watch:

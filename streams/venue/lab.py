@@ -138,7 +138,7 @@ class Venue:
     @property
     def open_listings(self) -> tuple[str, ...]:
         """Listings whose ticks matter: those with orders or positions, and those that convert their profit."""
-        return tuple(sorted(self.engine.open_listings))
+        return self.engine.open_listings
 
     @property
     def balance(self) -> Decimal:

@@ -29,7 +29,6 @@ from schemas.events import OperatorActivation
 from schemas.ticks import TickBlock
 from schemas.times import iso_ms
 from streams.fold import ListingFold
-from streams.graph_programs import graph_or_built_in
 from streams.operators.bar_kernel import BAR_DTYPE
 from streams.operators.base import Operator
 from streams.programs import NotRunnable
@@ -79,8 +78,8 @@ class Prepared:
         self.traded = [replace(one, source=Held(one.source)) for one in traded]
         self.sized, self.limits = options.sized(), limits_of(options)
         in_range(chosen, self.traded, options)
-        self._bars = self._read_bars()
         self._shared = SharedBars(chosen.timeframe)
+        self._bars = self._read_bars()
 
     @property
     def starts_ms(self) -> int:
@@ -145,6 +144,7 @@ class Prepared:
         return Chart(listing=first.name, timeframe=self.chosen.timeframe.name, digits=first.digits, bars=bars, lines={})
 
     def _read_bars(self) -> Any:
+        """The first listing's bars, by what all runs share: those of copies of this process find them there."""
         first = self.traded[0]
         setup = configured(
             [first.listing],
@@ -154,10 +154,14 @@ class Prepared:
             self.sized,
             [first.source.name],
         )
-        fold = ListingFold(first.source.name, setup.view, _bars_only)
+        fold = ListingFold(first.source.name, setup.view, self._bars_only)
         made = [output.columns for block in first.source.blocks(setup.last) for output in fold.fold([block])]
-        found = np.concatenate(made) if made else np.empty(0, BAR_DTYPE)
-        return found[found["timeframe"] == int(self.chosen.timeframe)]
+        return np.concatenate(made) if made else np.empty(0, BAR_DTYPE)
+
+    def _bars_only(self, one: OperatorActivation) -> Operator:
+        if one.instance != BARS:
+            raise NotRunnable("bars are all that is asked for")
+        return self._shared
 
 
 def prepare(asked: Asked, line: ProgressLine, home: Path | None, config: Path | None, kept: ExitStack) -> Prepared:
@@ -169,9 +173,3 @@ def prepare(asked: Asked, line: ProgressLine, home: Path | None, config: Path | 
 def _why_failed(run: Run) -> str:
     """What the strategy raised."""
     return next((warning for warning in run.warnings if " failed on " in warning), "the strategy failed")
-
-
-def _bars_only(one: OperatorActivation) -> Operator:
-    if one.instance != BARS:
-        raise NotRunnable("bars are all that is asked for")
-    return graph_or_built_in(one)

@@ -112,7 +112,7 @@ const show = {
     table("positions", account.positions, [["opened", "opened", clock], ["position", "position", null, number], ["listing", "listing"], ["instance", "instance"],
       ["side", "side"], ["lots", "volume", null, number], ["price", "price", price, number], ["stop", "sl", price, number], ["target", "tp", price, number]]);
     table("orders", account.orders, [["time", "t", clock], ["order", "order_no", null, number], ["listing", "listing"], ["instance", "instance"], ["purpose", "purpose"],
-      ["type", "type"], ["side", "side"], ["lots", "volume", null, number], ["stop", "sl", price, number], ["target", "tp", price, number], ["state", "state"], ["filled", "filled", null, number], ["why", "reason"]]);
+      ["type", "type"], ["side", "side"], ["lots", "volume", null, number], ["stop", "sl", price, number], ["target", "tp", price, number], ["state", "state"], ["filled", "filled", null, number], ["why", "reason"], ["last", "cause", null, "text"]]);
     table("fills", account.fills, [["time", "t", clock], ["order", "order_no", null, number], ["listing", "listing"], ["instance", "instance"], ["side", "side"], ["entry", "entry"],
       ["why", "reason"], ["lots", "volume", null, number], ["price", "price", price, number], ["slippage", "slippage_points", fixed(1), number], ["commission", "commission", money, number], ["profit", "profit", money, number]],
       (row) => walk(row.id));

@@ -83,10 +83,11 @@ def run_clock(
     count = held.shape[0]
     balance, unit, peak, floor, minute = money[0], money[1], money[3], money[4], money[5]
     row, why = len(us), NOTHING
+    # By the newest quotes: it changes only with one of those that are watched.
+    equity = _equity(quote_bid, quote_ask, held_place, held, balance, unit, scale)
     for i in range(len(us)):
         now = us[i]
         while minute <= now and minute <= timer_us:
-            equity = _equity(quote_bid, quote_ask, held_place, held, balance, unit, scale)
             marks[written, 0] = minute
             marks[written, 1] = minute // 1_000
             marks[written, 2] = balance

@@ -8,10 +8,14 @@ import psycopg
 import pytest
 
 from infra.clock import FixedClock
+from infra.kafka import read_range
+from projections.accounts import AccountPartitions
+from projections.book import Book
 from projections.projector import Progress, Projector, WrongLog
 from projections.rebuild import rebuild
 from projections.store import Fenced, Store
 from schemas.catalogue import partition_of
+from schemas.chains import Position
 from schemas.events import Alert, Severity, SourceEvent, SourceKind
 from schemas.registry import encode
 from tests.conftest import TestStack
@@ -102,6 +106,27 @@ def test_of_an_alert_raised_twice_the_first_stays(
 def test_a_rebuild_waits_for_no_projector_but_says_who_writes(own_stack: TestStack, dsn: str) -> None:
     with Store(dsn), pytest.raises(Fenced, match=r"another projector writes the database at .*tickledger down"):
         Store(dsn, wait_s=0.2)
+
+
+def test_what_another_projector_has_taken_is_not_written_again(
+    own_stack: TestStack, eventful: str, dsn: str, project: Callable[[], None]
+) -> None:
+    with Store(dsn) as store:
+        behind = store.load(Book(KEYS, FixedClock(0), AccountPartitions(own_stack.kafka, KEYS), quiet=True))
+    project()
+    before = contents(dsn)
+    batch, partition = behind.batch(), partition_of("alerts", "worker")
+    for messages in read_range(own_stack.kafka, "alerts", partition):
+        for message in messages:
+            position = Position("alerts", partition, message.offset() or 0)
+            behind.take(batch, position, message.key(), message.value())
+
+    with (
+        Store(dsn) as store,
+        pytest.raises(Fenced, match=f"took .*alerts/{partition} from offset 0"),
+    ):
+        store.write(batch, behind)
+    assert contents(dsn) == before
 
 
 def test_a_projector_goes_on_where_the_one_before_ended_at_once(dsn: str) -> None:

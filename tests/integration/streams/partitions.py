@@ -39,9 +39,13 @@ class Reader:
         assert self.producer.flush(30) == 0
         return self
 
+    def changed(self) -> list[State]:
+        """The states of what was folded since the last call."""
+        return [state for listing in self.part.changed() for state in self.part.states(listing)]
+
     def checkpoint(self) -> list[State]:
         """Writes snapshots of what changed."""
-        states = self.part.changed()
+        states = self.changed()
         for state in states:
             snapshots.write(self.producer, KEYS, self.incarnation, state)
         assert self.producer.flush(30) == 0

@@ -36,7 +36,7 @@ def test_a_later_activation_folds_the_earlier_blocks_and_the_others_go_on(line: 
     others = len(line.found("bars")) - len(mine)
     assert len(mine) == (others if emit_all else others - before)
     assert len(line.records("bars")) == len(line.found("bars")), "nothing was sent twice"
-    assert {s.operator: s.digest for s in reader.part.changed()} == line.digests()
+    assert {s.operator: s.digest for s in reader.changed()} == line.digests()
 
 
 def test_the_others_go_on_while_it_catches_up(line: Line) -> None:

@@ -19,6 +19,7 @@ from streams import driver as module
 from streams import snapshots
 from streams.driver import Driver
 from streams.outbox import or_end
+from streams.partition import TickPartition
 from streams.snapshots import State
 from tests.integration.streams.line import KEYS, Line, lively
 
@@ -266,6 +267,52 @@ def test_listings_level_in_the_background_while_others_are_taken(new_line: NewLi
         assert one._levelling == {}
 
     run(steps())
+    for one in (line, other):
+        assert one.found("bars") == one.expected("bars")
+        assert {s.head for s in stored(one)} == {one.head}
+
+
+def test_records_are_folded_between_the_states_of_two_listings(
+    new_line: NewLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = new_line().usual()
+    other = new_line(line).usual()
+    line.write(BLOCKS)
+    other.write(BLOCKS)
+    line.write(lively(7) + lively(8))
+    done: list[str] = []
+
+    def noted(name: str) -> None:
+        does = getattr(TickPartition, name)
+
+        def noting(part: TickPartition, *what: Any) -> Any:
+            done.append(name)
+            return does(part, *what)
+
+        monkeypatch.setattr(TickPartition, name, noting)
+
+    async def steps() -> None:
+        one = driver(line, snapshot_interval_s=600, snapshot_records=1_000_000)
+        given = events(line)
+        late = len(lively(7) + lively(8))
+        for event in given[:-late]:
+            await one.take(event)
+        while any(p.behind for p in await one._partitions()):
+            await asyncio.sleep(0.01)
+        for name in ("states", "take"):
+            noted(name)
+        saving = asyncio.ensure_future(one.checkpoint())
+        for event in given[-late:]:
+            await one.take(event)
+            await asyncio.sleep(0)
+        await saving
+        assert all(event.acked for event in given[:-late])
+        await one.checkpoint()
+        assert all(event.acked for event in given)
+
+    run(steps())
+    first, last = done.index("states"), done.index("states", done.index("states") + 1)
+    assert "take" in done[first:last]
     for one in (line, other):
         assert one.found("bars") == one.expected("bars")
         assert {s.head for s in stored(one)} == {one.head}

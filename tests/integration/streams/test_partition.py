@@ -28,7 +28,7 @@ def test_a_fresh_start_folds_everything_once(line: Line) -> None:
     reader = Reader(line).read()
     is_as_if_never_stopped(line)
     assert len(line.records("bars")) == len(line.found("bars"))
-    assert {s.operator: s.digest for s in reader.part.changed()} == line.digests()
+    assert {s.operator: s.digest for s in reader.changed()} == line.digests()
     assert line.alerts() == []
 
 
@@ -80,7 +80,7 @@ def test_without_snapshots_all_is_folded_anew_from_wherever_the_group_stands(lin
 def test_a_snapshot_of_one_operator_alone_is_not_enough(line: Line) -> None:
     line.usual()
     offsets = line.write(lively())
-    states = Reader(line).read(offsets[30]).part.changed()
+    states = Reader(line).read(offsets[30]).changed()
     Reader(line, states[:1], offsets[30]).read()
     is_as_if_never_stopped(line)
 
@@ -89,8 +89,8 @@ def test_operators_with_snapshots_of_different_places_each_take_what_they_lack(l
     line.usual()
     offsets = line.write(lively())
     reader = Reader(line).read(offsets[12])
-    early = {s.operator: s for s in reader.part.changed()}
-    late = {s.operator: s for s in reader.read(offsets[25]).part.changed()}
+    early = {s.operator: s for s in reader.changed()}
+    late = {s.operator: s for s in reader.read(offsets[25]).changed()}
     bars, signals = sorted(early)
     Reader(line, [early[bars], late[signals]], offsets[25]).read()
     is_as_if_never_stopped(line)
@@ -99,7 +99,7 @@ def test_operators_with_snapshots_of_different_places_each_take_what_they_lack(l
 def test_a_state_that_cannot_be_loaded_is_folded_anew(line: Line) -> None:
     line.usual()
     offsets = line.write(lively())
-    states = Reader(line).read(offsets[30]).part.changed()
+    states = Reader(line).read(offsets[30]).changed()
     broken = [s._replace(data=b"of another release") for s in states]
     Reader(line, broken, offsets[30]).read()
     is_as_if_never_stopped(line)
@@ -226,6 +226,6 @@ def test_snapshots_are_only_of_what_changed(new_line: NewLine) -> None:
     assert reader.checkpoint() == []
     line.write(lively()[5:7])
     assert {(s.listing, s.head.seq) for s in reader.read().checkpoint()} == {(line.listing, 7)}
-    assert {s.head.mac for s in reader.part.changed()} == set()
+    assert {s.head.mac for s in reader.changed()} == set()
     assert snapshots.load(line.kafka, KEYS, [line.partition])
     assert line.blocks[0].kind == BlockKind.DATA

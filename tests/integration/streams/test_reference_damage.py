@@ -57,4 +57,4 @@ def test_the_worker_parks_the_listing_there(damaged: Line) -> None:
     assert line.alerts() == [("listing_parked", line.offsets[20])]
     assert line.found("bars") == line.expected("bars", line.blocks[:20])
     assert reader.reference.head.stopped
-    assert {s.head.seq for s in reader.part.changed()} <= {20}
+    assert {s.head.seq for s in reader.changed()} <= {20}

@@ -22,7 +22,7 @@ def test_a_new_home_plays_the_sample_day_twenty_times_as_fast_and_waits_for_who_
     made = settings(tmp_path / "home")
 
     assert (made.terminal.kind, made.terminal.data, made.terminal.speed) == ("simulated", (), 20.0)
-    assert made.terminal.followers == ("recorder", "desk-demo", "gateway")
+    assert made.terminal.followers == ("recorder", "worker", "desk-demo", "gateway")
     assert (made.recorder.feed, made.trade.account) == ("demo", "demo")
     assert load_settings(tmp_path / "home").terminal == made.terminal
 

@@ -14,7 +14,7 @@ from infra.settings import TerminalSettings, TradeSettings
 from producers.clocks import ServerClock
 from producers.gateway.book import Book
 from producers.gateway.gateway import FLOOR_S, Gateway
-from producers.gateway.quotes import Prevailing
+from producers.gateway.newest_ticks import Prevailing
 from producers.gateway.spool import Spool
 from producers.gateway.venue import Venue
 from producers.terminal.account import TradeAccount
@@ -100,9 +100,12 @@ class MarketPrices:
     def __init__(self, ticks: Ticks) -> None:
         self.ticks = ticks
         self.known = True
+        self.since = 0.0
+        self.followed: list[str] = []
 
     def follow(self, listing: str) -> None:
         assert listing == LISTING
+        self.followed.append(listing)
 
     def at(self, listing: str, time_ms: int) -> Prevailing | None:
         index = int(np.searchsorted(self.ticks.time_ms, time_ms, "right")) - 1
@@ -112,6 +115,9 @@ class MarketPrices:
 
     def knows(self, listing: str, time_ms: int) -> bool:
         return self.known
+
+    def since_s(self, listing: str) -> float:
+        return self.since
 
 
 class Room:

@@ -54,6 +54,14 @@ def test_an_entry_is_sent_once_accepted_and_filled_with_the_tick_it_met(make: Ca
     assert room.alarms.told == {}
 
 
+def test_the_ticks_of_an_orders_listing_are_followed_before_it_is_sent(make: Callable[..., Room]) -> None:
+    room = make()
+    room.chain.confirm = lambda _: (room.prices.followed == ["t/EURUSD"]) or pytest.fail("not followed yet")
+    room.gateway.receive(entry(7))
+    room.gateway.turn()
+    assert room.kinds[:2] == ["Sending", "Accepted"]
+
+
 def test_the_intention_is_written_before_the_order_is_sent(make: Callable[..., Room]) -> None:
     room = make()
     written: list[tuple[str, int]] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -12,7 +13,7 @@ import pytest
 
 from infra.chain_follower import Standing
 from infra.errors import Unreachable
-from producers.gateway import gateway, quotes, sender
+from producers.gateway import deals, gateway, quotes, sender
 from producers.gateway.venue import WrongAccount
 from producers.mt5 import AUTHORIZATION_FAILED, TerminalError
 from producers.terminal.account import TradeAccount
@@ -365,19 +366,24 @@ def test_an_account_that_changes_while_the_log_takes_its_time_is_sent_nothing(
     assert room.chain.book.unanswered() == []
 
 
-def test_a_deal_is_written_though_its_quotes_cannot_be_followed(
+def test_a_deal_waits_while_it_is_not_known_where_its_ticks_are_but_not_for_ever(
     make: Callable[..., Room], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(deals, "TICK_WAIT_S", 0.0)
     room = make()
-
-    def away(listing: str) -> None:
-        raise Unreachable("no broker")
-
-    monkeypatch.setattr(room.prices, "follow", away)
-    room.prices.known = False
+    room.prices.known, room.prices.since = False, math.inf
     opened = by_hand(room)
+    for _ in range(5):
+        room.gateway.turn()
+    assert room.of(Filled) == []
+    room.prices.since = 0.0
     room.turns()
     assert [filled.deal for filled in room.of(Filled)] == [opened.deal]
+    room.prices.since = math.inf
+    monkeypatch.setattr(deals, "FIRST_WAIT_S", 0.0)
+    second = by_hand(room)
+    room.turns()
+    assert [filled.deal for filled in room.of(Filled)] == [opened.deal, second.deal]
 
 
 def test_a_listing_that_could_not_be_followed_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -392,9 +398,12 @@ def test_a_listing_that_could_not_be_followed_is_tried_again(monkeypatch: pytest
     monkeypatch.setattr(quotes, "read_repairs", lambda *_: [])
     monkeypatch.setattr(quotes, "standing_of", standing_of)
     followed = quotes.Quotes("127.0.0.1:1", KeyRing({"k": bytes(32)}, "k"))
-    with pytest.raises(Unreachable):
-        followed.follow("t/EURUSD")
     followed.follow("t/EURUSD")
+    assert followed.since_s("t/EURUSD") == math.inf
+    while answers:
+        followed.poll()
+        followed.follow("t/EURUSD")
+    while followed.since_s("t/EURUSD") == math.inf:
+        followed.poll()
     followed.follow("t/EURUSD")
     followed.close()
-    assert answers == []
