@@ -119,7 +119,13 @@ class Driver:
 
     def folded(self) -> Mapping[int, int] | None:
         """By partition the next offset to fold, of those that gave a record; None while a listing catches up."""
-        return None if self._levelling else dict(self._folded_to)
+        if self._levelling:
+            return None
+        found = dict(self._folded_to)
+        loaded = [loading.result() for loading in list(self._loading.values()) if loading.done()]
+        for partition, offset in (place for part in loaded for place in part.merged_to):
+            found[partition] = min(offset, found.get(partition, offset))
+        return found
 
     async def quiet(self) -> None:
         """Called now and then: checkpoints what is left when the input is quiet, and moves the anchors on."""

@@ -92,6 +92,11 @@ class MergedReader:
         self._is_level = self._is_level or not any(chain.behind for chain in self._chains)
         return not self._is_level
 
+    @property
+    def read_to(self) -> list[tuple[int, int]]:
+        """Partition of `ticks` and next offset to read, by listing."""
+        return [chain.place for chain in self._chains]
+
     def step(self, wait_s: float = 0.0) -> list[Output]:
         """What the next records prove: of the listing known least far while it is behind, of each after that.
 
@@ -183,6 +188,11 @@ class _Chain:
         if self._end < 0:
             self._end = end_of(self._log.bootstrap, "ticks", partition_of("ticks", self.listing))
         return self._follower.scanned_to < self._end
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Its partition, and the next offset to read there."""
+        return self._follower.partition, self._follower.scanned_to
 
     def read(self, wait_s: float) -> tuple[list[TickBlock], bool]:
         """The next DATA blocks that are taken, of up to a step's records; and whether there were any.

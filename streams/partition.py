@@ -83,6 +83,8 @@ class TickPartition:
         reference = world.reference
         self._access = LogAccess(world.bootstrap, world.keys, reference.view, reference.read_until)
         self._merged: list[MergedReader] = []
+        self.merged_to: list[tuple[int, int]] = []
+        """Partitions and the next offsets there, of what strategies over several listings have read and folded."""
         self._merged_states = {
             (s.listing, s.operator): s for found in self._states.values() for s in found.values() if is_merged(s)
         }
@@ -177,6 +179,7 @@ class TickPartition:
                 self._alarms.tell("strategy_parked", whose, f"{whose} is folded no more: {error}", position)
                 self._drop(reader)
             is_news = is_news or reader.moved
+        self._note_merged()
         return is_news
 
     def changed(self) -> list[str]:
@@ -348,10 +351,15 @@ class TickPartition:
             if not reader.fold.done:
                 self._merged.append(reader)
         self._merged_to[listing] = view.last
+        self._note_merged()
 
     def _drop(self, reader: MergedReader) -> None:
         reader.close()
         self._merged.remove(reader)
+        self._note_merged()
+
+    def _note_merged(self) -> None:
+        self.merged_to = [place for reader in self._merged for place in reader.read_to]
 
     def _alert_refused(self, fold: ListingFold, after: int) -> None:
         for activation, reason in fold.unrunnable:

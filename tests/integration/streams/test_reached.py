@@ -14,7 +14,9 @@ from infra.stack.home import Home, write_json
 from streams.reached import Reached
 from streams.worker import SERVICE
 from tests.integration.streams.line import Line, lively
+from tests.integration.streams.pair import Pair
 from tests.integration.streams.service import Service, wait
+from tests.integration.streams.test_several_listings import FURTHER, OWN
 
 pytestmark = [pytest.mark.stack, pytest.mark.kill]
 
@@ -22,15 +24,20 @@ pytestmark = [pytest.mark.stack, pytest.mark.kill]
 class Recorder:
     """What a recorder leaves in the home: its listings, and how far it is."""
 
-    def __init__(self, home: Path, line: Line) -> None:
+    def __init__(self, home: Path, line: Line, *further: Line) -> None:
         self.line = line
-        write_json(Home(home).ready_file("recorder"), {"ready": True, "listings": [line.listing]})
+        listings = [one.listing for one in (line, *further)]
+        write_json(Home(home).ready_file("recorder"), {"ready": True, "listings": listings})
         self._mark = Mark.of(Home(home), "recorder")
         self._blocks = iter(lively(13, 400))
 
     def record(self, blocks: int, us: int) -> None:
         """So many blocks are on the log by then."""
         self.line.write([next(self._blocks) for _ in range(blocks)])
+        self.reach(us)
+
+    def reach(self, us: int) -> None:
+        """Everything is on the log by then."""
         self._mark.set(us)
 
 
@@ -61,6 +68,23 @@ def test_the_mark_follows_what_is_folded_and_delivered_also_after_a_kill(line: L
     worker.start().ready()
     recorder.record(0, 5_000_000)
     wait(lambda: mine.get() == 5_000_000)
+
+
+def test_strategies_over_several_listings_hold_the_market_too(new_line: Callable[..., Line], tmp_path: Path) -> None:
+    pair = Pair(new_line(), new_line())
+    pair.activate()
+    followers = '["recorder", "worker"]'
+    with Service(pair.own.kafka, tmp_path / "home", TICKLEDGER_TERMINAL__FOLLOWERS=followers) as worker:
+        recorder = Recorder(worker.home, pair.own, pair.further)
+        mine = Mark.of(Home(worker.home), "worker")
+        worker.start()
+        for at in range(0, 60, 20):
+            pair.own.write(OWN[at : at + 20])
+            pair.further.write(FURTHER[at : at + 20])
+            recorder.reach(at + 1)
+            wait(lambda at=at: mine.get() == at + 1)  # type: ignore[misc]
+            assert pair.signals() == pair.expected()
+        assert pair.signals()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from infra.kafka import end_of, new_admin
 from infra.stack.home import read_json
+from infra.stack.services import REFUSED
 from schemas.accept import Head
 from schemas.ticks import TickBlock
 from streams import snapshots
@@ -170,5 +171,5 @@ def test_a_refused_output_ends_it_before_anything_is_acknowledged(line: Line, tm
 def test_it_says_why_it_cannot_start(broker: TestStack, tmp_path: Path) -> None:
     with Service(broker.kafka, tmp_path / "home") as worker:
         (tmp_path / "home" / "keys" / "ring.json").chmod(0o644)
-        assert worker.start().process.wait(30) == 1
+        assert worker.start().process.wait(30) == REFUSED
         assert "so others can read the keys" in worker.lines()[-1]["reason"]
