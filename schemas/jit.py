@@ -9,9 +9,10 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-# numba loads SciPy's linear algebra and coverage if they are installed, which takes half a second at every start; no
-# kernel multiplies matrices, so numba doesn't get to see them, unless somebody else has loaded them anyway.
-_hidden = [name for name in ("scipy", "coverage") if name not in sys.modules]
+# numba loads SciPy's linear algebra, coverage, and YAML for a settings file of its own if they are installed, which
+# takes half a second at every start; no kernel multiplies matrices, so numba doesn't get to see them, unless somebody
+# else has loaded them anyway.
+_hidden = [name for name in ("scipy", "coverage", "yaml") if name not in sys.modules]
 for _name in _hidden:
     sys.modules[_name] = None  # type: ignore[assignment]
 try:

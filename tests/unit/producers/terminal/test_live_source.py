@@ -543,6 +543,7 @@ def test_a_market_that_stands_shows_no_clock() -> None:
 def test_a_call_that_fails_for_one_symbol_leaves_the_line_up(tmp_path: Path, capsys: Any) -> None:
     with paper(tmp_path, {"EURUSD": walk(400), "GBPUSD": walk(400, seed=2)}) as own:
         own.has_all()
+        until(lambda: own.rows("GBPUSD") == own.real.rows("GBPUSD"))
         copy = own.real._answer
 
         def failing(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
