@@ -63,7 +63,7 @@ class Played:
     ticks: int
     """That came while it was measured."""
     seconds: float
-    """From the first of these ticks until everything that follows from all of them was in the database."""
+    """From the first of these ticks until the last had come, and the latest thing that follows from one was there."""
     late: Mapping[str, Milliseconds]
     cpu: Mapping[str, float]
     """Seconds of processor a second, by service, from the first tick to the last."""
@@ -134,7 +134,6 @@ class _Live:
             pace = self._clock.pace()
             spent = cpu_seconds(running.home, self._names)
             self._wait_for_all()
-            seconds = watch.seconds()
             grown = memory_mb(running.home, self._names)
             # A market that stands brings nothing more, so that counts can be compared.
             self._owner.pause()
@@ -155,7 +154,7 @@ class _Live:
         }
         used = {name: (spent[name] - cpu[name]) / played_s for name in self._names}
         growth = {name: grown[name] / memory[name] for name in self._names}
-        return Played(self._offered, ticks.measured, seconds, late, used, growth, problems)
+        return Played(self._offered, ticks.measured, ticks.through_s(late.values()), late, used, growth, problems)
 
     def _wait_for_listings(self) -> None:
         """Until the recorder has opened every listing."""

@@ -62,6 +62,12 @@ class Ticks:
         """How many ticks."""
         return sum(size for own in self.blocks.values() for _, _, size in own)
 
+    def through_s(self, late: Iterable[Milliseconds]) -> float:
+        """Seconds until the last of them had come, and as long after that as the latest that follows from one took."""
+        last_us = max((us for own in self.blocks.values() for _, us, _ in own), default=self.from_us)
+        latest_ms = max((float(own.max()) for own in late if len(own)), default=0.0)
+        return (last_us - self.from_us) / 1e6 + latest_ms / 1000
+
 
 def read_ticks(bootstrap: str, from_us: int) -> Ticks:
     """All blocks; those received from `from_us` on are measured. Raises Unreachable."""

@@ -35,6 +35,12 @@ def test_rows_are_there_once_a_mark_lies_behind_their_block() -> None:
     assert ticks.measured == 4
 
 
+def test_all_is_through_once_the_latest_that_follows_could_have_come_after_the_last_tick() -> None:
+    ticks = Ticks({}, {3: [(0, 1_500_000, 2)], 4: [(0, 3_000_000, 1)]}, 3, 1_000_000)
+    assert ticks.through_s([np.array([20.0, 500.0]), np.empty(0), np.array([40.0])]) == 2.5
+    assert Ticks({}, {}, 0, 1_000_000).through_s([]) == 0.0
+
+
 def test_its_home_has_a_market_that_stands_and_all_services_but_the_page(tmp_path: Path) -> None:
     offered = Offered(50, 200, 60)
     settings = live_settings(tmp_path / "home", offered)
