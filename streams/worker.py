@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 
+from agents.kernels.warm import warm as warm_graphs
 from infra import log
 from infra.errors import TickledgerError
 from infra.keys import load_or_create
@@ -17,6 +18,7 @@ from infra.stack.home import Home
 from infra.stack.services import announce, exit_code_of
 from streams.app import Service, clock_of, make_app, run
 from streams.driver import WORKER, Driver
+from streams.operators.warm import warm as warm_operators
 from streams.reached import Reached
 
 logger = log.get(__name__)
@@ -40,6 +42,9 @@ def main() -> int:
         logger.error("worker can't start", reason=str(error))
         return exit_code_of(error)
 
+    # Now, and not in front of the first bars.
+    warm_operators()
+    warm_graphs()
     if WORKER in settings.terminal.followers:
         Reached(Home(settings.home), WORKER, bootstrap, SERVICE.group, driver.folded, driver.producer).start()
 

@@ -33,6 +33,8 @@ class TestStack:
     postgres_dsn: str = field(repr=False)
 
 
+LONGEST = "tests/integration/streams/"
+
 StartStack = Callable[..., AbstractContextManager[TestStack]]
 
 
@@ -57,7 +59,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The embedded stack runs on Linux, and a page needs a browser: tests without are deselected, which is counted."""
+    """The embedded stack runs on Linux, and a page needs a browser: tests without are deselected, which is counted.
+
+    The room that takes longest comes first: the others then fit beside it.
+    """
     here = platform.system() == "Linux"
     lacking = () if here else ("stack", "kill")
     lacking = lacking if browser() is not None else (*lacking, "browser")
@@ -65,6 +70,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if needing:
         config.hook.pytest_deselected(items=needing)
         items[:] = [item for item in items if item not in needing]
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
 @pytest.fixture(scope="session")

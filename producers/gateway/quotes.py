@@ -26,6 +26,8 @@ log = get(__name__)
 
 MOST_BLOCKS: Final = 500
 """Blocks of ticks that are taken at once: some 20 ms."""
+READ_AHEAD: Final = {"queued.max.messages.kbytes": 4_096, "fetch.max.bytes": 2_097_152}
+"""What is read ahead at most: memory doesn't grow with how much comes."""
 
 
 class Quotes:
@@ -110,7 +112,7 @@ class Quotes:
 
     def _assign(self) -> None:
         if self._consumer is None:
-            self._consumer = new_consumer(self._bootstrap, **GATHERED)
+            self._consumer = new_consumer(self._bootstrap, **GATHERED, **READ_AHEAD)
         self._consumer.assign([TopicPartition("ticks", p, offset) for p, offset in self._positions.items()])
 
     def _add(self, block: TickBlock) -> None:

@@ -25,7 +25,7 @@ from tests.e2e.chaos.day import slice_of
 from tests.e2e.command import COMMAND, PATIENCE_S, Running, run
 from tests.integration.stack.keeping import family
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 MINUTES = (7 * 60 + 8, 7 * 60 + 20)
 """Of the sample day, UTC: around its busiest."""
