@@ -33,8 +33,6 @@ class TestStack:
     postgres_dsn: str = field(repr=False)
 
 
-LONGEST = "tests/integration/streams/"
-
 StartStack = Callable[..., AbstractContextManager[TestStack]]
 
 
@@ -59,10 +57,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The embedded stack runs on Linux, and a page needs a browser: tests without are deselected, which is counted.
-
-    The room that takes longest comes first: the others then fit beside it.
-    """
+    """The embedded stack runs on Linux, and a page needs a browser: tests without are deselected, which is counted."""
     here = platform.system() == "Linux"
     lacking = () if here else ("stack", "kill")
     lacking = lacking if browser() is not None else (*lacking, "browser")
@@ -70,7 +65,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if needing:
         config.hook.pytest_deselected(items=needing)
         items[:] = [item for item in items if item not in needing]
-    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
 @pytest.fixture(scope="session")
