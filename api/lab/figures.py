@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -39,9 +40,10 @@ class Streaks(NamedTuple):
     mean: float
 
 
-@dataclass(slots=True)
+@dataclass
 class Figures:
-    """A run, cut into what formulas take; trades in the order of their exits."""
+    """A run, cut into what formulas take; trades in the order of their exits. What few of them take is computed when
+    it is asked for: a sweep's rows need little of it."""
 
     run: Run
     pnl: Doubles
@@ -51,12 +53,27 @@ class Figures:
     balance: Doubles
     """Before the first trade and after each."""
     days: Days
-    months: Doubles
-    """Return of each calendar month, a share."""
-    balance_fall: Fall
-    equity_fall: Fall
-    won: Streaks
-    lost: Streaks
+
+    @cached_property
+    def months(self) -> Doubles:
+        """Return of each calendar month, a share."""
+        return monthly(self.days)
+
+    @cached_property
+    def balance_fall(self) -> Fall:
+        return self._fall(self.run.balance)
+
+    @cached_property
+    def equity_fall(self) -> Fall:
+        return self._fall(self.run.equity)
+
+    @cached_property
+    def won(self) -> Streaks:
+        return streaks(self.pnl, self.pnl > 0)
+
+    @cached_property
+    def lost(self) -> Streaks:
+        return streaks(self.pnl, self.pnl < 0)
 
     @property
     def start(self) -> float:
@@ -71,6 +88,9 @@ class Figures:
         """What each trade made of the balance before it; empty where one began with nothing."""
         found: Doubles = self.balance[1:] / self.balance[:-1] if (self.balance[:-1] > 0).all() else np.zeros(0)
         return found
+
+    def _fall(self, value: Doubles) -> Fall:
+        return fall(self.start, self.run.from_ms, self.run.equity_ms, value, self.run.to_ms)
 
     def column(self, name: str) -> Doubles:
         found: Doubles = self.run.trades[name].astype(np.float64)
@@ -94,13 +114,9 @@ def figures(run: Run) -> Figures:
     """All that the metrics need of `run`."""
     trades, start = run.trades, float(run.start_balance)
     pnl: Doubles = trades["pnl"].astype(np.float64)
-    days = trading_days(run)
-    at, balance, equity = run.equity_ms, run.balance, run.equity
     return Figures(
         run, pnl, pnl[pnl > 0], pnl[pnl < 0], (trades["exit_ms"] - trades["entry_ms"]) / 1000.0,
-        np.concatenate(([start], start + np.cumsum(pnl))), days, monthly(days),
-        fall(start, run.from_ms, at, balance, run.to_ms), fall(start, run.from_ms, at, equity, run.to_ms),
-        streaks(pnl, pnl > 0), streaks(pnl, pnl < 0),
+        np.concatenate(([start], start + np.cumsum(pnl))), trading_days(run),
     )  # fmt: skip
 
 
