@@ -38,33 +38,23 @@ def run_checks(
     limits: RiskLimits,
     spec: ListingSpec,
     session: SessionTable | None = None,
-    *,
-    terse: bool = False,
 ) -> tuple[Check, ...]:
     """Every check of an entry, by CHECK_NAMES: also those without a limit, and those after one that denies.
 
-    `terse`: without the groups that nothing limits, which leave an entry as it is. The broker's own hold without any
-    limits: volume_min, volume_max, volume_step, stops_level, free_margin, and an entry needs a usable quote that isn't
-    suspect. `session`: None = hours aren't told, and aren't checked.
+    The broker's own hold without any limits: volume_min, volume_max, volume_step, stops_level, free_margin, and an
+    entry needs a usable quote that isn't suspect. `session`: None = hours aren't told, and aren't checked.
     """
     lots = candidate.lots
-    checks = [*size_checks(candidate, limits, spec), *quote_checks(candidate, limits, spec, session)]
-    if not terse or _limited(
-        limits.max_symbol_lots, limits.max_currency_exposure, limits.max_gross_notional, limits.max_positions
-    ):
-        checks += exposure_checks(candidate, view, limits, spec)
-    checks += margin_checks(candidate, view, limits)
-    if not terse or _limited(limits.max_orders_per_minute, limits.max_requests_per_day):
-        checks += activity_checks(lots, view, limits)
-    if not terse or _limited(limits.max_daily_loss, limits.max_drawdown, limits.loss_streak):
-        checks += loss_checks(lots, candidate.taken_us, view, limits)
-    if not terse or _limited(limits.max_correlation):
-        checks.append(correlation_check(lots, limits))
+    checks = (
+        *size_checks(candidate, limits, spec),
+        *quote_checks(candidate, limits, spec, session),
+        *exposure_checks(candidate, view, limits, spec),
+        *margin_checks(candidate, view, limits),
+        *activity_checks(lots, view, limits),
+        *loss_checks(lots, candidate.taken_us, view, limits),
+        correlation_check(lots, limits),
+    )
     return tuple([_fitted(check, spec) if check.verdict is Verdict.REDUCE else check for check in checks])
-
-
-def _limited(*limits: float | None) -> bool:
-    return any(limit is not None for limit in limits)
 
 
 def decided_lots(asked: float, checks: Sequence[Check], spec: ListingSpec) -> float:
