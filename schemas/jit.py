@@ -26,7 +26,7 @@ finally:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Kept(FunctionCache):  # type: ignore[misc]
+class _Kept(FunctionCache):  # type: ignore[misc]  # numba has no types
     """Compiled kernels on disk, loaded without numba's types and lowering, which only what is compiled needs.
 
     numba readies them, a tenth of a second, before it looks for a compiled kernel, and again before it compiles one.

@@ -67,7 +67,6 @@ class Driver:
         self._loading: dict[int, Loading] = {}
         self._levelling: dict[Loading, asyncio.Future[None]] = {}
         self._done: list[Done] = []
-        self._folded_to: dict[int, int] = {}
         self._is_dirty = False
         self._superseded: dict[tuple[str, str], tuple[bytes, ...]] = {}
         self._anchored: dict[str, Anchor] = {}
@@ -114,15 +113,14 @@ class Driver:
             await self._folded()
         if part.behind and loading not in self._levelling:
             self._levelling[loading] = asyncio.ensure_future(or_end(self._level(message.partition, loading), WORKER))
-        self._folded_to[message.partition] = message.offset + 1
         self._checkpoint_if_due()
 
     def folded(self) -> Mapping[int, int] | None:
         """By partition the next offset to fold, of those that gave a record; None while a listing catches up."""
-        if self._levelling:
-            return None
-        found = dict(self._folded_to)
         loaded = [loading.result() for loading in list(self._loading.values()) if loading.done()]
+        if any(part.behind for part in loaded):
+            return None
+        found = {part.partition: part.next_offset for part in loaded if part.next_offset}
         for partition, offset in (place for part in loaded for place in part.merged_to):
             found[partition] = min(offset, found.get(partition, offset))
         return found

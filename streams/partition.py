@@ -83,6 +83,8 @@ class TickPartition:
         reference = world.reference
         self._access = LogAccess(world.bootstrap, world.keys, reference.view, reference.read_until)
         self._merged: list[MergedReader] = []
+        self.next_offset = 0
+        """The next offset to fold, once a record was; `position` is there while that one is still being folded."""
         self.merged_to: list[tuple[int, int]] = []
         """Partitions and the next offsets there, of what strategies over several listings have read and folded."""
         self._merged_states = {
@@ -155,6 +157,7 @@ class TickPartition:
                 self._head_offset[listing] = offset
                 if self._fold(judged, self._chains.heads[listing]):
                     self._start_over(listing)
+        self.next_offset = offset + 1
 
     def catch_up(self) -> None:
         """One step for each listing that is behind."""

@@ -158,6 +158,20 @@ def test_a_record_in_hand_when_its_partition_is_revoked_is_left_to_the_next_owne
     assert line.records("bars") == []
 
 
+def test_what_is_revoked_does_not_say_any_more_how_far_it_is(line: Line) -> None:
+    line.usual().write(BLOCKS[:5])
+    own, records = driver(line), events(line)
+
+    async def steps() -> None:
+        for record in records:
+            await own.take(record)
+        assert own.folded() == {line.partition: records[-1].message.offset + 1}
+        own.revoked([line.partition])
+        assert own.folded() == {}
+
+    run(steps())
+
+
 def test_the_interval_stretches_so_that_snapshots_take_a_megabyte_a_second(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:

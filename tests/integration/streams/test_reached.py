@@ -41,6 +41,10 @@ class Recorder:
         self._mark.set(us)
 
 
+def reaches(mark: Mark, us: int) -> None:
+    wait(lambda: mark.get() == us)
+
+
 @pytest.fixture
 def worker(line: Line, tmp_path: Path) -> Iterator[Service]:
     with Service(line.kafka, tmp_path / "home", TICKLEDGER_TERMINAL__FOLLOWERS='["recorder", "worker"]') as service:
@@ -54,20 +58,20 @@ def test_the_mark_follows_what_is_folded_and_delivered_also_after_a_kill(line: L
     worker.start()
     for us in (1_000_000, 2_000_000, 3_000_000):
         recorder.record(60, us)
-        wait(lambda us=us: mine.get() == us)  # type: ignore[misc]
+        reaches(mine, us)
         for topic in ("bars", "signals"):
             assert line.found(topic) == line.expected(topic), topic
     assert line.found("signals")
     worker.kill()
     recorder.record(60, 4_000_000)
     worker.start()
-    wait(lambda: mine.get() == 4_000_000)
+    reaches(mine, 4_000_000)
     assert line.found("bars") == line.expected("bars")
     # What was folded before isn't handed over again to the next one, and holds nobody.
     assert worker.end() == 0
     worker.start().ready()
     recorder.record(0, 5_000_000)
-    wait(lambda: mine.get() == 5_000_000)
+    reaches(mine, 5_000_000)
 
 
 def test_strategies_over_several_listings_hold_the_market_too(new_line: Callable[..., Line], tmp_path: Path) -> None:
@@ -82,7 +86,7 @@ def test_strategies_over_several_listings_hold_the_market_too(new_line: Callable
             pair.own.write(OWN[at : at + 20])
             pair.further.write(FURTHER[at : at + 20])
             recorder.reach(at + 1)
-            wait(lambda at=at: mine.get() == at + 1)  # type: ignore[misc]
+            reaches(mine, at + 1)
             assert pair.signals() == pair.expected()
         assert pair.signals()
 
@@ -119,4 +123,4 @@ def test_who_is_behind_or_catches_up_holds_the_market(
     threading.Event().wait(0.3)
     assert mark.get() is None
     state["folded"] = {line.partition: last + 1}
-    wait(lambda: mark.get() == 7_000_000)
+    reaches(mark, 7_000_000)
