@@ -16,7 +16,7 @@ from confluent_kafka.cimpl import NewTopic
 from infra.errors import TickledgerError, Unreachable
 from schemas.catalogue import TOPICS, Topic
 
-REQUEST_TIMEOUT_S = 15.0
+REQUEST_TIMEOUT_S = 30.0
 """How long a request to the broker may take before it counts as unreachable."""
 
 TOPICS_TIMEOUT_S = 90.0

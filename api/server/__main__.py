@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 
 import uvicorn
@@ -30,15 +31,15 @@ def check_host(settings: Settings) -> None:
         )
 
 
-def port_of(settings: Settings, home: Home) -> int:
-    """Where to listen: as settings say; the usual port gives way to another program, so that two homes can run.
+def listen(settings: Settings, home: Home) -> socket.socket:
+    """Listens where settings say; the usual port gives way to another program, so that two homes can run.
 
     Raises PortTaken for one that settings name.
     """
     asked = settings.api.port
-    if "port" not in settings.api.model_fields_set and not ports.free(asked):
-        asked = 0
-    return ports.choose("api.port", asked, recorded_port(home, SERVICE), set())
+    if asked and "port" in settings.api.model_fields_set:
+        return ports.hold("api.port", asked)
+    return ports.hold("api.port", *(port for port in (asked, recorded_port(home, SERVICE)) if port), 0)
 
 
 class _Server(uvicorn.Server):
@@ -48,8 +49,8 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._settings = settings
 
-    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        await super().startup(sockets)  # type: ignore[arg-type]
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
         if self.started:
             announce(self._settings.home, SERVICE)
             logger.info("listens", address=f"http://{ports.ADDRESS}:{self.config.port}")
@@ -62,7 +63,8 @@ def main() -> int:
         log.configure(SERVICE, settings.log.level)
         check_host(settings)
         home = Home(settings.home)
-        port = port_of(settings, home)
+        held = listen(settings, home)
+        port = held.getsockname()[1]
         market = Market(settings)
         app = make_app(settings, postgres_dsn(settings), market)
         record_address(home, SERVICE, f"{ports.ADDRESS}:{port}")
@@ -75,7 +77,7 @@ def main() -> int:
             lifespan="on",
             timeout_graceful_shutdown=1,
         )
-        _Server(config, settings).run()
+        _Server(config, settings).run([held])
         market.close()
     except TickledgerError as error:
         logger.error("ends", reason=str(error))

@@ -28,20 +28,22 @@ def choose(setting: str, asked: int, last: int, avoid: set[int]) -> int:
 
 def free(port: int) -> bool:
     """Whether a server could listen there now. Raises PortTaken if this user may not use the port at all."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((ADDRESS, port))
-            probe.listen(1)
-        except PermissionError:
-            raise PortTaken(
-                f"this user may not listen on port {port} of {ADDRESS}: set one from 1024 on, or 0 for any free one"
-            ) from None
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                return False
-            raise
-    return True
+    held = _listening(port)
+    if held is not None:
+        held.close()
+    return held is not None
+
+
+def hold(setting: str, *candidates: int) -> socket.socket:
+    """A socket that listens on the first of these ports that is free (0: any), so that nobody else can take it.
+
+    Raises PortTaken if other programs hold all of them; ``setting`` is what asked for the first.
+    """
+    for port in candidates:
+        held = _listening(port)
+        if held is not None:
+            return held
+    raise taken(setting, candidates[0])
 
 
 def answers(host: str, port: int, timeout_s: float = 1.0) -> bool:
@@ -58,3 +60,21 @@ def taken(setting: str, port: int) -> PortTaken:
         f"port {port} on {ADDRESS} ({setting}) is taken by another program: end that program, set {setting} to "
         "another port, or to 0 for any free one"
     )
+
+
+def _listening(port: int) -> socket.socket | None:
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        held.bind((ADDRESS, port))
+        held.listen()
+    except OSError as error:
+        held.close()
+        if error.errno == errno.EADDRINUSE:
+            return None
+        if isinstance(error, PermissionError):
+            raise PortTaken(
+                f"this user may not listen on port {port} of {ADDRESS}: set one from 1024 on, or 0 for any free one"
+            ) from None
+        raise
+    return held

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from api.server.__main__ import check_host, port_of
+from api.server.__main__ import check_host, listen
 from api.server.app import make_app
 from api.server.live import Live
 from api.server.market import Market
@@ -173,12 +173,14 @@ def test_its_usual_port_gives_way_to_another_program_and_one_that_is_told_does_n
         port = other.getsockname()[1]
         usual = load_settings(tmp_path)
         usual = usual.model_copy(update={"api": ApiSettings.model_construct(_fields_set=set(), port=port)})
-        assert port_of(usual, home) not in (0, port)
+        with listen(usual, home) as first, listen(usual, home) as second:
+            assert len({port, first.getsockname()[1], second.getsockname()[1]}) == 3
 
         monkeypatch.setenv("TICKLEDGER_API__PORT", str(port))
         with pytest.raises(PortTaken, match=rf"port {port} on 127.0.0.1 \(api.port\) is taken"):
-            port_of(load_settings(tmp_path), home)
-    assert port_of(load_settings(tmp_path), home) == port
+            listen(load_settings(tmp_path), home)
+    with listen(load_settings(tmp_path), home) as held:
+        assert held.getsockname()[1] == port
 
 
 def test_its_description_has_no_warnings_and_names_each_operation_once(client: TestClient) -> None:

@@ -128,21 +128,24 @@ def test_of_opens_that_race_all_but_one_end_and_the_log_is_right(account: Accoun
         ended: list[Exception | None] = []
 
         def run(start: threading.Barrier = start, ended: list[Exception | None] = ended) -> None:
-            with account.writer("executions") as writer:
-                start.wait()
-                try:
+            try:
+                with account.writer("executions") as writer:
+                    start.wait()
                     writer.open()
                     write(account, writer, 3)
                     writer.drain()
-                    ended.append(None)
-                except Fenced as error:
-                    ended.append(error)
+            except Exception as error:
+                start.abort()
+                ended.append(error)
+            else:
+                ended.append(None)
 
         threads = [threading.Thread(target=run) for _ in range(rivals)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
+        assert [error for error in ended if not isinstance(error, Fenced | None)] == []
         assert len(ended) == rivals
         assert None in ended
         written(account)
