@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from contextlib import ExitStack
 
 import pytest
 
@@ -11,6 +12,7 @@ from infra import account_log, outbox
 from infra.account_log import (
     WINDOW_RECORDS,
     AccountFollower,
+    AccountWriter,
     Taken,
     UnknownAccount,
     partition_of_account,
@@ -127,25 +129,23 @@ def test_of_opens_that_race_all_but_one_end_and_the_log_is_right(account: Accoun
         start = threading.Barrier(rivals)
         ended: list[Exception | None] = []
 
-        def run(start: threading.Barrier = start, ended: list[Exception | None] = ended) -> None:
+        def run(writer: AccountWriter, start: threading.Barrier = start, ended: list[Exception | None] = ended) -> None:
+            start.wait()
             try:
-                with account.writer("executions") as writer:
-                    start.wait()
-                    writer.open()
-                    write(account, writer, 3)
-                    writer.drain()
-            except Exception as error:
-                start.abort()
-                ended.append(error)
-            else:
+                writer.open()
+                write(account, writer, 3)
+                writer.drain()
                 ended.append(None)
+            except Fenced as error:
+                ended.append(error)
 
-        threads = [threading.Thread(target=run) for _ in range(rivals)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert [error for error in ended if not isinstance(error, Fenced | None)] == []
+        with ExitStack() as stack:
+            writers = [stack.enter_context(account.writer("executions")) for _ in range(rivals)]
+            threads = [threading.Thread(target=run, args=(writer,)) for writer in writers]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
         assert len(ended) == rivals
         assert None in ended
         written(account)

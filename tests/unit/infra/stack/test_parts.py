@@ -230,9 +230,11 @@ def test_ports_are_asked_for_kept_or_any() -> None:
         with pytest.raises(PortTaken, match=rf"port {held} on 127\.0\.0\.1 \(kafka\.port\) is taken"):
             ports.choose("kafka.port", held, 0, set())
         assert ports.choose("kafka.port", 0, held, set()) != held
-        with ports.hold("api.port", held, 0) as first, pytest.raises(PortTaken, match=rf"port {held} .*api\.port"):
-            assert first.getsockname()[1] != held
-            ports.hold("api.port", held, first.getsockname()[1])
+        with ports.hold("api.port", held, 0) as first:
+            another = first.getsockname()[1]
+            assert another != held
+            with pytest.raises(PortTaken, match=rf"port {held} .*api\.port"):
+                ports.hold("api.port", held, another)
     assert ports.free(held)
     assert not ports.answers("127.0.0.1", held)
     assert ports.choose("kafka.port", held, 0, set()) == held
