@@ -26,6 +26,7 @@ from producers.recorder.connection import FIRST_DELAY_S, LONGEST_DELAY_S, Line
 from producers.recorder.listing import LOOK_BACK_S, MAX_WAITING, CallFailed, Now, RecordedListing
 from producers.recorder.market_time import MarketTime
 from producers.recorder.offset import Finding, ServerOffset
+from producers.recorder.pacing import Pacing
 from producers.recorder.reference import LiveReference
 from producers.recorder.told import Told
 from schemas.accept import Head
@@ -271,8 +272,14 @@ class Recorder:
     def _round(self, start_us: int) -> bool:
         """One poll of each listing; whether all are read to their end. How far the log is by then is marked later."""
         written: list[tuple[RecordedListing, int]] = []
-        whole = True
-        for recorded in list(self._listings.values()):
+        whole, partition = True, -1
+        listings = list(self._listings.values())
+        pacing = Pacing(self._clock, start_us, self._settings.recorder.poll_ms * 1000, len(listings))
+        for place, recorded in enumerate(listings):
+            if recorded.writer.partition != partition:
+                # Blocks of one partition go to the broker together.
+                pacing.wait(place)
+                partition = recorded.writer.partition
             before = recorded.writer.head.seq
             whole &= self._poll(recorded)
             if recorded.writer.head.seq > before:
