@@ -10,7 +10,9 @@ from __future__ import annotations
 import errno
 import hmac
 import os
+import pickle
 import secrets
+import select
 import socket
 import struct
 import threading
@@ -53,6 +55,9 @@ class Channel:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        # `Connection.poll` makes a selector for each call, which takes longer than the call's own work.
+        self._readable = select.poll()
+        self._readable.register(connection.fileno(), select.POLLIN)
         self._number = 0
         self._lock = threading.Lock()
 
@@ -61,7 +66,7 @@ class Channel:
         with self._lock:
             self._number += 1
             try:
-                self._connection.send((self._number, name, args, kwargs))
+                self._connection.send_bytes(pickle.dumps((self._number, name, args, kwargs), pickle.HIGHEST_PROTOCOL))
             except (OSError, ValueError):
                 raise _lost("RES_E_INTERNAL_FAIL_SEND", "IPC send failed") from None
             try:
@@ -80,9 +85,9 @@ class Channel:
     def _received(self, timeout_s: float) -> tuple[str, Any]:
         waited = Stopwatch()
         while True:
-            if not self._connection.poll(max(0.0, timeout_s - waited.seconds())):
+            if not self._readable.poll(max(0.0, timeout_s - waited.seconds()) * 1_000):
                 raise TerminalFailure(CONSTANTS["RES_E_INTERNAL_FAIL_TIMEOUT"], "IPC timeout")
-            number, kind, value = self._connection.recv()
+            number, kind, value = pickle.loads(self._connection.recv_bytes())
             if number == self._number:
                 return kind, value
 
@@ -218,12 +223,12 @@ def serve(connection: Connection, handler: Handler) -> None:
     with connection:
         while True:
             try:
-                number, name, args, kwargs = connection.recv()
+                number, name, args, kwargs = pickle.loads(connection.recv_bytes())
             except (OSError, EOFError):
                 return
             answer = _answer(handler, name, args, kwargs)
             try:
-                connection.send((number, *answer))
+                connection.send_bytes(pickle.dumps((number, *answer), pickle.HIGHEST_PROTOCOL))
             except OSError:
                 return
 
