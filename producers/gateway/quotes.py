@@ -24,8 +24,8 @@ from schemas.ticks import TickBlock, TickSource, decode_block, encode_block, ope
 
 log = get(__name__)
 
-MOST_BLOCKS: Final = 500
-"""Blocks of ticks that are taken at once: some 20 ms."""
+MOST_BLOCKS: Final = 100
+"""Blocks of ticks that are taken at once: some 4 ms, for which an order may have to wait at each of its steps."""
 READ_AHEAD: Final = {"queued.max.messages.kbytes": 4_096, "fetch.max.bytes": 2_097_152}
 """What is read ahead at most: memory doesn't grow with how much comes."""
 
