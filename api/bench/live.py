@@ -48,8 +48,9 @@ PERCENT: Final = 99
 CORES: Final = 2
 LEAD_S: Final = 25
 """Seconds of market before the measured ones: specifications need quotes, and listings are opened one by one."""
-SETTLE_S: Final = 5.0
-"""Between the last listing's opening and what is measured."""
+SETTLE_S: Final = 10.0
+"""Between the last listing's opening and what is measured. With the first quotes of fifty listings some hundred orders
+come at once, and an account's are sent one after the other."""
 _PATIENCE_S: Final = 180.0
 _POLL_S: Final = 0.1
 _SERVER_CLOCK: Final = "ny7"
