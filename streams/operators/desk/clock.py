@@ -99,7 +99,7 @@ def _mark_minutes(turn: Turn, until: int) -> None:
         words[:, 7] += steps
     words[:, 1] = words[:, 0] // 1_000
     state.next_minute_us += count * MINUTE_US
-    turn.marks(words.view(MARK_DTYPE)[:, 0])
+    turn.marks(np.ndarray(count, MARK_DTYPE, words))
 
 
 def _flat(turn: Turn, rows: ClockRows, start: int) -> int:
@@ -228,7 +228,7 @@ def _run(turn: Turn, rows: ClockRows, timer_us: int) -> tuple[int, int]:
     state.peak, state.next_minute_us = int(money[3]), int(money[5])
     if written:
         # What isn't filled is not kept either.
-        turn.marks((marks if written == len(marks) else marks[:written].copy()).view(MARK_DTYPE)[:, 0])
+        turn.marks(np.ndarray(written, MARK_DTYPE, marks if written == len(marks) else marks[:written].copy()))
     return int(row), int(why)
 
 
