@@ -40,8 +40,8 @@ def run_checks(
     session: SessionTable | None = None,
     terse: bool = False,
 ) -> tuple[Check, ...]:
-    """Every check of an entry, by CHECK_NAMES: also those without a limit, and those after one that denies. `terse`: of
-    an account without limits only those of which the broker's own are among, for who wants to know but what is left.
+    """Every check of an entry, by CHECK_NAMES: also those without a limit, and those after one that denies. `terse`:
+    without those of what is held, of pace and of losses where none of them has a limit; what is left is the same.
 
     The broker's own hold without any limits: volume_min, volume_max, volume_step, stops_level, free_margin, and an
     entry needs a usable quote that isn't suspect. `session`: None = hours aren't told, and aren't checked.
@@ -72,7 +72,7 @@ def decided_lots(asked: float, checks: Sequence[Check], spec: ListingSpec) -> fl
 
 
 def _any(limits: RiskLimits) -> bool:
-    """Whether any limit is set that is measured by more than the order, its quote and the margin."""
+    """Whether there is a limit on what is held, on pace or on losses."""
     return not (
         limits.max_symbol_lots is limits.max_currency_exposure is limits.max_gross_notional is limits.max_positions
         is limits.max_orders_per_minute is limits.max_requests_per_day is limits.max_daily_loss is limits.max_drawdown
