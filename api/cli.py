@@ -6,17 +6,21 @@ JSON value; logs and progress go to stderr.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib.util
 import os
 import sys
+import threading
 from pathlib import Path
+from typing import NoReturn
 
 from cyclopts import App, CycloptsError
 
 from infra.errors import TickledgerError
 
-_GC_THRESHOLD = 50_000
+_GC_THRESHOLD = 200_000
+"""Objects between two looks for cycles: more than what all of a command's modules make."""
 
 ROOMS = ("schemas", "agents", "streams", "producers", "projections", "api", "infra", "tickledger")
 
@@ -74,7 +78,7 @@ def check_rooms() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs the command line and ends the process with its exit code."""
+    """Runs the command line, by default that of the process, and ends the process with its exit code."""
     # What is imported lives to the end: looking for cycles in it at every start and end would be a third of a start.
     gc.set_threshold(_GC_THRESHOLD)
     try:
@@ -90,7 +94,23 @@ def main(arguments: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = 0
     gc.freeze()
-    sys.exit(code if isinstance(code, int) else 0)
+    _end(code if isinstance(code, int) else 0, whole=arguments is not None)
+
+
+def _end(code: int, *, whole: bool) -> NoReturn:
+    """Ends the process; unless `whole`, without taking apart all that lies in its memory, which the system does faster.
+
+    A thread that is still at work is waited for, and output that can't be written told, as Python does it.
+    """
+    if whole or any(not one.daemon for one in threading.enumerate() if one is not threading.main_thread()):
+        sys.exit(code)
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        sys.exit(code)
+    os._exit(code)
 
 
 def _fail(message: str, code: int) -> int:

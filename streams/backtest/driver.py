@@ -197,10 +197,10 @@ class Backtest:
         """Everything up to `until_us` happens."""
         while True:
             at_us = until_us
-            if self._requests:
-                at_us = min(at_us, self._requests[0].at_us)
-            if self._arrivals:
-                at_us = min(at_us, self._arrivals[0].at_us)
+            if self._requests and self._requests[0].at_us < at_us:
+                at_us = self._requests[0].at_us
+            if self._arrivals and self._arrivals[0].at_us < at_us:
+                at_us = self._arrivals[0].at_us
             if self._reach(at_us):
                 continue
             if self._requests and self._requests[0].at_us <= at_us:

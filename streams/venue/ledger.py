@@ -133,7 +133,8 @@ class Ledger:
         size = float(abs(self.balance) + self.margin) + sum([abs(term(0.0)) for term in terms])
         slack = (len(terms) + 1) * 10.0**-self.digits + 1e-9 * size
         room = float(self.balance - exact(level) * self.margin / 100) - slack
-        return {name: self._bounds(name, _reach(terms, room)) for name in self.watched()}
+        share = _reach(terms, room)
+        return {name: self._bounds(name, share) for name in self.watched()}
 
     def _bounds(self, listing: str, share: float) -> tuple[float, float]:
         """The bid and the ask of a listing moved by a share; where one of them moves no equity, none is in reach."""

@@ -112,7 +112,7 @@ def sweep_command(
         walked: Walked | None = None
         complete = True
         try:
-            with Pool(prepared, Inputs(asked, home, config), min(count, each)) as pool:
+            with Pool(prepared, Inputs(asked, home, config), min(count, each), meanwhile=_load_writing) as pool:
                 rows = search(Stage(WHOLE), first, pool, store, progress.done)
                 trained = [
                     (one, search(Stage(one.number, one.train_ms, one.test_ms), proposals(), pool, store, progress.done))
@@ -142,6 +142,11 @@ def sweep_command(
         return _written(result, store, started)
 
 
+def _load_writing() -> None:
+    """Loads what writes, which nobody has to wait for while others are at work."""
+    import_module("api.lab.sweep.files")
+
+
 def _written(result: Findings, store: Store, started: float) -> Done:
     from api.lab.sweep.files import write_sweep
     from api.lab.sweep.screen import answer_of, screen
@@ -162,9 +167,6 @@ class _Progress:
     def done(self, sets: int, ran: bool) -> None:
         """So many more are there; `ran`: they were run now."""
         self._done += sets
-        if ran and not self._ran:
-            # What writes is loaded while the others are at work.
-            import_module("api.lab.sweep.files")
         self._ran += sets if ran else 0
         rate = self._ran / max(time.perf_counter() - self._since, 1e-9)
         left = (self._total - self._done) / rate if rate else 0.0

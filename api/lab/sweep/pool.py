@@ -42,11 +42,20 @@ class Inputs(NamedTuple):
 class Pool:
     """Runs sets on `jobs` processes; with one job, in this process. A context manager.
 
-    `fork`: whether processes are copies of this one, None where the system's best way is taken.
+    `fork`: whether processes are copies of this one, None where the system's best way is taken. `meanwhile`: done once
+    in this process, as soon as the others have their first sets.
     """
 
-    def __init__(self, prepared: Prepared, inputs: Inputs, jobs: int, fork: bool | None = None) -> None:
+    def __init__(
+        self,
+        prepared: Prepared,
+        inputs: Inputs,
+        jobs: int,
+        fork: bool | None = None,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> None:
         self._prepared, self._inputs, self._jobs = prepared, inputs, jobs
+        self._meanwhile = meanwhile
         # Copies of a process are not safe on macOS, and not there on Windows.
         self._fork = sys.platform == "linux" if fork is None else fork
         self._workers: dict[Connection, Any] = {}
@@ -69,7 +78,8 @@ class Pool:
             for task in tasks:
                 done([self._prepared.row(task)])
             return
-        if not self._workers:
+        starts = not self._workers
+        if starts:
             self._start(min(self._jobs, len(tasks)))
         waiting = deque(tasks)
         busy: list[Connection] = []
@@ -77,6 +87,8 @@ class Pool:
             if waiting:
                 connection.send(self._next(waiting))
                 busy.append(connection)
+        if starts:
+            self._meanwhile()
         while busy:
             for connection in _ready(busy):
                 rows = self._receive(connection)

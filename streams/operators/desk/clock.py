@@ -9,7 +9,8 @@ first shows that they have passed, by the quotes before it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -99,7 +100,7 @@ def _mark_minutes(turn: Turn, until: int) -> None:
         words[:, 7] += steps
     words[:, 1] = words[:, 0] // 1_000
     state.next_minute_us += count * MINUTE_US
-    turn.marks(words.view(MARK_DTYPE)[:, 0])
+    turn.marks(np.ndarray(count, MARK_DTYPE, words))
 
 
 def _flat(turn: Turn, rows: ClockRows, start: int) -> int:
@@ -228,14 +229,29 @@ def _run(turn: Turn, rows: ClockRows, timer_us: int) -> tuple[int, int]:
     state.peak, state.next_minute_us = int(money[3]), int(money[5])
     if written:
         # What isn't filled is not kept either.
-        turn.marks((marks if written == len(marks) else marks[:written].copy()).view(MARK_DTYPE)[:, 0])
+        turn.marks(np.ndarray(written, MARK_DTYPE, marks if written == len(marks) else marks[:written].copy()))
     return int(row), int(why)
 
 
-def _columns(state: DeskState, names: tuple[str, ...]) -> _Columns:
-    matter = watched(state)
+class _Places(NamedTuple):
+    """Where the quotes of listings are kept: of the names of rows, and which of them equity depends on."""
+
+    listings: list[str]
+    at: dict[str, int]
+    place: Ints
+    watched: Ints
+
+
+@lru_cache(maxsize=64)
+def _places(matter: tuple[str, ...], names: tuple[str, ...]) -> _Places:
     listings = list(dict.fromkeys((*matter, *names)))
     at = {listing: i for i, listing in enumerate(listings)}
+    place = np.array([at[name] for name in names], np.int32)
+    return _Places(listings, at, place, np.array([listing in matter for listing in listings], np.int32))
+
+
+def _columns(state: DeskState, names: tuple[str, ...]) -> _Columns:
+    listings, at, place, matter = _places(watched(state), names)
     quotes = [state.quotes.get(listing) or Quote(0.0, 0.0, -1) for listing in listings]
     held = np.empty((len(state.positions), 7), np.float64)
     held_place = np.empty((len(held), 2), np.int32)
@@ -256,12 +272,12 @@ def _columns(state: DeskState, names: tuple[str, ...]) -> _Columns:
     return _Columns(
         names,
         listings,
-        np.array([at[name] for name in names], np.int32),
+        place,
         np.array([quote.n for quote in quotes], np.int64),
         np.array([quote.bid for quote in quotes], np.float64),
         np.array([quote.ask for quote in quotes], np.float64),
         np.empty(len(listings), np.int64),
-        np.array([listing in matter for listing in listings], np.int32),
+        matter,
         held_place,
         held,
         np.array(money, np.int64),

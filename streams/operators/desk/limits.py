@@ -31,10 +31,11 @@ def judge_limits(turn: Turn) -> None:
     state = turn.state
     equity = equity_units(state)
     state.peak = max(state.peak, equity)
-    if state.limits is None or state.day is None:
+    limits = state.limits
+    if limits is None or state.day is None or limits.max_daily_loss is limits.max_drawdown is None:
         return
-    basis = state.day.basis(state.limits.daily_loss_basis)
-    for breach in breaches(state.limits, equity / _UNITS, basis, state.peak / _UNITS):
+    basis = state.day.basis(limits.daily_loss_basis)
+    for breach in breaches(limits, equity / _UNITS, basis, state.peak / _UNITS):
         if breach.limit in state.breached:
             continue
         state.breached.append(breach.limit)

@@ -6,6 +6,7 @@ Where nobody reads what tells of the way (`terse`), such records are numbered al
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from schemas.integrity import ZERO_MAC
@@ -65,6 +66,7 @@ def caused(cause: Cause) -> dict[str, Any]:
     return {"signal_operator": cause.operator, "signal_listing": cause.listing, "signal_seq": cause.seq}
 
 
+@lru_cache(maxsize=1024)
 def units(money: Decimal) -> int:
     """Money in units of 10^-8."""
     return int(money.scaleb(MONEY_DIGITS).to_integral_value())

@@ -81,3 +81,35 @@ def test_a_closed_pipe_ends_it_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli.os, "dup2", lambda source, target: closed.append(target))
     assert run("query", "ticks") == 0
     assert closed == [1]
+
+
+def ended(prepare: str, stdout: str | None = None) -> tuple[int, str, str]:
+    """Exit code, output and errors of `tickledger --version` as a process of its own, after `prepare`."""
+    code = (
+        f"import atexit, sys, threading, time\nfrom api import cli\nsys.argv = ['tickledger', '--version']\n{prepare}"
+    )
+    command = [sys.executable, "-P", "-c", f"{code}\ncli.main()"]
+    if stdout is None:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        return done.returncode, done.stdout, done.stderr
+    with open(stdout, "w") as file:
+        done = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    return done.returncode, "", done.stderr
+
+
+def test_a_process_says_all_and_does_what_is_to_be_done_at_its_end() -> None:
+    code, out, _ = ended("atexit.register(print, 'at the end')")
+    assert code == 0
+    assert out.splitlines()[1:] == ["at the end"]
+
+
+def test_a_process_waits_for_threads_at_work() -> None:
+    work = "threading.Thread(target=lambda: (time.sleep(0.3), print('worked'))).start()"
+    assert ended(work)[1].splitlines()[1:] == ["worked"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no file that is always full")
+def test_output_that_can_not_be_written_is_no_success() -> None:
+    code, _, errors = ended("", stdout="/dev/full")
+    assert code != 0
+    assert "No space left" in errors
