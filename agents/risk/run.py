@@ -38,27 +38,22 @@ def run_checks(
     limits: RiskLimits,
     spec: ListingSpec,
     session: SessionTable | None = None,
-    terse: bool = False,
 ) -> tuple[Check, ...]:
-    """Every check of an entry, by CHECK_NAMES: also those without a limit, and those after one that denies. `terse`:
-    without those of what is held, of pace and of losses where none of them has a limit; what is left is the same.
+    """Every check of an entry, by CHECK_NAMES: also those without a limit, and those after one that denies.
 
     The broker's own hold without any limits: volume_min, volume_max, volume_step, stops_level, free_margin, and an
     entry needs a usable quote that isn't suspect. `session`: None = hours aren't told, and aren't checked.
     """
     lots = candidate.lots
-    checks = (*size_checks(candidate, limits, spec), *quote_checks(candidate, limits, spec, session))
-    if terse and not _any(limits):
-        checks += margin_checks(candidate, view, limits)
-    else:
-        checks = (
-            *checks,
-            *exposure_checks(candidate, view, limits, spec),
-            *margin_checks(candidate, view, limits),
-            *activity_checks(lots, view, limits),
-            *loss_checks(lots, candidate.taken_us, view, limits),
-            correlation_check(lots, limits),
-        )
+    checks = (
+        *size_checks(candidate, limits, spec),
+        *quote_checks(candidate, limits, spec, session),
+        *exposure_checks(candidate, view, limits, spec),
+        *margin_checks(candidate, view, limits),
+        *activity_checks(lots, view, limits),
+        *loss_checks(lots, candidate.taken_us, view, limits),
+        correlation_check(lots, limits),
+    )
     return tuple([_fitted(check, spec) if check.verdict is Verdict.REDUCE else check for check in checks])
 
 
@@ -69,15 +64,6 @@ def decided_lots(asked: float, checks: Sequence[Check], spec: ListingSpec) -> fl
     if not (math.isfinite(allowed) and allowed > 0):
         return 0.0
     return float(fitted(exact(allowed), spec))
-
-
-def _any(limits: RiskLimits) -> bool:
-    """Whether there is a limit on what is held, on pace or on losses."""
-    return not (
-        limits.max_symbol_lots is limits.max_currency_exposure is limits.max_gross_notional is limits.max_positions
-        is limits.max_orders_per_minute is limits.max_requests_per_day is limits.max_daily_loss is limits.max_drawdown
-        is limits.loss_streak is limits.max_correlation is None
-    )  # fmt: skip
 
 
 def _fitted(check: Check, spec: ListingSpec) -> Check:

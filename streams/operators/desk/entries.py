@@ -178,7 +178,7 @@ def _make(turn: Turn, strategy: StrategyConfig, signal: Signal) -> Refusal | Non
         # The signal's own tick is the newest quote, and no entry is signalled on a suspect one.
         candidate = candidate._replace(quote_ms=signal.time_ms, suspect=False)
     limits = state.limits or no_limits(state.account)
-    checks = run_checks(candidate, view, limits, spec, state.sessions.get(signal.listing), turn.terse)
+    checks = run_checks(candidate, view, limits, spec, state.sessions.get(signal.listing))
     allowed = decided_lots(float(lots), checks, spec)
     _say_decision(turn, signal, strategy.instance, float(lots), allowed, checks, equity, used)
     if allowed <= 0:

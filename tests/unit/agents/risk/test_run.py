@@ -33,26 +33,6 @@ def test_without_limits_the_brokers_own_checks_hold() -> None:
     assert all(math.isnan(check.limit) for name, check in checks.items() if name not in BROKERS)
 
 
-def test_who_reads_no_checks_gets_the_same_size_and_reason_from_fewer() -> None:
-    for entry in (ENTRY, ENTRY._replace(lots=1e6), ENTRY._replace(bid=math.nan), ENTRY._replace(lots=0.305)):
-        for risk in (no_limits("lab"), limits(max_spread_points=5), limits(max_lots=0.2)):
-            every, few = (run_checks(entry, ACCOUNT, risk, EURUSD, terse=terse) for terse in (False, True))
-            assert [check for check in every if check.verdict is not Verdict.NONE] == [
-                check for check in few if check.verdict is not Verdict.NONE
-            ]
-            assert len(few) < len(every)
-            assert decided_lots(entry.lots, few, EURUSD) == decided_lots(entry.lots, every, EURUSD)
-
-
-def test_a_limit_on_what_is_held_on_pace_or_on_losses_has_every_check_made() -> None:
-    alone = {name: {name: ALL[name]} for name in ALL if name.startswith("max_")}
-    of_order = {"max_lots", "max_spread_points", "max_price_move_points", "max_quote_age_ms"}
-    alone["loss_streak"] = {name: ALL[name] for name in ("loss_streak", "loss_streak_pause")}
-    for name, told in alone.items():
-        checks = run_checks(ENTRY, ACCOUNT, limits(**told), EURUSD, terse=True)
-        assert (tuple(check.name for check in checks) == CHECK_NAMES) is (name not in of_order), name
-
-
 def test_an_entry_within_all_limits_keeps_its_size() -> None:
     checks = checked({"stop_distance": 0.001}, told=ALL)
     passed = {name for name, check in checks.items() if check.verdict is Verdict.PASS}
