@@ -23,7 +23,8 @@ class Span(NamedTuple):
     unit: str
 
     def after(self, start_ms: int, times: int = 1) -> int:
-        """`times` spans after midnight `start_ms`, UTC milliseconds; a month's last day stays a last day."""
+        """`times` spans after midnight `start_ms`, UTC milliseconds, before it if negative; a month's last day stays a
+        last day."""
         count = self.length * times
         if self.unit in "dw":
             return start_ms + count * (7 if self.unit == "w" else 1) * DAY_MS
@@ -83,7 +84,8 @@ def windows(how: WalkForward, starts_ms: int, ends_ms: int) -> list[Window]:
         if test_ms > ends_ms:
             break
         end_ms = min(how.test.after(judged, step + 1), ends_ms + 1)
-        found.append(Window(step, how.test.after(first, step), test_ms, end_ms))
+        # Back from the test: two days counted on from may fall onto one, a short month's last.
+        found.append(Window(step, max(first, how.train.after(test_ms, -1)), test_ms, end_ms))
     if not found:
         raise SettingsError(
             f"--walk-forward: the data, {iso_ms(starts_ms)[:10]} to {iso_ms(ends_ms)[:10]}, ends before {how.train} "

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from api.lab.sweep.windows import parse_walk_forward, windows
@@ -42,6 +42,15 @@ def test_data_that_ends_before_the_training_has_no_window() -> None:
         windows(parse_walk_forward("6m/1m"), ms("2024-01-01"), ms("2024-03-01"))
 
 
+def test_a_short_month_leaves_no_training_empty() -> None:
+    found = windows(parse_walk_forward("1d/1m"), ms("2023-01-29"), ms("2023-03-15"))
+    assert [(one.train_ms, one.test_ms) for one in found] == [
+        (ms("2023-01-29"), ms("2023-01-30")),
+        (ms("2023-02-27"), ms("2023-02-28")),
+    ]
+
+
+@example(1, "d", 9, "m", 5_080)
 @given(st.integers(1, 40), st.sampled_from("dwm"), st.integers(1, 20), st.sampled_from("dwm"), st.integers(0, 20_000))
 def test_tests_follow_each_other_without_gap_or_overlap(train: int, a: str, test: int, b: str, day: int) -> None:
     start = int((datetime(1971, 1, 1, tzinfo=UTC) + timedelta(days=day)).timestamp() * 1000) + 12_345
