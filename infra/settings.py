@@ -53,7 +53,7 @@ class KafkaSettings(Section):
     port: int = Field(
         default=0, ge=0, le=65535, description="port of the embedded broker on 127.0.0.1; 0: any free one"
     )
-    heap_mb: int = Field(default=256, ge=96, le=65536, description="Java heap of the embedded broker, MiB")
+    heap_mb: int = Field(default=384, ge=96, le=65536, description="Java heap of the embedded broker, MiB")
 
 
 class PostgresSettings(Section):

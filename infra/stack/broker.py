@@ -98,6 +98,7 @@ class Broker:
             f"-Xmx{self.heap_mb}m",
             "-Xms32m",
             "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
             # Half of the heap for what is new, and half of that for what outlives a collection: what waits in a fetch
             # does by a few, and would else fill the old half, whose collection stops everything for 0.1 s or more.
             "-XX:NewRatio=1",
