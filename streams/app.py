@@ -26,26 +26,17 @@ from streams.outbox import or_end
 
 BUFFERED_RECORDS = 256
 """Records that Faust holds ready; one of an import has up to 180 kB."""
-
-
-class Fetch(NamedTuple):
-    """How the broker answers a fetch: as soon as it has so many bytes, or after so long.
-
-    A fetch leaves out partitions whose last records Faust hasn't taken yet, and their next ones wait until it has
-    ended: with Faust's own 1,500 ms a second or more.
-    """
-
-    least_bytes: int = 1
-    wait_ms: int = 20
+FETCH_WAIT_MS = 20
+"""How long the broker waits for records that a fetch asks for. A fetch leaves out partitions whose last records Faust
+hasn't taken yet, and their next ones wait until it has ended: with Faust's own 1,500 ms a second or more."""
 
 
 class Service(NamedTuple):
-    """What a service is to Faust: its name in the stack, its group, the topic that it reads, and how it fetches."""
+    """What a service is to Faust: its name in the stack, its group, and the topic that it reads."""
 
     name: str
     group: str
     topic: str
-    fetch: Fetch = Fetch()
 
 
 class Steps(Protocol):
@@ -88,7 +79,7 @@ def make_app(
         worker_redirect_stdouts=False,
         logging_config=None,
     )
-    app.transport = _Transport(app.conf.broker_consumer, app, service.fetch)
+    app.transport = _Transport(app.conf.broker_consumer, app)
     topic = app.topic(
         service.topic,
         key_type=bytes,
@@ -145,13 +136,10 @@ def clock_of(settings: Settings) -> MarketClock | SystemClock:
 
 
 class _ConsumerThread(AIOKafkaConsumerThread):
-    """Fetches as its service needs it, for which Faust has no setting."""
-
     def _create_consumer(self, loop: Any) -> Any:
         consumer = super()._create_consumer(loop)
-        # The consumer hands them to its fetcher when it starts.
-        fetch: Fetch = self.transport.fetch
-        consumer._fetch_min_bytes, consumer._fetch_max_wait_ms = fetch
+        # Faust has no setting for it; the consumer hands it to its fetcher when it starts.
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         return consumer
 
 
@@ -162,10 +150,6 @@ class _Consumer(Consumer):
 
 class _Transport(Transport):
     Consumer = _Consumer
-
-    def __init__(self, url: Any, app: faust.App, fetch: Fetch) -> None:
-        super().__init__(url, app)
-        self.fetch = fetch
 
 
 class _Worker(faust.Worker):

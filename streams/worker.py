@@ -16,17 +16,14 @@ from infra.settings import load_settings
 from infra.stack.addresses import kafka_address
 from infra.stack.home import Home
 from infra.stack.services import announce, exit_code_of
-from streams.app import Fetch, Service, clock_of, make_app, run
+from streams.app import Service, clock_of, make_app, run
 from streams.driver import WORKER, Driver
 from streams.operators.warm import warm as warm_operators
 from streams.reached import Reached
 
 logger = log.get(__name__)
 
-GATHERED = Fetch(least_bytes=65_536, wait_ms=5)
-"""Blocks come a thousand a second, and one fetch for those of 5 ms takes as long as one for each."""
-
-SERVICE = Service(WORKER, "tickledger-worker", "ticks", GATHERED)
+SERVICE = Service(WORKER, "tickledger-worker", "ticks")
 
 
 def main() -> int:

@@ -7,12 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import pytest
 from aiokafka import AIOKafkaConsumer
 
 from infra.settings import load_settings
-from streams.app import Fetch, Service, make_app
-from streams.worker import GATHERED
+from streams.app import FETCH_WAIT_MS, Service, make_app
 
 
 class Nothing:
@@ -29,26 +27,19 @@ class Nothing:
     async def close(self) -> None: ...
 
 
-@pytest.mark.parametrize("fetch", [Fetch(), GATHERED])
-def test_a_fetch_is_answered_as_its_service_needs_it(tmp_path: Path, fetch: Fetch) -> None:
-    async def fetches() -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+def test_a_fetch_waits_no_longer_than_ours_for_partitions_that_have_nothing(tmp_path: Path) -> None:
+    async def fetch_waits() -> tuple[Any, Any]:
         """As the consumer of an app keeps it, and as one does that is made with it."""
-        service = Service("a service", "a group", "ticks", fetch)
+        service = Service("a service", "a group", "ticks")
         app = make_app(load_settings(home=tmp_path), "localhost:9", service, Nothing(), lambda: None)
         thread = app.consumer._thread
         # It never starts, so it doesn't close the loop that it has made.
         thread.thread_loop.close()
         found = thread._create_consumer(asyncio.get_running_loop())
-        made = AIOKafkaConsumer(
-            bootstrap_servers="localhost:9", fetch_min_bytes=fetch.least_bytes, fetch_max_wait_ms=fetch.wait_ms
-        )
+        made = AIOKafkaConsumer(bootstrap_servers="localhost:9", fetch_max_wait_ms=FETCH_WAIT_MS)
         for one in (found, made):
             await one.stop()
-        return _fetch_of(found), _fetch_of(made)
+        return vars(found)["_fetch_max_wait_ms"], vars(made)["_fetch_max_wait_ms"]
 
-    kept, told = asyncio.run(fetches())
-    assert kept == told == fetch
-
-
-def _fetch_of(consumer: Any) -> tuple[Any, Any]:
-    return vars(consumer)["_fetch_min_bytes"], vars(consumer)["_fetch_max_wait_ms"]
+    kept, told = asyncio.run(fetch_waits())
+    assert kept == told == FETCH_WAIT_MS
