@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,7 +70,7 @@ def test_the_tick_that_prevailed_is_the_newest_good_one_at_the_time(own: Trading
     write(own, other, 0, 3)
     quotes = Quotes(own.kafka, own.keys)
     try:
-        quotes.follow(own.listing)
+        follow(quotes, own.listing)
         write(own, own.listing, 10, 10)
         write(own, own.listing, 20, 2, int(Quality.CROSSED))
         until(lambda: _polled(quotes, own.listing, START_MS + 2_000))
@@ -79,12 +80,23 @@ def test_the_tick_that_prevailed_is_the_newest_good_one_at_the_time(own: Trading
         assert quotes.at(own.listing, START_MS + 2_150) == quotes.at(own.listing, START_MS + 1_900)
         assert not quotes.knows(own.listing, START_MS + 2_100)
         assert quotes.at(other, START_MS + 100) is None
-        quotes.follow(other)
+        follow(quotes, other)
         write(own, other, 3, 3)
         until(lambda: _polled(quotes, other, START_MS + 400))
         assert quotes.at(other, START_MS + 350) == Prevailing(3, 1.38725, 1.38735)
     finally:
         quotes.close()
+
+
+def follow(quotes: Quotes, listing: str) -> None:
+    """Returns once it is found where the listing's ticks are read from: after what lies before its last anchor."""
+    quotes.follow(listing)
+    until(lambda: _begun(quotes, listing))
+
+
+def _begun(quotes: Quotes, listing: str) -> bool:
+    quotes.poll()
+    return math.isfinite(quotes.since_s(listing))
 
 
 def _polled(quotes: Quotes, listing: str, time_ms: int) -> bool:
