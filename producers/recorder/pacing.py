@@ -9,7 +9,10 @@ from infra.clock import WaitingClock
 
 _SPREAD: Final = 0.8
 """Share of a round's time over which its polls are spread; the rest is for what comes between two rounds."""
+_MOST_US: Final = 100_000
+"""A round is spread over no more: between two rounds the recorder follows the log, and hears that it is to end."""
 _LONGEST_S: Final = 0.005
+"""Longest sleep at once: of a market that stands a clock can only say that it will take long."""
 
 
 class Pacing:
@@ -22,7 +25,7 @@ class Pacing:
     def __init__(self, clock: WaitingClock, start_us: int, length_us: int, polls: int) -> None:
         """A round of so many polls, from market time `start_us` on, in microseconds."""
         self._clock, self._start_us = clock, start_us
-        self._each_us = length_us * _SPREAD / max(1, polls)
+        self._each_us = min(length_us, _MOST_US) * _SPREAD / max(1, polls)
         self._goes_on = True
 
     def wait(self, place: int) -> None:

@@ -37,6 +37,14 @@ def test_a_round_that_is_late_waits_for_nothing() -> None:
     assert clock.asked == POLLS
 
 
+def test_a_long_round_is_over_soon_all_the_same() -> None:
+    clock = Asked(7_000_000)
+    pacing = Pacing(clock, 7_000_000 - 100_000, 60_000_000, POLLS)
+    for place in range(POLLS):
+        pacing.wait(place)
+    assert clock.asked == POLLS
+
+
 def test_a_market_that_stands_is_waited_for_once() -> None:
     clock = Asked(7_000_000)
     pacing = Pacing(clock, 7_000_000, ROUND_US, POLLS)
