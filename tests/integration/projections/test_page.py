@@ -30,13 +30,14 @@ def address(own_stack: TestStack, log: Log) -> Iterator[str]:
     log.send("bars", feed.listing, value_of(bar(feed.listing, 0)))
     with new_database(own_stack) as dsn:
         projecting(own_stack, dsn)()
-        port = ports.choose("api.port", 0, 0, set())
+        held = ports.hold("api.port", 0)
+        port = held.getsockname()[1]
         app = make_app(own_stack.settings, dsn, Market(own_stack.settings))
         config = uvicorn.Config(
             app, host=ports.ADDRESS, port=port, log_config=None, timeout_graceful_shutdown=1, lifespan="on"
         )
         server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, daemon=True)
+        thread = threading.Thread(target=server.run, args=([held],), daemon=True)
         thread.start()
         while not server.started:
             thread.join(0.05)
