@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import hmac
 import os
-import pickle
 import secrets
 import select
 import socket
@@ -66,7 +65,7 @@ class Channel:
         with self._lock:
             self._number += 1
             try:
-                self._connection.send_bytes(pickle.dumps((self._number, name, args, kwargs), pickle.HIGHEST_PROTOCOL))
+                self._connection.send((self._number, name, args, kwargs))
             except (OSError, ValueError):
                 raise _lost("RES_E_INTERNAL_FAIL_SEND", "IPC send failed") from None
             try:
@@ -87,7 +86,7 @@ class Channel:
         while True:
             if not self._readable.poll(max(0.0, timeout_s - waited.seconds()) * 1_000):
                 raise TerminalFailure(CONSTANTS["RES_E_INTERNAL_FAIL_TIMEOUT"], "IPC timeout")
-            number, kind, value = pickle.loads(self._connection.recv_bytes())
+            number, kind, value = self._connection.recv()
             if number == self._number:
                 return kind, value
 
@@ -223,12 +222,12 @@ def serve(connection: Connection, handler: Handler) -> None:
     with connection:
         while True:
             try:
-                number, name, args, kwargs = pickle.loads(connection.recv_bytes())
+                number, name, args, kwargs = connection.recv()
             except (OSError, EOFError):
                 return
             answer = _answer(handler, name, args, kwargs)
             try:
-                connection.send_bytes(pickle.dumps((number, *answer), pickle.HIGHEST_PROTOCOL))
+                connection.send((number, *answer))
             except OSError:
                 return
 

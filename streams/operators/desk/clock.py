@@ -9,8 +9,7 @@ first shows that they have passed, by the quotes before it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -233,25 +232,10 @@ def _run(turn: Turn, rows: ClockRows, timer_us: int) -> tuple[int, int]:
     return int(row), int(why)
 
 
-class _Places(NamedTuple):
-    """Where the quotes of listings are kept: of the names of rows, and which of them equity depends on."""
-
-    listings: list[str]
-    at: dict[str, int]
-    place: Ints
-    watched: Ints
-
-
-@lru_cache(maxsize=64)
-def _places(matter: tuple[str, ...], names: tuple[str, ...]) -> _Places:
+def _columns(state: DeskState, names: tuple[str, ...]) -> _Columns:
+    matter = watched(state)
     listings = list(dict.fromkeys((*matter, *names)))
     at = {listing: i for i, listing in enumerate(listings)}
-    place = np.array([at[name] for name in names], np.int32)
-    return _Places(listings, at, place, np.array([listing in matter for listing in listings], np.int32))
-
-
-def _columns(state: DeskState, names: tuple[str, ...]) -> _Columns:
-    listings, at, place, matter = _places(watched(state), names)
     quotes = [state.quotes.get(listing) or Quote(0.0, 0.0, -1) for listing in listings]
     held = np.empty((len(state.positions), 7), np.float64)
     held_place = np.empty((len(held), 2), np.int32)
@@ -272,12 +256,12 @@ def _columns(state: DeskState, names: tuple[str, ...]) -> _Columns:
     return _Columns(
         names,
         listings,
-        place,
+        np.array([at[name] for name in names], np.int32),
         np.array([quote.n for quote in quotes], np.int64),
         np.array([quote.bid for quote in quotes], np.float64),
         np.array([quote.ask for quote in quotes], np.float64),
         np.empty(len(listings), np.int64),
-        matter,
+        np.array([listing in matter for listing in listings], np.int32),
         held_place,
         held,
         np.array(money, np.int64),

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,6 @@ def lines(folder: Path) -> list[str]:
 
 def backtest(bench: Bench, values: dict[str, float], **options: Any) -> Run:
     """What `tickledger backtest` runs."""
-    from contextlib import ExitStack
-
     told = bench.options(**options)
     chosen = choose(str(bench.strategy), values)
     with ExitStack() as kept:
@@ -88,8 +87,6 @@ def test_several_processes_give_what_one_gives(bench: Bench, whole: dict[str, An
 def test_what_can_be_done_meanwhile_is_done_once_and_before_the_first_rows(bench: Bench) -> None:
     asked = Asked(str(bench.strategy), (bench.data,), bench.options())
     told: list[str] = []
-    from contextlib import ExitStack
-
     with ExitStack() as kept:
         prepared = prepare(asked, ProgressLine(), bench.folder, None, kept)
         tasks = [Task(-1, at, {"fast": 3, "slow": 12, "k": 2.0}) for at in range(2)]
@@ -103,8 +100,6 @@ def test_what_can_be_done_meanwhile_is_done_once_and_before_the_first_rows(bench
 def test_processes_that_read_for_themselves_give_the_same(bench: Bench, whole: dict[str, Any]) -> None:
     asked = Asked(str(bench.strategy), (bench.data,), bench.options())
     rows: list[str] = []
-    from contextlib import ExitStack
-
     with ExitStack() as kept:
         prepared = prepare(asked, ProgressLine(), bench.folder, None, kept)
         tasks = [Task(-1, 2 * at, {"fast": fast, "slow": 12, "k": 2.0}) for at, fast in enumerate((3, 6, 9))]
@@ -144,8 +139,6 @@ def test_a_stopped_sweep_goes_on_to_the_same_answer(
 
 
 def test_a_process_that_ends_is_told_and_what_is_finished_is_kept(bench: Bench) -> None:
-    from contextlib import ExitStack
-
     class Ends(Prepared):
         def row(self, task: Task) -> Any:
             raise SystemExit(9)
