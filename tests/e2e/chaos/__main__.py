@@ -1,6 +1,6 @@
 """`make chaos-day`: the sample day's busiest hour again and again, each time with other kills; a line a run.
 
-Ends with 1 if a run differs; `--seed N --runs 1` repeats it.
+Ends with 1 if a run differs; `--seed N --runs 1` repeats it. Ctrl-C ends it with what was measured until then.
 """
 
 from __future__ import annotations
@@ -38,10 +38,17 @@ def main() -> int:
     log.configure("chaos", "error")
     recovered: list[Recovery] = []
     wrong = []
-    for seed in range(asked.seed, asked.seed + asked.runs):
+    end = asked.seed + asked.runs
+    for seed in range(asked.seed, end):
         start = time.monotonic()
         folder = Path(tempfile.mkdtemp(prefix=f"chaos-{seed}-"))
-        found, measured = _run(folder, seed, tuple(asked.minutes), asked.speed, asked.times)
+        try:
+            found, measured = _run(folder, seed, tuple(asked.minutes), asked.speed, asked.times)
+        except KeyboardInterrupt:
+            shutil.rmtree(folder, ignore_errors=True)
+            _table(recovered)
+            print(f"stopped in the run of seed {seed}; go on by --seed {seed} --runs {end - seed}")
+            return 130
         recovered += measured
         slowest = max(measured, key=lambda one: one.at_work_s, default=None)
         told = f"slowest {slowest.service} {slowest.at_work_s:.1f} s" if slowest else "no kill was measured"
