@@ -30,7 +30,7 @@ from schemas.integrity import UNWRITTEN, KeyRing
 from schemas.registry import UnreadableRecord, decode, encode
 from schemas.times import iso_ms
 from streams.activations import activation
-from streams.alarms import SOURCE, STRATEGY_FAILED
+from streams.alarms import SOURCE, STANDSTILLS
 from streams.class_programs import class_activation, with_code
 from streams.graph_programs import graph_activation, program_in
 from streams.merged_fold import listings_of
@@ -59,7 +59,7 @@ class Running(NamedTuple):
     activation: OperatorActivation
     traded: tuple[StrategyConfig, ...]
     failed: tuple[Alert, ...] = ()
-    """About listings on which it has raised and says nothing more."""
+    """About listings on which it says nothing: it has raised, can't be folded on, or doesn't run there."""
 
     def as_json(self) -> dict[str, Any]:
         """What `strategies list --json` says of it."""
@@ -161,7 +161,7 @@ def with_failures(bootstrap: str, found: Sequence[Running]) -> list[Running]:
                 record = decode(message.value() or b"")
             except UnreadableRecord:
                 continue
-            if isinstance(record, Alert) and record.code == STRATEGY_FAILED:
+            if isinstance(record, Alert) and record.code in STANDSTILLS:
                 alerts[record.alert_id] = record
     return [
         one._replace(failed=tuple(a for a in alerts.values() if a.subject.partition("/")[0] == operator))

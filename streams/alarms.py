@@ -18,6 +18,10 @@ log = get(__name__)
 
 SOURCE = "worker"
 STRATEGY_FAILED: Final = "strategy_failed"
+STRATEGY_PARKED: Final = "strategy_parked"
+ACTIVATION_REFUSED: Final = "activation_refused"
+STANDSTILLS: Final = frozenset({STRATEGY_FAILED, STRATEGY_PARKED, ACTIVATION_REFUSED})
+"""Codes of alerts that a strategy says nothing on a listing; the subject is `operator/feed/SYMBOL`."""
 
 
 class Alarms:

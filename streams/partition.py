@@ -20,7 +20,7 @@ from schemas.identity import operator_id
 from schemas.integrity import KeyRing
 from schemas.ticks import BlockKind
 from streams import outputs
-from streams.alarms import Alarms
+from streams.alarms import ACTIVATION_REFUSED, STRATEGY_PARKED, Alarms
 from streams.catch_up import ZERO, CatchUp, Start
 from streams.class_programs import with_code
 from streams.fold import Behind, ListingFold
@@ -179,7 +179,7 @@ class TickPartition:
             except (OperatorError, Behind) as error:
                 whose = f"{reader.operator}/{reader.fold.listing}"
                 position = Position("ticks", self.partition, -1)
-                self._alarms.tell("strategy_parked", whose, f"{whose} is folded no more: {error}", position)
+                self._alarms.tell(STRATEGY_PARKED, whose, f"{whose} is folded no more: {error}", position)
                 self._drop(reader)
             is_news = is_news or reader.moved
         self._note_merged()
@@ -371,7 +371,7 @@ class TickPartition:
 
     def _tell_refused(self, activation: OperatorActivation, listing: str, reason: str) -> None:
         whose = f"{operator_id(activation.instance, activation.ref_no)}/{listing}"
-        self._alarms.tell("activation_refused", whose, f"{whose} doesn't run: {reason}", Position("reference", 0, -1))
+        self._alarms.tell(ACTIVATION_REFUSED, whose, f"{whose} doesn't run: {reason}", Position("reference", 0, -1))
 
     def _park(self, listing: str, reason: str, position: Position) -> None:
         self._parked.add(listing)

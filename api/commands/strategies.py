@@ -122,7 +122,7 @@ def list_(*, home: HomeOption = None, config: ConfigOption = None, as_json: Json
 
     With --json: a list of {"instance", "operator", "version", "kind", "parameters", "listings", "since_ref_no",
     "program_sha256", "accounts", "failed"}; no listings means all, "failed" has {"listing", "time", "message"} of each
-    on which it raised and says nothing more.
+    on which it says nothing: it has raised, couldn't be folded on, or doesn't run there.
     """
     from api.instances import running as running_instances
     from api.instances import with_failures

@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 
 from api.demo.laboratory import _sum, live_signals
+from api.instances import running, with_failures
 from api.lab.backtest import Request, run_backtest
 from api.lab.choice import choose
 from api.lab.data import Traded
 from api.lab.log_data import LogSource
 from api.lab.setup import SizedBy
 from infra.clock import SystemClock
+from infra.reference_log import read_reference
 from infra.settings import WorkerSettings
 from producers.judge import Judge
 from producers.specs import for_digits, listing_spec, load_spec
@@ -77,6 +79,13 @@ def apart(new_line: NewLine) -> Pair:
 
 def verified(line: Line, settle_s: float = 0.0) -> Report:
     return Verification(line.kafka, KEYS, Judge, Range(listing=line.listing), settle_s=settle_s).run()
+
+
+def stands_still(pair: Pair) -> list[str]:
+    """The listings on which `strategies list` says that the strategy says nothing."""
+    known = running(read_reference(pair.own.kafka, KEYS)[0])
+    (one,) = (r for r in with_failures(pair.own.kafka, known) if r.activation.instance == pair.instance)
+    return [told["listing"] for told in one.as_json()["failed"]]
 
 
 def test_what_it_says_does_not_depend_on_when_its_worker_was_restarted_and_from_what(pair: Pair) -> None:
@@ -190,6 +199,7 @@ def test_on_a_listing_that_it_names_it_is_refused_and_on_the_other_it_runs(apart
     assert apart.signals() == apart.expected()
     assert len(apart.signals()) > 20
     assert [code for code, _ in apart.further.alerts()] == ["activation_refused"]
+    assert stands_still(apart) == [apart.further.listing]
     assert apart.further.found("bars") == apart.further.expected("bars")
     report = verified(apart.further)
     assert (report.exit_code, len(report.unverifiable)) == (2, 1)
@@ -212,6 +222,7 @@ def test_a_further_listing_that_can_not_be_folded_ends_it_and_nothing_else(
         reader.part.merge()
     assert reader.producer.flush(30) == 0
     assert [code for code, _ in pair.own.alerts()] == ["strategy_parked"]
+    assert stands_still(pair) == [pair.own.listing]
     assert pair.own.found("bars") == pair.own.expected("bars")
     (problem,) = verified(pair.own).problems
     assert f"{pair.instance}@{pair.own.ref_no} is not foldable from here on" in problem.reason
