@@ -40,6 +40,10 @@ FETCH_WAIT_MS = 20
 hasn't taken yet, and their next ones wait until it has ended: with Faust's own 1,500 ms a second or more."""
 
 
+Fetch = Callable[[Any, int, Any], Awaitable[bool]]
+"""Sends a fetch request for an assignment to a broker, by its number; whether anything came."""
+
+
 class Service(NamedTuple):
     """What a service is to Faust: its name in the stack, its group, and the topic that it reads."""
 
@@ -147,18 +151,18 @@ def clock_of(settings: Settings) -> MarketClock | SystemClock:
             time.sleep(STANDING_WAIT_S)
 
 
-def paced(fetch: Callable[..., Awaitable[bool]]) -> Callable[..., Awaitable[bool]]:
-    """The function, called no sooner than FETCH_PAUSE_S after its last call; False if that is cancelled meanwhile."""
-    next_at = 0.0
+def paced(fetch: Fetch) -> Fetch:
+    """The same, but a broker is asked no sooner than FETCH_PAUSE_S after it was the last time."""
+    not_before: dict[int, float] = {}
 
-    async def fetch_then(*request: Any) -> bool:
-        nonlocal next_at
+    async def fetch_then(assignment: Any, node: int, request: Any) -> bool:
         try:
-            await asyncio.sleep(next_at - time.monotonic())
+            await asyncio.sleep(not_before.get(node, 0.0) - time.monotonic())
         except asyncio.CancelledError:
+            # As if the fetch itself had been: its partitions were taken away.
             return False
-        next_at = time.monotonic() + FETCH_PAUSE_S
-        return await fetch(*request)
+        not_before[node] = time.monotonic() + FETCH_PAUSE_S
+        return await fetch(assignment, node, request)
 
     return fetch_then
 
@@ -178,24 +182,34 @@ class _ConsumerThread(AIOKafkaConsumerThread):
 
 class _Consumer(Consumer):
     async def _drain_messages(self, fetcher: Any) -> None:
-        """Puts all that comes before the agent, until it is stopped."""
-        while not (self.should_stop or fetcher.should_stop):
-            await asyncio.sleep(0)
-            batch: list[faust.Event] = []
-            async for tp, message in self.getmany(timeout=1.0):
-                read = self._read_offset[tp]
-                if read is not None and message.offset < read:
-                    continue
-                if read and message.offset - read > 1:
-                    await self._add_gap(tp, read + 1, message.offset)
-                self._read_offset[tp] = message.offset
-                message.incref()
-                batch.append(faust.Event(self.app, message.key, message.value, message.headers, message))
-                if len(batch) == BATCH_RECORDS:
+        """Puts what comes before the agent until the app ends, in the order of each partition."""
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                await asyncio.sleep(0)
+                batch: list[faust.Event] = []
+                async for tp, message in self.getmany(timeout=1.0):
+                    if await self._is_next(tp, message.offset):
+                        message.incref()
+                        batch.append(faust.Event(self.app, message.key, message.value, message.headers, message))
+                    if len(batch) == BATCH_RECORDS:
+                        await self._put(batch)
+                        batch = []
+                if batch:
                     await self._put(batch)
-                    batch = []
-            if batch:
-                await self._put(batch)
+        except (asyncio.CancelledError, *self.consumer_stopped_errors):
+            if not self.app.should_stop:
+                raise
+
+    async def _is_next(self, tp: Any, offset: int) -> bool:
+        """Whether the record is one to hand over; keeps what Faust's commits and its watch for stalls go by."""
+        read = self._read_offset[tp]
+        if read is not None and offset < read:
+            return False
+        if read and offset > read + 1:
+            await self._add_gap(tp, read + 1, offset - 1)
+        self._read_offset[tp] = offset
+        self.app.monitor.stream_inbound_time[tp] = time.monotonic()
+        return True
 
     async def _put(self, batch: list[faust.Event]) -> None:
         for channel in list(self.app.topics):
