@@ -179,6 +179,12 @@ class _ConsumerThread(AIOKafkaConsumerThread):
         fetcher: Any = self._ensure_consumer()._fetcher
         fetcher._proc_fetch_request = paced(fetcher._proc_fetch_request)
 
+    async def getmany(self, active_partitions: Any, timeout: float) -> Any:
+        # Faust's own takes each call through a queue and further tasks of the thread.
+        consumer = self._ensure_consumer()
+        fetched = self._fetch_records(consumer, active_partitions, timeout, consumer._max_poll_records)
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(fetched, self.thread_loop))
+
 
 class _Consumer(Consumer):
     async def _drain_messages(self, fetcher: Any) -> None:

@@ -32,7 +32,7 @@ MERGE_PAUSE_S = 0.05
 
 PAUSE_S = 0.005
 """Between two steps of a checkpoint, or less where so many would take longer than half the time between two snapshots:
-a record takes many turns of the loop, and each would have to wait for a step."""
+a batch takes several turns of the loop to come, and each would have to wait for a step."""
 
 SNAPSHOT_BYTES_PER_S = 1_000_000
 """The interval between snapshots stretches so that a worker writes no more."""
