@@ -6,6 +6,7 @@ sent again, and whatever the log has was read from the log. See docs/gateway.md.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import deque
 from collections.abc import Callable
@@ -42,6 +43,9 @@ RECENT_MS: Final = 60_000
 """At every look deals are asked for from so long before the newest one that the log has."""
 LONG_MS: Final = 3_600_000
 """At every reconciliation from so long before."""
+TOGETHER: Final = 8
+"""So many new orders that wait go onto the log at once. What a gateway that is killed then leaves in doubt isn't more,
+and a look at the terminal waits for no more of them."""
 KEPT_ORDERS: Final = 1_024
 """Newest orders whose Submitted is kept after they are over, for deals that come late."""
 
@@ -71,12 +75,12 @@ class Gateway:
         spool: Spool,
         beat: Callable[[], None],
     ) -> None:
-        """`beat` is called between two requests."""
+        """`beat` is called after each request."""
         self._config, self._trade, self._venue, self._chain = config, trade, venue, chain
-        self._alarms, self._clock, self._beat = alarms, clock, beat
+        self._alarms, self._clock = alarms, clock
         self._deals = Deals(config, venue, chain, prices, alarms)
         self._doubts = Doubts(config.account, venue, chain, self._deals, alarms, clock, trade.settle_s)
-        self._sender = Sender(config, venue, chain, self._deals, self._doubts, alarms, clock, spool)
+        self._sender = Sender(config, venue, chain, self._deals, self._doubts, alarms, clock, spool, beat)
         self._reconciler = Reconciler(config, venue, chain, self._deals, alarms, clock, self._sender.restore)
         self._queue: deque[_Queued] = deque()
         self._counts: dict[tuple[str, int, OrderRequest], int] = {}
@@ -149,27 +153,33 @@ class Gateway:
                 known = book.orders.get(number)
                 if number in blocked or (known is not None and known.asked is not None):
                     blocked.add(number)
-                    left.append(queued)
+                    left.append(self._queue.popleft())
                 else:
-                    self._take(queued)
+                    for _ in range(self._take(queued)):
+                        self._queue.popleft()
                     self._soon = True
-                    self._beat()
-                self._queue.popleft()
                 if time.monotonic() - self._looked_s > self._trade.poll_ms / 1000:
                     return
         finally:
             self._queue.extendleft(reversed(left))
 
-    def _take(self, queued: _Queued) -> None:
+    def _take(self, queued: _Queued) -> int:
+        """Does the first request of the queue, and with a new order those right behind it; how many it took."""
         request, book = queued.request, self._chain.book
         if isinstance(request, Submitted):
-            if not book.placed(request.order_no):
-                self._sender.place(request)
-        elif queued.nth > book.handled(request.order_no, _kind(request)):
+            orders: list[Submitted] = []
+            for one in itertools.islice(self._queue, TOGETHER):
+                if not isinstance(one.request, Submitted):
+                    break
+                orders.append(one.request)
+            self._sender.place([order for order in orders if not book.placed(order.order_no)])
+            return len(orders)
+        if queued.nth > book.handled(request.order_no, _kind(request)):
             if isinstance(request, ModifyRequested):
                 self._sender.modify(request)
             else:
                 self._sender.cancel(request)
+        return 1
 
     # -- looks at the terminal -----------------------------------------------------------------------------------------
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 from infra.clock import Clock
 from producers.gateway.alarms import Alarms
@@ -27,9 +28,24 @@ from schemas.identity import InvalidName, parse_listing
 from schemas.trading import CancelRequested, ModifyRequested, OrderPurpose, OrderType, Submitted
 
 CHECKED_S: Final = 1.0
-"""After a longer wait for the log another account may be open at the terminal: it is looked at again."""
+"""After a longer wait for the log or for answers another account may be open at the terminal: it is looked at again."""
 LOG_PATIENCE_S: Final = 2.0
 """So long what reduces exposure waits for the log to have its Sending; then it goes by the spool."""
+
+
+class _Asked(NamedTuple):
+    """A request about an order, as the desk asked it and as the terminal takes it. The number 0, and nothing that the
+    desk asked: an act of the gateway."""
+
+    order_no: int
+    kind: OrderRequest
+    what: Request | None
+    request: dict[str, Any]
+
+    @property
+    def reduces(self) -> bool:
+        """Whether it leaves no more exposure than there is."""
+        return not isinstance(self.what, Submitted) or self.what.purpose is OrderPurpose.EXIT
 
 
 class Sender:
@@ -46,9 +62,11 @@ class Sender:
         alarms: Alarms,
         clock: Clock,
         spool: Spool,
+        beat: Callable[[], None],
     ) -> None:
+        """`beat` is called after each request."""
         self._config, self._venue, self._chain, self._deals = config, venue, chain, deals
-        self._doubts, self._alarms, self._clock, self._spool = doubts, alarms, clock, spool
+        self._doubts, self._alarms, self._clock, self._spool, self._beat = doubts, alarms, clock, spool, beat
         self._spooled = False
         self._log = Outage(alarms, "log_silent", "log_back")
 
@@ -67,19 +85,25 @@ class Sender:
             self._spooled = False
             self._log.end("the broker takes executions again, and the log has what went by the spool")
 
-    def place(self, order: Submitted) -> None:
-        """A new order; an entry that comes too late isn't sent."""
-        if self._is_too_late(order):
-            self._expire(order)
+    def place(self, orders: Sequence[Submitted]) -> None:
+        """New orders, of different numbers: the log has what is meant with all of them before the first is sent.
+
+        Entries that come too late aren't sent.
+        """
+        due = [order for order in orders if not self._is_over(order)]
+        if not due:
             return
         self._ready()
-        try:
-            request = self._request_of(order)
-        except Impossible as impossible:
-            self._refuse(order.order_no, OrderRequest.PLACE, impossible.retcode, impossible.why)
-            return
-        self._deals.expect(order.listing)
-        self._send(order.order_no, OrderRequest.PLACE, order, request)
+        asked = []
+        for order in due:
+            try:
+                request = self._request_of(order)
+            except Impossible as impossible:
+                self._refuse(order.order_no, OrderRequest.PLACE, impossible.retcode, impossible.why)
+                continue
+            self._deals.expect(order.listing)
+            asked.append(_Asked(order.order_no, OrderRequest.PLACE, order, request))
+        self._send(asked)
 
     def modify(self, request: ModifyRequested) -> None:
         """Both levels of a position."""
@@ -94,7 +118,7 @@ class Sender:
         except Impossible as impossible:
             self._refuse(request.order_no, OrderRequest.MODIFY, impossible.retcode, impossible.why)
             return
-        self._send(request.order_no, OrderRequest.MODIFY, request, asked)
+        self._send([_Asked(request.order_no, OrderRequest.MODIFY, request, asked)])
 
     def cancel(self, request: CancelRequested) -> None:
         """A pending order is taken back."""
@@ -104,40 +128,56 @@ class Sender:
             why = "the order is over already" if known.over else "no such order is at the terminal"
             self._refuse(request.order_no, OrderRequest.CANCEL, Retcode.INVALID_ORDER, why)
             return
-        self._send(request.order_no, OrderRequest.CANCEL, request, remove_request(known.ticket))
+        self._send([_Asked(request.order_no, OrderRequest.CANCEL, request, remove_request(known.ticket))])
 
     def _ready(self) -> None:
         """Raises WrongAccount, NoAnswer: then the request isn't begun and waits."""
         self._venue.check()
         self._venue.check_connection()
 
-    def _send(self, order_no: int, kind: OrderRequest, asked: Request, request: dict[str, Any]) -> None:
-        """Writes the intention, sends once, writes the answer."""
-        reduces = not isinstance(asked, Submitted) or asked.purpose is OrderPurpose.EXIT
-        self._intend(order_no, kind, LOG_PATIENCE_S if reduces else None)
-        if isinstance(asked, Submitted) and self._is_too_late(asked):
-            # The log took its time.
-            self._expire(asked)
-            return
-        self._answer(order_no, kind, asked, self._venue.send(request))
+    def _send(self, asked: Sequence[_Asked]) -> None:
+        """Writes the intentions, sends each once, writes its answer."""
+        for one, answer in self._sent(asked):
+            assert one.what is not None
+            self._answer(one.order_no, one.kind, one.what, answer)
 
-    def _intend(self, order_no: int, kind: OrderRequest, patience_s: float | None) -> None:
-        """The intention is on the log when it returns; or in the spool, if the log took longer than `patience_s`.
+    def _sent(self, asked: Sequence[_Asked]) -> Iterator[tuple[_Asked, Answer]]:
+        """Those that were sent, with their answers. Before the first is, the intentions of all are on the log; or, if
+        the log takes longer than LOG_PATIENCE_S, those of what reduces are in the spool, and entries wait.
 
-        Raises WrongAccount, NoAnswer: the log took its time, and by now nothing may be sent.
+        Raises WrongAccount, NoAnswer: that took its time, and by now nothing may be sent.
         """
-        began_us, began_s = self._clock.now_us(), time.monotonic()
-        self._write_sending(order_no, kind)
-        if self._chain.confirm(patience_s):
+        began_us, checked_s = self._clock.now_us(), time.monotonic()
+        for one in asked:
+            self._write_sending(one.order_no, one.kind)
+        left = [one for one in asked if one.reduces]
+        logged = self._chain.confirm(LOG_PATIENCE_S if left else None)
+        if logged:
+            left = [*asked]
             self._log.end("the broker takes executions again")
         else:
-            self._keep(order_no, kind, began_us)
-        if time.monotonic() - began_s < CHECKED_S:
-            return
+            for one in left:
+                self._keep(one.order_no, one.kind, began_us)
+            left += [one for one in asked if not one.reduces]
+        while left:
+            if not logged and not left[0].reduces:
+                logged = self._chain.confirm()
+            if time.monotonic() - checked_s >= CHECKED_S:
+                self._check_again(left)
+                checked_s = time.monotonic()
+            one = left.pop(0)
+            # The log, or those before it, took their time.
+            if not (isinstance(one.what, Submitted) and self._is_over(one.what)):
+                yield one, self._venue.send(one.request)
+            self._beat()
+
+    def _check_again(self, left: Sequence[_Asked]) -> None:
+        """Refuses what is left unsent if nothing may be sent any more. Raises WrongAccount, NoAnswer."""
         try:
             self._ready()
         except (WrongAccount, NoAnswer) as error:
-            self._refuse(order_no, kind, Retcode.REJECT, f"not sent: {error}")
+            for one in left:
+                self._refuse(one.order_no, one.kind, Retcode.REJECT, f"not sent: {error}")
             raise
 
     def _keep(self, order_no: int, kind: OrderRequest, began_us: int) -> None:
@@ -187,8 +227,7 @@ class Sender:
         except Impossible as impossible:
             self._refuse(0, OrderRequest.MODIFY, impossible.retcode, impossible.why)
             return
-        self._intend(0, OrderRequest.MODIFY, LOG_PATIENCE_S)
-        answer = self._venue.send(request)
+        ((_, answer),) = self._sent([_Asked(0, OrderRequest.MODIFY, None, request)])
         if isinstance(answer, Taken):
             self._chain.write(
                 Accepted(
@@ -234,18 +273,18 @@ class Sender:
             raise Impossible(Retcode.INVALID, f"the terminal has no symbol {name}, or it can't be selected there")
         return symbol
 
-    def _is_too_late(self, order: Submitted) -> bool:
-        """Entries expire, and nothing else."""
+    def _is_over(self, order: Submitted) -> bool:
+        """Whether it comes too late, which is written then: entries expire, and nothing else."""
         entry = order.purpose is not OrderPurpose.EXIT
-        return entry and bool(order.valid_until_us) and self._clock.now_us() > order.valid_until_us
-
-    def _expire(self, order: Submitted) -> None:
+        if not (entry and order.valid_until_us and self._clock.now_us() > order.valid_until_us):
+            return False
         self._chain.write(
             Expired(
                 **blank(self._config.account), order_no=order.order_no, ticket=0, remaining=order.volume,
                 time_ms=self._clock.now_ms(),
             )
         )  # fmt: skip
+        return True
 
     def _refuse(self, order_no: int, kind: OrderRequest, retcode: int, why: str) -> None:
         self._chain.write(
