@@ -20,7 +20,7 @@ from producers.terminal.build import build, of_ticks, played
 from producers.terminal.faults import Faults
 from producers.terminal.pace import FASTEST, LEASE_S, TAIL_US, Pace
 from producers.terminal.simulation import Simulation, in_process
-from producers.terminal.store import Store
+from producers.terminal.store import Kept, Store
 from tests.unit.producers.terminal.playing import LEAD_US, SELL, SERVER_S, START_MS, market_order, walk
 
 START_US = START_MS * 1000 - LEAD_US
@@ -407,10 +407,38 @@ def test_a_state_that_is_not_whole_is_not_gone_on_with(tmp_path: Path) -> None:
     assert kept is not None
     assert (kept.terminal, kept.server) == ({"now_us": 5}, b"dump\nwith lines")
     data = path.read_bytes()
-    for broken in (data[:-1], data[:10], b"", data[:40] + b"x" + data[41:]):
+    at = data.index(b"dump")
+    for broken in (data[:-1], data[:10], b"", data[: len(data) // 2], data[:at] + b"x" + data[at + 1 :]):
         path.write_bytes(broken)
         with pytest.raises(BadFile, match="damaged"):
             Store(path, {"data": "a"}).load()
+
+
+@pytest.mark.parametrize("saved", [2, 3])
+def test_a_state_that_a_kill_cut_short_leaves_the_one_before(tmp_path: Path, saved: int) -> None:
+    path = tmp_path / "state"
+    store = Store(path, {})
+    for number in range(1, saved):
+        store.save({}, b"state %d" % number)
+    before = path.read_bytes()
+    store.save({}, b"state %d" % saved)
+    after = path.read_bytes()
+    assert len(after) == len(before)
+    changed = [at for at, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
+    for cut in (changed[0], changed[0] + 1, changed[len(changed) // 2], changed[-1]):
+        path.write_bytes(after[:cut] + before[cut:])
+        again = Store(path, {})
+        assert again.load() == Kept({}, b"state %d" % (saved - 1))
+        again.save({}, b"after it")
+        assert Store(path, {}).load() == Kept({}, b"after it")
+
+
+def test_a_state_that_has_grown_has_room_again_and_what_was_there_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    store = Store(path, {})
+    for size in (10, 70_000, 1_000_000, 20, 30):
+        store.save({"size": size}, bytes(size))
+        assert Store(path, {}).load() == Kept({"size": size}, bytes(size))
 
 
 def test_a_state_of_another_version_or_place_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
