@@ -17,6 +17,7 @@ from schemas.configuration import (
     StrategyConfig,
     SwapMode,
 )
+from schemas.records import quickly_made
 from schemas.timeframes import Timeframe
 
 
@@ -217,6 +218,7 @@ class Bar:
     complete: bool
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
     """What a strategy decided, with the exit plan that the desk will follow."""

@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from schemas.events import Side
+from schemas.records import quickly_made
 
 
 class OrderState(StrEnum):
@@ -98,6 +99,7 @@ class Sending:
     mac: bytes
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
     """The venue took a request."""
@@ -170,6 +172,7 @@ class PartiallyFilled:
     mac: bytes
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filled:
     """A deal that completes its order, or closes a position at the venue."""

@@ -9,6 +9,7 @@ from enum import StrEnum
 from schemas.configuration import BreachAction
 from schemas.events import Side
 from schemas.executions import DealEntry, OrderState
+from schemas.records import quickly_made
 
 
 class OrderType(StrEnum):
@@ -78,6 +79,7 @@ class Denied:
     mac: bytes
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
     """An order that is to go to the venue."""
@@ -112,6 +114,7 @@ class Submitted:
     mac: bytes
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModifyRequested:
     """Stop and target of a position are to be moved at the venue."""
@@ -167,6 +170,7 @@ class OrderChanged:
     mac: bytes
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
     """A deal matched to its order, signal and decision price."""
@@ -301,6 +305,7 @@ class EquityMarked:
     positions: int
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PnlAttributed:
     """What a closed part of a position earned, and where it went."""
