@@ -80,6 +80,7 @@ class Prepared:
         in_range(chosen, self.traded, options)
         self._shared = SharedBars(chosen.timeframe)
         self._bars = self._read_bars()
+        self._bar_ms = self._bars["time_ms"].copy()
 
     @property
     def starts_ms(self) -> int:
@@ -140,7 +141,7 @@ class Prepared:
     def _chart(self, run: Run) -> Chart:
         """The days of the market are those of the first listing's bars, as in a report."""
         first = self.traded[0].source
-        bars = self._bars[self._bars["time_ms"] <= run.to_ms]
+        bars = self._bars[: int(self._bar_ms.searchsorted(run.to_ms, "right"))]
         return Chart(listing=first.name, timeframe=self.chosen.timeframe.name, digits=first.digits, bars=bars, lines={})
 
     def _read_bars(self) -> Any:
