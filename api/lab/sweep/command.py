@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ from api.lab.sweep.search import WHOLE, Stage, search
 from api.lab.sweep.store import Store, asked_of, create, reopen
 from api.lab.sweep.walk import Walked, walk
 from api.lab.sweep.windows import Window, parse_walk_forward, windows
+from api.lab.sweep.writer import Writer
 from api.progress_line import ProgressLine
 from infra.errors import SettingsError
 from schemas.times import iso_ms
@@ -97,6 +97,7 @@ def sweep_command(
     line = ProgressLine()
     with ExitStack() as kept:
         kept.callback(line.clear)
+        writer = kept.enter_context(Writer(apart=count > 1))
         prepared = prepare(asked, line, home, config, kept)
         spans = _spans(plan, prepared, asked.options)
         if found is not None:
@@ -112,7 +113,7 @@ def sweep_command(
         walked: Walked | None = None
         complete = True
         try:
-            with Pool(prepared, Inputs(asked, home, config), min(count, each), meanwhile=_load_writing) as pool:
+            with Pool(prepared, Inputs(asked, home, config), min(count, each)) as pool:
                 rows = search(Stage(WHOLE), first, pool, store, progress.done)
                 trained = [
                     (one, search(Stage(one.number, one.train_ms, one.test_ms), proposals(), pool, store, progress.done))
@@ -139,19 +140,13 @@ def sweep_command(
             walk_words=str(parse_walk_forward(plan.walk_forward)) if plan.walk_forward else "",
         )
         result = replace(result, **judged(result))
-        return _written(result, store, started)
+        return _written(result, store, writer, started)
 
 
-def _load_writing() -> None:
-    """Loads what writes, which nobody has to wait for while others are at work."""
-    import_module("api.lab.sweep.files")
-
-
-def _written(result: Findings, store: Store, started: float) -> Done:
-    from api.lab.sweep.files import write_sweep
+def _written(result: Findings, store: Store, writer: Writer, started: float) -> Done:
     from api.lab.sweep.screen import answer_of, screen
 
-    write_sweep(result, store.folder)
+    writer.write(result, store.folder)
     took = time.perf_counter() - started
     answer = answer_of(result, store.folder, took)
     return Done(screen(result, store.folder, took), answer, 0 if result.complete else 130)

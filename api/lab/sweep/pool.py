@@ -23,6 +23,8 @@ from api.lab.sweep.prepared import Prepared, Task, prepare
 from api.progress_line import ProgressLine
 from infra.errors import ServiceFailed, SettingsError
 
+COPIES: Final = sys.platform == "linux"
+"""Whether the system can copy a process: that is not safe on macOS, and not there on Windows."""
 _YOUNG: Final = 50_000
 """Objects that a process makes before it looks for cycles among them: nearly all of a set's die by themselves."""
 _CHUNK: Final = 8
@@ -42,22 +44,12 @@ class Inputs(NamedTuple):
 class Pool:
     """Runs sets on `jobs` processes; with one job, in this process. A context manager.
 
-    `fork`: whether processes are copies of this one, None where the system's best way is taken. `meanwhile`: done once
-    in this process, as soon as the others have their first sets.
+    `fork`: whether processes are copies of this one, None where the system's best way is taken.
     """
 
-    def __init__(
-        self,
-        prepared: Prepared,
-        inputs: Inputs,
-        jobs: int,
-        fork: bool | None = None,
-        meanwhile: Callable[[], object] = lambda: None,
-    ) -> None:
+    def __init__(self, prepared: Prepared, inputs: Inputs, jobs: int, fork: bool | None = None) -> None:
         self._prepared, self._inputs, self._jobs = prepared, inputs, jobs
-        self._meanwhile = meanwhile
-        # Copies of a process are not safe on macOS, and not there on Windows.
-        self._fork = sys.platform == "linux" if fork is None else fork
+        self._fork = COPIES if fork is None else fork
         self._workers: dict[Connection, Any] = {}
 
     def __enter__(self) -> Pool:
@@ -78,8 +70,7 @@ class Pool:
             for task in tasks:
                 done([self._prepared.row(task)])
             return
-        starts = not self._workers
-        if starts:
+        if not self._workers:
             self._start(min(self._jobs, len(tasks)))
         waiting = deque(tasks)
         busy: list[Connection] = []
@@ -87,8 +78,6 @@ class Pool:
             if waiting:
                 connection.send(self._next(waiting))
                 busy.append(connection)
-        if starts:
-            self._meanwhile()
         while busy:
             for connection in _ready(busy):
                 rows = self._receive(connection)
@@ -126,17 +115,23 @@ class Pool:
                 process = how.Process(target=_copy, args=(theirs, [*self._workers, ours], self._prepared), daemon=True)
             else:
                 process = how.Process(target=_reader, args=(theirs, self._inputs), daemon=True)
-            with warnings.catch_warnings(), _deaf():
-                # The copies use none of the threads that this process has.
-                warnings.simplefilter("ignore", DeprecationWarning)
+            with starting():
                 process.start()
             theirs.close()
             self._workers[ours] = process
 
 
 @contextmanager
+def starting() -> Iterator[None]:
+    """Processes of a sweep start here. Ctrl-C reaches all processes of a terminal: they leave it to this one."""
+    with warnings.catch_warnings(), _deaf():
+        # The copies use none of the threads that this process has.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
+
+
+@contextmanager
 def _deaf() -> Iterator[None]:
-    """Ctrl-C reaches all processes of a terminal; those that start here leave it to this one."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

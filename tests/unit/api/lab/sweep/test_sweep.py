@@ -84,19 +84,6 @@ def test_several_processes_give_what_one_gives(bench: Bench, whole: dict[str, An
     assert one.equals(two)
 
 
-def test_what_can_be_done_meanwhile_is_done_once_and_before_the_first_rows(bench: Bench) -> None:
-    asked = Asked(str(bench.strategy), (bench.data,), bench.options())
-    told: list[str] = []
-    with ExitStack() as kept:
-        prepared = prepare(asked, ProgressLine(), bench.folder, None, kept)
-        tasks = [Task(-1, at, {"fast": 3, "slow": 12, "k": 2.0}) for at in range(2)]
-        inputs = Inputs(asked, bench.folder, None)
-        pool = kept.enter_context(Pool(prepared, inputs, 2, meanwhile=lambda: told.append("meanwhile")))
-        for _ in range(2):
-            pool.run(tasks, lambda rows: told.extend("row" for _ in rows))
-    assert told == ["meanwhile", *["row"] * 4]
-
-
 def test_processes_that_read_for_themselves_give_the_same(bench: Bench, whole: dict[str, Any]) -> None:
     asked = Asked(str(bench.strategy), (bench.data,), bench.options())
     rows: list[str] = []
