@@ -91,8 +91,7 @@ class Ledger:
         if output.topic == "bars":
             self.bars.setdefault(output.listing, []).append(output.columns)
             return
-        kinds, counts = np.unique(output.columns["kind"], return_counts=True)
-        for kind, count in zip(kinds.tolist(), counts.tolist(), strict=True):
+        for kind, count in sorted(Counter(output.columns["kind"].tolist()).items()):
             self.signals[str(KINDS[kind])] += count
             if kind == FAILED:
                 for row in output.columns[output.columns["kind"] == FAILED]:
