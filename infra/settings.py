@@ -54,6 +54,11 @@ class KafkaSettings(Section):
         default=0, ge=0, le=65535, description="port of the embedded broker on 127.0.0.1; 0: any free one"
     )
     heap_mb: int = Field(default=384, ge=96, le=65536, description="Java heap of the embedded broker, MiB")
+    optimize: bool = Field(
+        default=True,
+        description="whether Java optimizes the embedded broker while it runs: a quarter less processor after a "
+        "minute or two, some seconds more until then",
+    )
 
 
 class PostgresSettings(Section):

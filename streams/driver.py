@@ -133,8 +133,7 @@ class Driver:
         self._checkpoint_if_due()
         if time.monotonic() >= self._next_anchors:
             self._next_anchors = time.monotonic() + ANCHOR_INTERVAL_S
-            async with self._busy:
-                await self._anchor()
+            await self._anchor()
 
     async def checkpoint(self, pause_s: float = PAUSE_S) -> None:
         """Outputs, then the snapshots of what changed, then the acknowledgements. Folding goes on meanwhile."""
@@ -172,8 +171,8 @@ class Driver:
         if self._merging is not None:
             await self._merging
         await self.checkpoint(0)
+        await self._anchor()
         async with self._busy:
-            await self._anchor()
             for part in await self._partitions():
                 part.close()
 
@@ -253,15 +252,20 @@ class Driver:
         self._superseded[whose] = written
 
     async def _anchor(self) -> None:
-        """Moves the anchors of all chains on that have moved, or were read further, since the last time."""
+        """Moves the anchors of all chains on that have moved, or were read further, since the last time.
+
+        The broker is asked and waited for beside the folding: either may take longer than a bar.
+        """
         now, key_id = self._clock.now_us(), self._keys.current
-        made = [
-            anchors.make_anchor("ticks", listing, part.partition, head, offset, part.position + 1, now, key_id)
-            for part in await self._partitions()
-            for listing, (head, offset) in sorted(part.heads.items())
-        ]
         follower = self._world.reference
-        await off_loop(follower.read_on)
+        end = await off_loop(follower.end)
+        async with self._busy:
+            made = [
+                anchors.make_anchor("ticks", listing, part.partition, head, offset, part.position + 1, now, key_id)
+                for part in await self._partitions()
+                for listing, (head, offset) in sorted(part.heads.items())
+            ]
+            await off_loop(functools.partial(follower.read_on, end))
         if follower.head_offset >= 0 and not follower.head.stopped:
             place = (follower.head, follower.head_offset, follower.scanned_to)
             made.append(anchors.make_anchor("reference", REFERENCE_CHAIN, 0, *place, now, key_id))

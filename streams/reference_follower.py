@@ -50,10 +50,16 @@ class ReferenceFollower:
         """The offset up to which the topic was read."""
         return self._follower.scanned_to
 
-    def read_on(self) -> int:
-        """Reads what has come; the last reference number. Raises Unreachable."""
+    def end(self) -> int:
+        """Where the topic ends; nothing is read. Raises Unreachable."""
+        return end_of(self._bootstrap, "reference", 0)
+
+    def read_on(self, end: int = -1) -> int:
+        """Reads what has come, or up to `end` if that was asked before; the last number. Raises Unreachable."""
         with self._lock:
-            self._follower.read_to(end_of(self._bootstrap, "reference", 0), self._seen)
+            end = end if end >= 0 else self.end()
+            if end > self.scanned_to:
+                self._follower.read_to(end, self._seen)
             return self.view.last
 
     def read_until(self, ref_no: int) -> bool:

@@ -19,6 +19,8 @@ from tests.browser import browser
 # Settings of the person who runs the tests are not the tests' settings; a cache that set-up has filled is shared.
 for _name in [name for name in os.environ if name.startswith("TICKLEDGER_") and name != "TICKLEDGER_CACHE"]:
     del os.environ[_name]
+# A test's broker lives for seconds: nothing that is optimized meanwhile pays for itself.
+os.environ["TICKLEDGER_KAFKA__OPTIMIZE"] = "false"
 
 
 @dataclass(frozen=True)

@@ -80,8 +80,8 @@ class Launcher:
         """The broker, ready for clients. Raises PortTaken, ServiceFailed, NotReady, HomeUnusable."""
         if self._parts.java is None:
             raise MissingPart("the embedded broker was asked for, but settings name a cluster")
-        home, asked = self._home, self._settings.kafka.port
-        node = broker.Broker(self._parts.java, self._parts.jars, home.kafka, home.log, self._settings.kafka.heap_mb)
+        home, asked, kafka = self._home, self._settings.kafka.port, self._settings.kafka
+        node = broker.Broker(self._parts.java, self._parts.jars, home.kafka, home.log, kafka.heap_mb, kafka.optimize)
         if not node.formatted:
             self._progress("kafka: making its storage")
             node.format(*self._parts.aot_options)

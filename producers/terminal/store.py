@@ -62,7 +62,10 @@ class Store:
         room = len(data) // 2
         self._saved, body = max(_whole(data[:room]), _whole(data[room:]))
         if not self._saved or len(data) % (2 * _ROOM):
-            raise BadFile(f"{self.path} is damaged, or of an older release: put a saved copy back, or start a fresh home (demo --fresh)")
+            raise BadFile(
+                f"{self.path} is damaged, or of an older release: put a saved copy back, or start a fresh home "
+                "(demo --fresh)"
+            )
         self._room = room
         head, _, server = body.partition(b"\n")
         kept = json.loads(head)

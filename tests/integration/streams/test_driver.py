@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from streams import snapshots
 from streams.driver import Driver
 from streams.outbox import or_end
 from streams.partition import TickPartition
+from streams.reference_follower import ReferenceFollower
 from streams.snapshots import State
 from tests.integration.streams.line import KEYS, Line, lively
 
@@ -239,6 +241,37 @@ def test_anchors_move_on_for_every_chain_and_only_then(new_line: NewLine, monkey
     assert newest.scanned_to == line.offsets[-1] + 1, "also of one that says nothing any more"
     assert anchors_of(stopped.listing) == []
     assert read_anchors(line.kafka, KEYS)[0]["reference/reference"]
+
+
+def test_records_are_folded_while_anchors_wait_for_the_broker(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    line.usual().write(BLOCKS)
+    asked, answered = threading.Event(), threading.Event()
+    end = ReferenceFollower.end
+
+    def late(follower: ReferenceFollower) -> int:
+        asked.set()
+        assert answered.wait(60)
+        return end(follower)
+
+    async def steps() -> None:
+        one = driver(line)
+        first, *others = events(line)
+        await one.take(first)
+        monkeypatch.setattr(ReferenceFollower, "end", late)
+        one._next_anchors = 0.0
+        moving = asyncio.ensure_future(one.quiet())
+        while not asked.is_set():
+            await asyncio.sleep(0.01)
+        try:
+            for event in others:
+                await asyncio.wait_for(one.take(event), 30)
+        finally:
+            answered.set()
+        await moving
+
+    run(steps())
+    assert line.found("bars") == line.expected("bars")
+    assert head_of(read_anchors(line.kafka, KEYS)[0][f"ticks/{line.listing}"][-1]) == line.head
 
 
 def test_a_new_incarnation_removes_what_it_supersedes(line: Line) -> None:
