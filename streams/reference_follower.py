@@ -65,7 +65,8 @@ class ReferenceFollower:
     def read_until(self, ref_no: int) -> bool:
         """Reads until the view has `ref_no`; False if it doesn't come: records are missing, or it stands still."""
         deadline = time.monotonic() + self._wait_s
-        while self.read_on() < ref_no:
+        # To ask the broker takes long, and the first block after a new record does it for those of all other listings.
+        while self.view.last < ref_no and self.read_on() < ref_no:
             if time.monotonic() > deadline or self.head.stopped or self.hole:
                 return False
             time.sleep(0.05)
