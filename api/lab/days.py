@@ -36,10 +36,10 @@ def trading_days(run: Run) -> Days:
         bars = run.charts[0].bars
         own = _distinct((bars["time_ms"] + bars["server_offset_s"] * 1000) // DAY_MS)
         # Bars before the range are there to warm up.
-        day = _together(own[own >= first], _distinct(moved))
+        day = np.union1d(own[own >= first], _distinct(moved))
     else:
         all_days = np.arange(run.from_ms // DAY_MS, max(run.to_ms - 1, run.from_ms) // DAY_MS + 1, dtype=np.int64)
-        day = _together(all_days[weekday(all_days) < _SATURDAY], _distinct(moved))
+        day = np.union1d(all_days[weekday(all_days) < _SATURDAY], _distinct(moved))
     start = float(run.start_balance)
     at = np.searchsorted(moved, day, side="right") - 1
     known = run.equity[at] if len(run.equity) else np.full(len(day), start)
@@ -66,11 +66,6 @@ def _distinct(days: Longs) -> Longs:
     """Each run of equal days once."""
     found: Longs = days[np.concatenate(([True], days[1:] != days[:-1]))] if len(days) else days
     return found
-
-
-def _together(days: Longs, others: Longs) -> Longs:
-    """Each day of both once, ascending."""
-    return _distinct(np.sort(np.concatenate((days, others))))
 
 
 def weekday(day: Longs) -> Longs:

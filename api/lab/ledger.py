@@ -91,7 +91,8 @@ class Ledger:
         if output.topic == "bars":
             self.bars.setdefault(output.listing, []).append(output.columns)
             return
-        for kind, count in sorted(Counter(output.columns["kind"].tolist()).items()):
+        kinds, counts = np.unique(output.columns["kind"], return_counts=True)
+        for kind, count in zip(kinds.tolist(), counts.tolist(), strict=True):
             self.signals[str(KINDS[kind])] += count
             if kind == FAILED:
                 for row in output.columns[output.columns["kind"] == FAILED]:
