@@ -37,7 +37,7 @@ def test_it_says_compares_and_hashes_as_any() -> None:
 def test_it_stays_as_it_was_made() -> None:
     made = Quick(name="a", volume=2)
     with pytest.raises(FrozenInstanceError):
-        made.volume = 3  # type: ignore[misc]
+        made.volume = 3  # type: ignore[misc]  # what must not work
     with pytest.raises(FrozenInstanceError):
         del made.volume
     assert replace(made, volume=3) == Quick(name="a", volume=3)
@@ -51,4 +51,4 @@ def test_it_can_be_copied_and_sent() -> None:
 @pytest.mark.parametrize("told", [{"name": "a"}, {"name": "a", "volume": 1, "size": 1}])
 def test_a_field_too_few_or_too_many_is_an_error(told: dict[str, object]) -> None:
     with pytest.raises(TypeError, match=r"volume|size"):
-        Quick(**told)  # type: ignore[arg-type]
+        Quick(**told)  # type: ignore[arg-type]  # what must not work

@@ -26,7 +26,7 @@ def sent(room: Room, then: Callable[[], object]) -> list[int]:
         then()
         return answer
 
-    room.venue.send = watched  # type: ignore[method-assign]
+    room.venue.send = watched  # type: ignore[method-assign]  # this room's own, which ends with the test
     return magics
 
 
@@ -45,7 +45,7 @@ def test_the_log_has_the_intentions_of_all_before_the_first_is_sent(make: Callab
         seen.append(([record.order_no for record in room.of(Sending)], [*magics]))
         return True
 
-    room.chain.confirm = confirmed  # type: ignore[method-assign]
+    room.chain.confirm = confirmed  # type: ignore[method-assign]  # as in `sent`
     numbers = [*range(1, TOGETHER + 3)]
     room.ask(*map(entry, numbers))
     assert seen == [(numbers[:TOGETHER], []), (numbers, numbers[:TOGETHER])]
@@ -112,7 +112,7 @@ def test_while_the_log_is_silent_what_reduces_goes_by_the_spool_and_entries_wait
         waited.append((patience_s, [one.order_no for one in room.spool.intentions()], [*magics]))
         return patience_s is None
 
-    room.chain.confirm = silent  # type: ignore[method-assign]
+    room.chain.confirm = silent  # type: ignore[method-assign]  # as in `sent`
     for request in (entry(7), leave(8, position), entry(9)):
         room.gateway.receive(request)
     room.gateway.turn()
