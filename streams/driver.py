@@ -77,9 +77,11 @@ class Driver:
         self._checkpointing: asyncio.Future[None] | None = None
         self._merging: asyncio.Future[None] | None = None
         self._is_closing = False
+        self._is_sharing = True
 
     def assigned(self, partitions: Iterable[int]) -> None:
         """Starts to load the snapshots of all new partitions at once, off the event loop."""
+        self._is_sharing = False
         new = sorted(set(partitions) - set(self._loading))
         if not new:
             return
@@ -89,6 +91,7 @@ class Driver:
 
     def revoked(self, partitions: Iterable[int]) -> None:
         """Forgets the partitions: whoever has them next starts from the snapshots."""
+        self._is_sharing = True
         for partition in partitions:
             self._loading.pop(partition, None)
 
@@ -116,8 +119,12 @@ class Driver:
         self._checkpoint_if_due()
 
     def folded(self) -> Mapping[int, int] | None:
-        """By partition the next offset to fold, of those that gave a record; None while a listing catches up."""
-        loaded = [loading.result() for loading in list(self._loading.values()) if loading.done()]
+        """By partition the next offset to fold, of those that gave a record; None while a listing catches up, or the
+        partitions are being shared or loaded: only then is it known what strategies over several listings have read."""
+        loadings = list(self._loading.values())
+        if self._is_sharing or not all(loading.done() for loading in loadings):
+            return None
+        loaded = [loading.result() for loading in loadings]
         if any(part.behind for part in loaded):
             return None
         found = {part.partition: part.next_offset for part in loaded if part.next_offset}

@@ -63,10 +63,13 @@ class Reached:
         """Returns once everything recorded up to then is folded and delivered, and the mark says so; market time in
         microseconds. Raises Unreachable, HomeUnusable."""
         listings = (read_json(self._home.ready_file(RECORDER)) or {}).get("listings", [])
-        for partition in sorted({partition_of("ticks", str(listing)) for listing in listings}):
-            high = ends(consumer, "ticks", partition).high
-            while (folded := self._folded()) is None or self._next(consumer, folded, partition) < high:
-                time.sleep(LOOK_S)
+        partitions = {partition_of("ticks", str(listing)) for listing in listings}
+        highs = {partition: ends(consumer, "ticks", partition).high for partition in partitions}
+        # All in one look: the first record of a listing may bring strategies that read the others from their starts.
+        while (folded := self._folded()) is None or any(
+            self._next(consumer, folded, partition) < high for partition, high in highs.items()
+        ):
+            time.sleep(LOOK_S)
         while self._producer.flush(0) > 0:
             time.sleep(LOOK_S)
         self._mark.set(recorded_us)

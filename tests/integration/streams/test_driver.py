@@ -170,7 +170,21 @@ def test_what_is_revoked_does_not_say_any_more_how_far_it_is(line: Line) -> None
             await own.take(record)
         assert own.folded() == {line.partition: records[-1].message.offset + 1}
         own.revoked([line.partition])
+        assert own.folded() is None
+        own.assigned([])
         assert own.folded() == {}
+
+    run(steps())
+
+
+def test_how_far_it_is_is_not_known_before_its_partitions_are_loaded(line: Line) -> None:
+    async def steps() -> None:
+        one = driver(line)
+        assert one.folded() is None
+        one.assigned([line.partition])
+        assert one.folded() is None
+        await asyncio.wait(one._loading.values())
+        assert one.folded() == {}
 
     run(steps())
 

@@ -91,16 +91,20 @@ def test_strategies_over_several_listings_hold_the_market_too(new_line: Callable
         assert pair.signals()
 
 
+Follow = Callable[..., Mark]
+
+
 @pytest.fixture
-def follow(line: Line, tmp_path: Path) -> Iterator[Callable[[dict[str, dict[int, int] | None]], Mark]]:
-    """Starts to follow one recorded time; the mark. What is folded is what the argument has at "folded"."""
+def follow(line: Line, tmp_path: Path) -> Iterator[Follow]:
+    """Starts to follow one recorded time, of the line and further ones; the mark. What is folded is what the argument
+    has at "folded"."""
     consumer, threads = new_consumer(line.kafka, **{"group.id": SERVICE.group}), []
     home = Home(tmp_path / "own")
     home.run.mkdir(parents=True)
-    write_json(home.ready_file("recorder"), {"listings": [line.listing]})
     producer = new_producer(line.kafka)
 
-    def start(state: dict[str, dict[int, int] | None]) -> Mark:
+    def start(state: dict[str, dict[int, int] | None], *further: Line) -> Mark:
+        write_json(home.ready_file("recorder"), {"listings": [one.listing for one in (line, *further)]})
         reached = Reached(home, "worker", line.kafka, SERVICE.group, lambda: state["folded"], producer)
         threads.append(threading.Thread(target=reached.follow, args=(consumer, 7_000_000)))
         threads[-1].start()
@@ -114,13 +118,30 @@ def follow(line: Line, tmp_path: Path) -> Iterator[Callable[[dict[str, dict[int,
 
 
 @pytest.mark.parametrize("held", ["behind", "catching up"])
-def test_who_is_behind_or_catches_up_holds_the_market(
-    line: Line, follow: Callable[[dict[str, dict[int, int] | None]], Mark], held: str
-) -> None:
+def test_who_is_behind_or_catches_up_holds_the_market(line: Line, follow: Follow, held: str) -> None:
     last = line.write(lively(13, 5))[-1]
     state: dict[str, dict[int, int] | None] = {"folded": {line.partition: last} if held == "behind" else None}
     mark = follow(state)
     threading.Event().wait(0.3)
     assert mark.get() is None
     state["folded"] = {line.partition: last + 1}
+    reaches(mark, 7_000_000)
+
+
+def test_a_partition_that_was_folded_and_is_read_once_more_holds_the_market_again(
+    line: Line, new_line: Callable[..., Line], follow: Follow
+) -> None:
+    """The first record of a listing brings the strategies that read others beside it, from the logs' starts."""
+    further = new_line()
+    while further.partition == line.partition:
+        further = new_line()
+    lower, upper = sorted((line, further), key=lambda one: one.partition)
+    low, high = (one.write(lively(13, 5))[-1] + 1 for one in (lower, upper))
+    state: dict[str, dict[int, int] | None] = {"folded": {lower.partition: low, upper.partition: 0}}
+    mark = follow(state, further)
+    threading.Event().wait(0.3)
+    state["folded"] = {lower.partition: 0, upper.partition: high}
+    threading.Event().wait(0.3)
+    assert mark.get() is None
+    state["folded"] = {lower.partition: low, upper.partition: high}
     reaches(mark, 7_000_000)

@@ -30,6 +30,13 @@ def sent(room: Room, then: Callable[[], object]) -> list[int]:
     return magics
 
 
+def unhurried(room: Room) -> Room:
+    """A room whose gateway leaves nothing that waits for a look at the terminal, however slow the machine is."""
+    room.trade = room.trade.model_copy(update={"poll_ms": 60_000})
+    room.restart()
+    return room
+
+
 def another_account(room: Room) -> None:
     """Another account is open at the terminal from now on."""
     server = room.simulation.terminal.server
@@ -102,7 +109,7 @@ def test_all_wait_while_the_terminal_is_away(make: Callable[..., Room]) -> None:
 
 
 def test_while_the_log_is_silent_what_reduces_goes_by_the_spool_and_entries_wait(make: Callable[..., Room]) -> None:
-    room = make()
+    room = unhurried(make())
     room.ask(entry(6))
     position = room.of(Filled)[0].position
     waited: list[tuple[float | None, list[int], list[int]]] = []
@@ -122,7 +129,7 @@ def test_while_the_log_is_silent_what_reduces_goes_by_the_spool_and_entries_wait
 
 
 def test_other_requests_between_them_keep_their_place(make: Callable[..., Room]) -> None:
-    room = make()
+    room = unhurried(make())
     room.ask(entry(6, sl=1.05))
     position, before = room.of(Filled)[0].position, len(room.chain.records)
     for request in (entry(7), modify(6, position, 1.06), entry(8), entry(9)):
