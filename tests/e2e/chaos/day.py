@@ -6,6 +6,7 @@ import json
 import signal
 import time
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
@@ -33,6 +34,7 @@ from producers.mt5 import Mt5, TradePosition, connect, sign_in
 from producers.sample import SAMPLE_DAY
 from producers.terminal.client import control
 from producers.terminal.control import Control, MarketState
+from projections.extents import extents
 from schemas.accept import Verdict
 from schemas.catalogue import TOPICS
 from schemas.chains import Derivations
@@ -161,9 +163,29 @@ class TradingDay:
         deadline = time.monotonic() + seconds
         while not (found := condition()):
             self.running.check()
-            assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+            assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}\n{self.standing()}"
             time.sleep(0.05)
         return found
+
+    def standing(self) -> str:
+        """What can be told of it where something didn't come: the market, who is how far, what was said last."""
+        told = [f"market: {self.state()}"]
+        marks = {name: Mark.of(self.home, name).get() for name in ("recorder", f"desk-{ACCOUNT}")}
+        told.append(f"marks: {marks}; not ready: {[one for one in self.services if not self.is_ready(one)]}")
+        try:
+            counts: Counter[str] = Counter()
+            for (topic, _), ends in extents(self.running.kafka).items():
+                counts[topic] += ends.high
+            told += [
+                f"records: {dict(counts)}",
+                f"alerts: {[(one.code, one.message) for one in self.alerts().values()]}",
+            ]
+        except TickledgerError as error:
+            told.append(f"the log: {error}")
+        for service in self.services:
+            lines = self.said(service).splitlines() if self.home.log_file(service).exists() else []
+            told += [f"{service}: {line[:300]}" for line in lines[-3:]]
+        return "\n".join(told)
 
     # -- the log -------------------------------------------------------------------------------------------------------
 
