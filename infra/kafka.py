@@ -19,6 +19,9 @@ from schemas.catalogue import TOPICS, Topic
 REQUEST_TIMEOUT_S = 30.0
 """How long a request to the broker may take before it counts as unreachable."""
 
+ATTEMPT_S: Final = 5.0
+"""How long the answer to one that changes nothing is waited for before it is sent once more."""
+
 TOPICS_TIMEOUT_S = 90.0
 """How long a broker may take to make hundreds of partitions: seconds, more where others have the processor."""
 
@@ -106,7 +109,7 @@ def ends(consumer: Consumer, topic: str, partition: int) -> Ends:
     deadline = time.monotonic() + REQUEST_TIMEOUT_S
     while True:
         try:
-            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=REQUEST_TIMEOUT_S)
+            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=ATTEMPT_S)
         except KafkaException as error:
             # A broker that has just made a topic, has just started, or was away for long, may not lead it yet.
             if error.args[0].code() not in _PASSING or time.monotonic() > deadline:
@@ -328,6 +331,7 @@ _PASSING = frozenset(
         KafkaError._UNKNOWN_PARTITION,
         KafkaError._TRANSPORT,
         KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._TIMED_OUT,
     }
 )
 _FINAL = frozenset(

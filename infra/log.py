@@ -7,10 +7,13 @@ cut out whatever their value.
 
 from __future__ import annotations
 
+import faulthandler
 import logging
+import signal
 import sys
 import time
 from collections.abc import Callable, MutableMapping
+from contextlib import suppress
 from typing import Any, TextIO, cast
 
 import structlog
@@ -39,6 +42,15 @@ def configure(service: str, level: str = "info", stream: TextIO | None = None) -
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(number if number == logging.DEBUG else max(number, logging.WARNING))
+    _tell_stacks_when_asked()
+
+
+def _tell_stacks_when_asked() -> None:
+    """SIGUSR1 has the process say on stderr where each of its threads is, whatever it waits for; where there is such a
+    signal and a file behind stderr."""
+    if hasattr(signal, "SIGUSR1"):
+        with suppress(OSError, ValueError):
+            faulthandler.register(signal.SIGUSR1)
 
 
 def get(name: str) -> Any:

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import errno
+import random
 import socket
+from pathlib import Path
+from typing import Final
 
 from infra.errors import PortTaken
 
 ADDRESS = "127.0.0.1"
+LOWEST: Final = 20_000
+"""Ports that are chosen lie above, and below those that the system gives to outgoing connections: a client that calls a
+server which has died would now and then be given the server's own port for its end, be connected with itself, and hold
+the port when the server comes back."""
+_OUTGOING: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_ATTEMPTS: Final = 100
 
 
 def choose(setting: str, asked: int, last: int, avoid: set[int]) -> int:
@@ -18,12 +27,25 @@ def choose(setting: str, asked: int, last: int, avoid: set[int]) -> int:
         return asked
     if last and last not in avoid and free(last):
         return last
+    below = _first_outgoing()
+    for _ in range(_ATTEMPTS if below > LOWEST else 0):
+        port = random.SystemRandom().randrange(LOWEST, below)
+        if port not in avoid and free(port):
+            return port
     while True:
         with socket.socket() as probe:
             probe.bind((ADDRESS, 0))
             port = int(probe.getsockname()[1])
         if port not in avoid:
             return port
+
+
+def _first_outgoing() -> int:
+    """The lowest port that the system gives to outgoing connections; 0 if it doesn't say."""
+    try:
+        return int(_OUTGOING.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def free(port: int) -> bool:

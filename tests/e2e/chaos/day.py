@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import time
 import zipfile
@@ -60,6 +61,9 @@ ON_ITS_WAY_US: Final = 5_000_000
 ALMOST_STANDING: Final = 0.001
 """The market's speed until all services are there: nothing happens before somebody records it."""
 PATIENCE_S: Final = 120.0
+SAID_LINES: Final = 80
+"""Of each log, that a wait in vain tells: where its threads are."""
+_PLACE: Final = re.compile(r'\s*(File|TASK|THREAD|Thread|Current|"data-plane-kafka)')
 
 T = TypeVar("T")
 
@@ -183,8 +187,14 @@ class TradingDay:
         except TickledgerError as error:
             told.append(f"the log: {error}")
         for service in self.services:
+            process = running(self.home, service)
+            if process is not None and service != POSTGRES:
+                process.send(signal.SIGQUIT if service == KAFKA else signal.SIGUSR1)
+        time.sleep(2)
+        for service in self.services:
             lines = self.said(service).splitlines() if self.home.log_file(service).exists() else []
-            told += [f"{service}: {line[:300]}" for line in lines[-3:]]
+            told += [f"{service}: {line[:200]}" for line in lines if _PLACE.match(line)][-SAID_LINES:]
+            told += [f"{service}: {line[:300]}" for line in lines if line.startswith("{")][-3:]
         return "\n".join(told)
 
     # -- the log -------------------------------------------------------------------------------------------------------

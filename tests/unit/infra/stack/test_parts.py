@@ -220,6 +220,21 @@ def test_a_copy_in_a_closed_folder_is_refused(tmp_path: Path, monkeypatch: pytes
     assert not programs.reachable_by_all(closed / "x")
 
 
+@pytest.mark.parametrize("said", ["32768\t60999\n", "1024 65535", "", None])
+def test_ports_are_none_of_those_for_outgoing_connections(
+    said: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a system that says which those are, and leaves others."""
+    told = tmp_path / "range"
+    if said is not None:
+        told.write_text(said)
+    monkeypatch.setattr(ports, "_OUTGOING", told)
+    chosen = {ports.choose("kafka.port", 0, 0, set()) for _ in range(20)}
+    assert len(chosen) > 1
+    if said == "32768\t60999\n":
+        assert all(ports.LOWEST <= port < 32_768 for port in chosen)
+
+
 def test_ports_are_asked_for_kept_or_any() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
