@@ -22,7 +22,7 @@ from producers.judge import JudgedColumns
 from schemas.configuration import SessionTable
 from schemas.jit import kernel
 from schemas.quality import BROKEN, Quality
-from schemas.ticks import TickBlock, TickSource
+from schemas.ticks import TickBlock, TickSource, open_block
 
 STALE_MS: Final = 5_000
 """How old a live tick may be on arrival."""
@@ -93,6 +93,12 @@ class Suspicion:
     def recheck(self, block: TickBlock) -> NDArray[np.int32]:
         """What `RECOMPUTED` bits the next live block on the log must have, int32[n], given its broken ones."""
         return self.suspect(block, block.received_us)
+
+
+def warm_suspicion() -> None:
+    """Compiles the kernels, at set-up; a recorder does it again before its first ticks."""
+    block = open_block("warm/UP", 1, bytes(8), TickSource.LIVE, 0, "")
+    Suspicion().follow(block)
 
 
 def outside_session(

@@ -7,6 +7,7 @@ that takes only the canonical encoding.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -279,6 +280,12 @@ def scan(buf: Any, at: int, head: Any, longs: Any, prices: Any, ints: Any) -> in
     if at < end:
         return TRAILING
     return OK
+
+
+def warm_entries() -> None:
+    """Compiles the kernel, at set-up: it takes some seconds."""
+    with suppress(UnreadableRecord):
+        read_entry(_PREFIX)
 
 
 def _marks(value: bytes, at: list[int]) -> dict[str, int]:

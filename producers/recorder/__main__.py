@@ -21,6 +21,7 @@ from infra.stack.home import Home
 from infra.stack.services import FENCED, announce, exit_code_of
 from producers.mt5 import Mt5, TerminalError, connect
 from producers.recorder.recorder import Recorder
+from producers.suspicion import warm_suspicion
 
 SERVICE: Final = "recorder"
 _CLOCK_S: Final = 0.1
@@ -66,6 +67,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
         stop=stop,
         ready=lambda listings: announce(settings.home, SERVICE, listings=listings),
     )
+    warm_suspicion()
     shorten_pauses()
     recorder.run()
 

@@ -20,6 +20,7 @@ def warm() -> None:
     )
     quotes = Quotes("a/B")
     quotes.load(block)
+    quotes.rows(2, 2_000_000, -1, side=1)
     rows = quotes.rows(2, 2_000_000, -1)
     quotes.pass_to(1)
     pass_times(times, marks, 0, np.empty_like(times))

@@ -10,6 +10,7 @@ from infra.keys import load_or_create
 from infra.settings import load_settings
 from infra.stack.addresses import kafka_address
 from infra.stack.services import announce, exit_code_of
+from schemas.journal_columns import warm_entries
 from streams.app import Service, clock_of, make_app, run
 from streams.desk_program import DESK
 from streams.desk_service.driver import DeskDriver
@@ -36,6 +37,8 @@ def main() -> int:
     except TickledgerError as error:
         logger.error("desk can't start", reason=str(error))
         return exit_code_of(error)
+    # Now, and not in front of the first entries.
+    warm_entries()
     warm_clock()
 
     def ready() -> None:

@@ -11,6 +11,7 @@ from agents.berserker import Berserker
 from schemas.catalogue import partition_of
 from schemas.chains import Chains
 from schemas.integrity import MIN_KEY_BYTES, ZERO_MAC, KeyRing
+from schemas.journal_columns import warm_entries
 from schemas.quality import Quality
 from schemas.runs import RunReader
 from schemas.ticks import BlockKind, TickBlock, TickSource, decode_block, encode_block, open_block, seal_block
@@ -48,6 +49,7 @@ def warm() -> None:
         for operator in operators:
             operator.fold(operator.initial(block.listing), segment, None)
     _warm_runs()
+    warm_entries()
     warm_clock()
 
 
