@@ -1,4 +1,5 @@
-"""Java's start-up cache for the broker, trained once by a throw-away broker: it halves the time to start.
+"""Java's start-up cache for the broker, trained once by a throw-away broker: it halves the time to start, and tells the
+second compiler what runs often before it does.
 
 A cache that is missing or doesn't fit is passed over by Java; one whose bytes have changed would crash it, hence
 VerifySharedSpaces.
@@ -11,18 +12,30 @@ import os
 import signal
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+from confluent_kafka import KafkaException, TopicPartition
+
+from infra.clock import Stopwatch
+from infra.kafka import new_consumer, new_producer
 from infra.stack.broker import Broker, wait_ready
 from infra.stack.ports import ADDRESS, choose
 from infra.stack.supervision import Run, Supervision
 
 Progress = Callable[[str], None]
 
+USED_S = 8.0
+"""How long the throw-away broker is used."""
+PARTITIONS, READERS, RECORD_BYTES = 32, 3, 300
+"""Of the topic that it is used by."""
+FORM = "2"
+"""Of the training: caches of an older one are not taken."""
+
 
 def cache_path(cache: Path, broker: Broker) -> Path:
     """Where the cache for this Java and these jars belongs."""
-    marks = [broker.java.identity]
+    marks = [FORM, broker.java.identity]
     for jar in broker.jars:
         stat = jar.stat()
         marks.append(f"{jar.name} {stat.st_size} {stat.st_mtime_ns}")
@@ -46,11 +59,11 @@ def train(path: Path, broker: Broker, progress: Progress) -> bool:
 
     ``broker`` is taken as the pattern: Java, jars and heap. Raises HomeUnusable if the disk does not let us.
     """
-    progress("Java: training the start-up cache with a throw-away broker (about 15 s, once)")
+    progress("Java: training the start-up cache with a throw-away broker (about 20 s, once)")
     with tempfile.TemporaryDirectory(prefix="train.", dir=path.parent) as scratch:
         folder = Path(scratch)
         made = folder / "made.aot"
-        trainee = Broker(broker.java, broker.jars, folder / "kafka", folder, broker.heap_mb)
+        trainee = Broker(broker.java, broker.jars, folder / "kafka", folder, broker.heap_mb, optimizes=True)
         port = choose("", 0, 0, set())
         trainee.write_config(port, choose("", 0, 0, {port}))
         trainee.format()
@@ -90,23 +103,37 @@ def _run(trainee: Broker, folder: Path, made: Path, address: str) -> bool:
         supervision.end()
 
 
-def use(address: str) -> None:
-    """Create a topic, write to it and read it by a group: the classes that a real start will need."""
-    from confluent_kafka import Consumer, Producer
+def use(address: str, seconds: float = USED_S) -> None:
+    """Make topics, write to one and read it as a live market does: many small batches, each read at once by several,
+    one of them a group. It is what Java's second compiler goes by from the start."""
     from confluent_kafka.admin import AdminClient
     from confluent_kafka.cimpl import NewTopic
 
     admin = AdminClient({"bootstrap.servers": address})
-    admin.create_topics([NewTopic("t", 1, 1)])["t"].result(10)
-    producer = Producer({"bootstrap.servers": address, "compression.type": "zstd", "log_level": 0})
-    for _ in range(100):
-        producer.produce("t", bytes(1000))
+    admin.create_topics([NewTopic("t", PARTITIONS, 1)])["t"].result(30)
+    producer = new_producer(address, **{"linger.ms": 1})
+    readers = [new_consumer(address) for _ in range(READERS)]
+    group = new_consumer(address, **{"group.id": "t", "auto.offset.reset": "earliest"})
+    group.subscribe(["t"])
+    for reader in readers:
+        reader.assign([TopicPartition("t", partition, 0) for partition in range(PARTITIONS)])
+    since = Stopwatch()
+    count = 0
+    while since.seconds() < seconds:
+        for partition in range(PARTITIONS):
+            producer.produce("t", key="feed/SYMBOL", value=os.urandom(RECORD_BYTES), partition=partition)
+            producer.poll(0.0005)
+        while len(producer) > PARTITIONS:
+            producer.poll(0.001)
+        for reader in (*readers, group):
+            reader.consume(PARTITIONS, 0)
+        count += 1
+        if count % 50 == 0:
+            with suppress(KafkaException):
+                group.commit(asynchronous=False)
     producer.flush(10)
-    consumer = Consumer({"bootstrap.servers": address, "group.id": "t", "auto.offset.reset": "earliest"})
-    consumer.subscribe(["t"])
-    consumer.consume(100, 5)
-    consumer.commit(asynchronous=False)
-    consumer.close()
+    for reader in (*readers, group):
+        reader.close()
 
 
 def _last_line(folder: Path) -> str:
