@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from rich.console import Console
 
 from schemas.executions import Expired, OrderRequest, OrderState, Reconciled, Rejected, Sending
+from schemas.trading import OrderType
 from tests.e2e.chaos.day import TradingDay
 
 _EXPERT = 3
@@ -38,7 +39,8 @@ def _orders(day: TradingDay) -> Iterator[str]:
     sent = Counter(number for number in placed if number)
     refused = {r.order_no for r in executions if isinstance(r, Rejected) and r.request is OrderRequest.PLACE}
     refused |= {r.order_no for r in executions if isinstance(r, Reconciled) and r.state is OrderState.REJECTED}
-    expired = {r.order_no for r in executions if isinstance(r, Expired)} - set(sent)
+    # Also of an order whose Sending was written: it may come too late behind others that theirs were written with.
+    expired = {r.order_no for r in executions if isinstance(r, Expired)}
     ours = [order for order in day.mt5.history_orders_get(0, 2**31 - 1) or () if order.reason == _EXPERT]
     there = Counter(order.magic for order in (*ours, *(day.mt5.orders_get() or ())) if order.magic)
     for number in sorted({*sent, *there}):
@@ -48,7 +50,10 @@ def _orders(day: TradingDay) -> Iterator[str]:
         yield f"order {number} was intended and never sent, refused or expired"
     for number in sorted(set(sent) - intended):
         yield f"order {number} was sent and never intended"
-    for number in sorted(set(sent) - refused - set(there)):
+    for number in sorted(set(sent) - refused - expired - set(there)):
         yield f"order {number} was sent and not refused, and is not at the terminal"
+    at_market = {order.order_no for order in day.orders() if order.type is OrderType.MARKET}
+    for number in sorted(expired & at_market & set(there)):
+        yield f"order {number} was told to be over before it was sent, and is at the terminal"
     for number in sorted(set(there) - (set(sent) - refused)):
         yield f"order {number} is at the terminal, and the log doesn't say that it was sent and taken"
