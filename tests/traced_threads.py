@@ -27,7 +27,7 @@ def patient(install: Callable[[Any], None]) -> Callable[[Any], None]:
                 install(function)
                 return
             except RuntimeError:
-                time.sleep(0)
+                time.sleep(0)  # the other one gets the interpreter
         install(function)
 
     return settrace

@@ -15,10 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from confluent_kafka import KafkaException, TopicPartition
-
 from infra.clock import Stopwatch
-from infra.kafka import new_consumer, new_producer
 from infra.stack.broker import Broker, wait_ready
 from infra.stack.ports import ADDRESS, choose
 from infra.stack.supervision import Run, Supervision
@@ -103,13 +100,16 @@ def _run(trainee: Broker, folder: Path, made: Path, address: str) -> bool:
         supervision.end()
 
 
-def use(address: str, seconds: float = USED_S) -> None:
+def use(address: str) -> None:
     """Make topics, write to one and read it as a live market does: many small batches, each read at once by several,
     one of them a group. It is what Java's second compiler goes by from the start."""
-    from confluent_kafka.admin import AdminClient
+    # Here: a start that finds its cache needs none of it.
+    from confluent_kafka import KafkaException, TopicPartition
     from confluent_kafka.cimpl import NewTopic
 
-    admin = AdminClient({"bootstrap.servers": address})
+    from infra.kafka import new_admin, new_consumer, new_producer
+
+    admin = new_admin(address)
     admin.create_topics([NewTopic("t", PARTITIONS, 1)])["t"].result(30)
     producer = new_producer(address, **{"linger.ms": 1})
     readers = [new_consumer(address) for _ in range(READERS)]
@@ -119,7 +119,7 @@ def use(address: str, seconds: float = USED_S) -> None:
         reader.assign([TopicPartition("t", partition, 0) for partition in range(PARTITIONS)])
     since = Stopwatch()
     count = 0
-    while since.seconds() < seconds:
+    while since.seconds() < USED_S:
         for partition in range(PARTITIONS):
             producer.produce("t", key="feed/SYMBOL", value=os.urandom(RECORD_BYTES), partition=partition)
             producer.poll(0.0005)

@@ -32,7 +32,8 @@ def differences(day: TradingDay) -> list[str]:
 
 
 def _orders(day: TradingDay) -> Iterator[str]:
-    intended = {order.order_no for order in day.orders()}
+    orders = day.orders()
+    intended = {order.order_no for order in orders}
     executions = day.executions()
     # Number 0: what was closed at the terminal itself, without the desk.
     placed = [r.order_no for r in executions if isinstance(r, Sending) and r.request is OrderRequest.PLACE]
@@ -52,7 +53,7 @@ def _orders(day: TradingDay) -> Iterator[str]:
         yield f"order {number} was sent and never intended"
     for number in sorted(set(sent) - refused - expired - set(there)):
         yield f"order {number} was sent and not refused, and is not at the terminal"
-    at_market = {order.order_no for order in day.orders() if order.type is OrderType.MARKET}
+    at_market = {order.order_no for order in orders if order.type is OrderType.MARKET}
     for number in sorted(expired & at_market & set(there)):
         yield f"order {number} was told to be over before it was sent, and is at the terminal"
     for number in sorted(set(there) - (set(sent) - refused)):

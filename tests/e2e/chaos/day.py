@@ -190,6 +190,7 @@ class TradingDay:
             process = running(self.home, service)
             if process is not None and service != POSTGRES:
                 process.send(signal.SIGQUIT if service == KAFKA else signal.SIGUSR1)
+        # Nothing says when they have written it; on a loaded machine it takes a moment.
         time.sleep(2)
         for service in self.services:
             lines = self.said(service).splitlines() if self.home.log_file(service).exists() else []

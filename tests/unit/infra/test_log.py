@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -78,7 +77,7 @@ def test_stderr_is_looked_up_at_each_line(capsys: pytest.CaptureFixture[str]) ->
     assert captured.out == ""
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="there is no such signal")
+@pytest.mark.kill
 def test_a_process_that_is_asked_says_where_its_threads_are() -> None:
     program = "from infra import log; log.configure('x'); import os, signal; os.kill(os.getpid(), signal.SIGUSR1)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
