@@ -155,7 +155,7 @@ class Market:
             return
         self._feed(until_us)
         until_ms = until_us // 1000
-        self._happen([(h, end) for h in self.histories.values() if (end := h.end(until_ms)) > h.played], until_us)
+        self._happen([(h, h.end(until_ms)) for h in self.histories.values() if h.next_ms <= until_ms], until_us)
         self._now_us = until_us
 
     def _happen(self, moved: list[tuple[TickHistory, int]], until_us: int) -> None:
@@ -167,8 +167,10 @@ class Market:
             for history, start, end in _runs(told):
                 # Time goes with the ticks: what they do is stamped with it, and asks for quotes of that time.
                 self._now_us = min(until_us, max(self._now_us, int(history.ticks.time_ms[end - 1]) * 1000))
+                now_ms = self._now_us // 1000
                 for other, _ in quiet:
-                    other.play(other.end(self._now_us // 1000))
+                    if other.next_ms <= now_ms:
+                        other.play(other.end(now_ms))
                 history.play(end)
                 for columns, first, last in history.columns(start, end):
                     trading.on_ticks(history.symbol, columns, first, last)

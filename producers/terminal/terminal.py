@@ -98,6 +98,8 @@ class Terminal:
             self.advance()
             self._calls += 1
             fault = self.faults.of_call(name, self.market.now_us())
+            if fault is None and name != "order_send":
+                return self._told(name, args, kwargs)
         if fault is not None and fault.kind is Kind.FAIL:
             raise failure(fault)
         if fault is not None and fault.kind is Kind.HANG:
@@ -249,18 +251,22 @@ class Terminal:
         with self._lock:
             self._check_running()
             self.advance()
-            if name == "symbol_select" and not args[1] and self.server.positions_get(symbol=args[0]):
-                raise TerminalFailure(mt5.RES_E_FAIL, _CALL_FAILED)
-            if name in _PRICES:
-                answer = getattr(self._prices, name)(*args, **kwargs)
-            elif name in _TRADING:
-                answer = getattr(self.server, name)(*args, **kwargs)
-            elif name in _OWN:
-                answer = getattr(self, f"_{name}")(*args, **kwargs)
-            else:
-                raise invalid_params()
-            self._keep()
-            return answer
+            return self._told(name, args, kwargs)
+
+    def _told(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+        """Any other answer, of the market as it is."""
+        if name == "symbol_select" and not args[1] and self.server.positions_get(symbol=args[0]):
+            raise TerminalFailure(mt5.RES_E_FAIL, _CALL_FAILED)
+        if name in _PRICES:
+            answer = getattr(self._prices, name)(*args, **kwargs)
+        elif name in _TRADING:
+            answer = getattr(self.server, name)(*args, **kwargs)
+        elif name in _OWN:
+            answer = getattr(self, f"_{name}")(*args, **kwargs)
+        else:
+            raise invalid_params()
+        self._keep()
+        return answer
 
     def _send(self, request: tuple[Any, ...]) -> tuple[Any, ...]:
         """The server's answer, once the request has got there."""

@@ -80,6 +80,8 @@ class TickHistory:
         self.symbol, self.clock = symbol, clock
         self.played = 0
         """How many have happened."""
+        self.next_ms = NEVER_MS
+        """When the next one happens, UTC; `NEVER_MS` if none is left."""
         self.revision = 0
         """Counts changes of what was there, other than growing at its end."""
         self._other_bit = other_bit
@@ -98,21 +100,16 @@ class TickHistory:
         """All of them, to come as well."""
         return self._ticks
 
-    @property
-    def next_ms(self) -> int:
-        """When the next one happens, UTC; `NEVER_MS` if none is left."""
-        return self._next_ms
-
     def end(self, until_ms: int) -> int:
         """How many have happened once market time is `until_ms`."""
-        if until_ms < self._next_ms:
+        if until_ms < self.next_ms:
             return self.played
-        return self.played + int(np.searchsorted(self._ticks.time_ms[self.played :], until_ms, "right"))
+        return self.played + int(self._ticks.time_ms[self.played :].searchsorted(until_ms, "right"))
 
     def play(self, end: int) -> None:
         """The ticks before `end` have happened."""
         self.played = end
-        self._next_ms = int(self._ticks.time_ms[end]) if end < self._ticks.size else NEVER_MS
+        self.next_ms = int(self._ticks.time_ms[end]) if end < self._ticks.size else NEVER_MS
 
     def columns(self, start: int, end: int) -> Iterator[tuple[Columns, int, int]]:
         """Ticks [start, end) for the matching engine: columns of one offset each, with the places in them."""
@@ -182,11 +179,11 @@ class TickHistory:
 
     def at_or_after(self, server_ms: int) -> int:
         """The place of the first tick from a time of the server's clock on."""
-        return int(np.searchsorted(self._search_ms, server_ms, "left"))
+        return int(self._search_ms.searchsorted(server_ms, "left"))
 
     def after(self, server_ms: int) -> int:
         """The place behind the last tick up to a time of the server's clock."""
-        return int(np.searchsorted(self._search_ms, server_ms, "right"))
+        return int(self._search_ms.searchsorted(server_ms, "right"))
 
     # -- inside --------------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from infra.marks import Mark
 from infra.settings import TerminalSettings
 from producers.terminal.account import TradeAccount
 from producers.terminal.build import build, of_ticks, played
-from producers.terminal.faults import Faults
+from producers.terminal.faults import Fault, Faults, Kind
 from producers.terminal.pace import FASTEST, LEASE_S, TAIL_US, Pace
 from producers.terminal.simulation import Simulation, in_process
 from producers.terminal.store import Kept, Store
@@ -295,7 +295,12 @@ def test_a_call_that_its_terminals_end_overtakes_does_nothing(
 ) -> None:
     terminal, mt5 = simulation.terminal, client(simulation)
     simulation.control.step(10_000_000)
-    monkeypatch.setattr(terminal.faults, "of_call", lambda name, now_us: terminal.close())
+
+    def strike(name: str, now_us: int) -> Fault:
+        terminal.close()
+        return Fault(kind=Kind.LATE)
+
+    monkeypatch.setattr(terminal.faults, "of_call", strike)
     arguments = (market_order(),) if name == "order_send" else ()
     assert getattr(mt5, name)(*arguments) is None
     assert mt5.last_error() == (-10_002, "IPC recv failed")
