@@ -30,7 +30,7 @@ from schemas.integrity import UNWRITTEN, KeyRing
 from schemas.registry import UnreadableRecord, decode, encode
 from schemas.times import iso_ms
 from streams.activations import activation
-from streams.alarms import SOURCE, STANDSTILLS
+from streams.alarms import LISTING_PARKED, SOURCE, STANDSTILLS, STRATEGY_FAILED
 from streams.class_programs import class_activation, with_code
 from streams.graph_programs import graph_activation, program_in
 from streams.merged_fold import listings_of
@@ -86,7 +86,7 @@ class Running(NamedTuple):
             ],
             "failed": [
                 {
-                    "listing": alert.subject.partition("/")[2],
+                    "listing": _listing_of(alert),
                     "time": iso_ms(alert.time_us // 1000),
                     "message": alert.message,
                 }
@@ -152,8 +152,11 @@ def running(records: Sequence[ReferenceRecord]) -> list[Running]:
     ]
 
 
-def with_failures(bootstrap: str, found: Sequence[Running]) -> list[Running]:
-    """The instances with what `alerts` has of each: one that was added again has begun anew. Raises Unreachable."""
+def with_failures(bootstrap: str, found: Sequence[Running], worker_since_ms: int = 0) -> list[Running]:
+    """The instances with what `alerts` has of each: one that was added again has begun anew. Raises Unreachable.
+
+    `worker_since_ms`: when the worker that runs was started. What it can't fold or run it has said since.
+    """
     alerts: dict[str, Alert] = {}
     for batch in read_range(bootstrap, "alerts", partition_of("alerts", SOURCE)):
         for message in batch:
@@ -161,13 +164,21 @@ def with_failures(bootstrap: str, found: Sequence[Running]) -> list[Running]:
                 record = decode(message.value() or b"")
             except UnreadableRecord:
                 continue
-            if isinstance(record, Alert) and record.code in STANDSTILLS:
+            if not isinstance(record, Alert) or record.code not in STANDSTILLS:
+                continue
+            if record.code == STRATEGY_FAILED or message.timestamp()[1] >= worker_since_ms:
                 alerts[record.alert_id] = record
-    return [
-        one._replace(failed=tuple(a for a in alerts.values() if a.subject.partition("/")[0] == operator))
-        for one in found
-        for operator in [operator_id(one.activation.instance, one.activation.ref_no)]
-    ]
+    return [one._replace(failed=tuple(a for a in alerts.values() if _concerns(a, one.activation))) for one in found]
+
+
+def _concerns(alert: Alert, one: OperatorActivation) -> bool:
+    if alert.code == LISTING_PARKED:
+        return not one.listings or alert.subject in one.listings
+    return alert.subject.partition("/")[0] == operator_id(one.instance, one.ref_no)
+
+
+def _listing_of(alert: Alert) -> str:
+    return alert.subject if alert.code == LISTING_PARKED else alert.subject.partition("/")[2]
 
 
 def check_program(wanted: OperatorActivation) -> None:

@@ -33,7 +33,8 @@ def missing(records: Sequence[ReferenceRecord]) -> list[OperatorActivation]:
     """What must be written, given all records so far; the fields of the chain are blank.
 
     An instance that was never activated gets its defaults. One that runs an older program of the same operator gets
-    the present one with its own parameters. One that was ended, or made something else, is left alone.
+    the present one with its own parameters, and so does the desk of an account. One that was ended, or made something
+    else, is left alone.
     """
     newest = {r.instance: r for r in records if isinstance(r, OperatorActivation)}
     wanted = []
@@ -50,7 +51,20 @@ def missing(records: Sequence[ReferenceRecord]) -> list[OperatorActivation]:
         ):
             renewed = activation(built_in.instance, program, present.parameters)
             wanted.append(dataclasses.replace(renewed, listings=present.listings))
-    return wanted
+    return [*wanted, *_desks(records)]
+
+
+def _desks(records: Sequence[ReferenceRecord]) -> list[OperatorActivation]:
+    """This release's desk for each account that another one's decides for."""
+    accounts = dict.fromkeys(
+        name for r in records if isinstance(r, OperatorActivation) and r.operator == "desk" for name in r.listings
+    )
+    if not accounts:
+        return []
+    # All that a desk is made of is loaded: a home without an account starts sooner.
+    from streams.desk_program import desk_missing
+
+    return [one for account in accounts for one in desk_missing(records, account)]
 
 
 def activation(instance: str, program: Program, parameters: str) -> OperatorActivation:

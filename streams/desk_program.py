@@ -64,7 +64,8 @@ def check_desk(activation: OperatorActivation) -> None:
     if (activation.version, activation.program_sha256) != (DESK_PROGRAM.version, own):
         raise NotRunnable(
             f"desk {activation.version} of the log is {activation.program_sha256[:12]}…, this release's is "
-            f"{DESK_PROGRAM.version}, {own[:12]}…"
+            f"{DESK_PROGRAM.version}, {own[:12]}…; start the release that it is of once: it leaves a snapshot, from "
+            "which this one goes on"
         )
 
 

@@ -7,7 +7,7 @@ between, and asks now and then for the states to snapshot.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from confluent_kafka import Producer
 
@@ -20,7 +20,7 @@ from schemas.identity import operator_id
 from schemas.integrity import KeyRing
 from schemas.ticks import BlockKind
 from streams import outputs
-from streams.alarms import ACTIVATION_REFUSED, STRATEGY_PARKED, Alarms
+from streams.alarms import ACTIVATION_REFUSED, LISTING_PARKED, STRATEGY_PARKED, Alarms
 from streams.catch_up import ZERO, CatchUp, Start
 from streams.class_programs import with_code
 from streams.fold import Behind, ListingFold
@@ -34,6 +34,8 @@ from streams.snapshots import State
 from streams.starts import Starts
 
 log = get(__name__)
+
+_AGAIN: Final = "tickledger verify says what is wrong, and the worker tries again when it is started anew"
 
 
 class OutOfOrder(Exception):
@@ -179,7 +181,7 @@ class TickPartition:
             except (OperatorError, Behind) as error:
                 whose = f"{reader.operator}/{reader.fold.listing}"
                 position = Position("ticks", self.partition, -1)
-                self._alarms.tell(STRATEGY_PARKED, whose, f"{whose} is folded no more: {error}", position)
+                self._alarms.tell(STRATEGY_PARKED, whose, f"{whose} is folded no more: {error}; {_AGAIN}", position)
                 self._drop(reader)
             is_news = is_news or reader.moved
         self._note_merged()
@@ -371,11 +373,13 @@ class TickPartition:
 
     def _tell_refused(self, activation: OperatorActivation, listing: str, reason: str) -> None:
         whose = f"{operator_id(activation.instance, activation.ref_no)}/{listing}"
-        self._alarms.tell(ACTIVATION_REFUSED, whose, f"{whose} doesn't run: {reason}", Position("reference", 0, -1))
+        message = f"{whose} doesn't run: {reason}; remove it, or add one that this release runs"
+        self._alarms.tell(ACTIVATION_REFUSED, whose, message, Position("reference", 0, -1))
 
     def _park(self, listing: str, reason: str, position: Position) -> None:
         self._parked.add(listing)
-        self._alarms.tell("listing_parked", listing, f"{listing} is folded no more: {reason}", position)
+        message = f"{listing} is folded no more, no strategy says anything on it: {reason}; {_AGAIN}"
+        self._alarms.tell(LISTING_PARKED, listing, message, position)
 
 
 def _opens(read: Read) -> bool:

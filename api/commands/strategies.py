@@ -128,12 +128,13 @@ def list_(*, home: HomeOption = None, config: ConfigOption = None, as_json: Json
     from api.instances import with_failures
     from infra.keys import load_or_create
     from infra.reference_log import read_reference
-    from infra.stack.services import KAFKA
+    from infra.stack.home import Home
+    from infra.stack.services import KAFKA, WORKER, running_since_ms
 
     settings = settings_of(home, config, "strategies")
     with running_stack(settings, frozenset({KAFKA})) as running:
         known = running_instances(read_reference(running.kafka, load_or_create(settings))[0])
-        found = with_failures(running.kafka, known)
+        found = with_failures(running.kafka, known, running_since_ms(Home(settings.home), WORKER.name) or 0)
     if as_json:
         print(json.dumps([one.as_json() for one in found]))
     else:

@@ -106,6 +106,13 @@ def is_ready(home: Home, service: str) -> bool:
     return process is not None and record is not None and identity(record) == process and record.get("ready") is True
 
 
+def running_since_ms(home: Home, service: str) -> int | None:
+    """When the process that runs ``service`` now was started, by this machine's clock; None if none runs."""
+    if running(home, service) is None:
+        return None
+    return int(home.pid_file(service).stat().st_mtime * 1000)
+
+
 def refusal(home: Home, service: str) -> str | None:
     """Why ``service``, which the stack runs no more, was refused; None if it wasn't."""
     reason = (read_json(home.ready_file(service)) or {}).get("refused")

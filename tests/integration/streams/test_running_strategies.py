@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,32 @@ def test_one_that_raises_says_so_and_the_others_go_on(line: Line, file: Path) ->
     assert added(line, choose(f"{file}:Fails", {})).startswith(f"{instance}@")
     (one,) = (r for r in found_running(line) if r.activation.instance == instance)
     assert one.failed == ()
+
+
+def test_a_listing_that_is_folded_no_more_is_said_of_all_that_run_on_it(line: Line, file: Path) -> None:
+    line.usual().write(BLOCKS[:10])
+    reader = Reader(line).read()
+    added(line, choose(f"{file}:lines", {}))
+    line.ref_no = 10**6
+    line.write(BLOCKS[10:20])
+    reader.read()
+
+    def stands_on(worker_since_ms: int = 0) -> dict[str, bool]:
+        found = with_failures(line.kafka, running(read_reference(line.kafka, KEYS)[0]), worker_since_ms)
+        return {
+            one.operator: line.listing in [told["listing"] for told in r.as_json()["failed"]]
+            for r in found
+            for one in [r.activation]
+            if line.listing in one.listings
+        }
+
+    assert stands_on() == {"berserker": True, "lines": True}
+    # A worker that was started since says it once more if it still is so.
+    started_ms = time.time_ns() // 1_000_000 + 1
+    assert stands_on(started_ms) == {"berserker": False, "lines": False}
+    time.sleep(0.005)
+    Reader(line, reader.checkpoint(), line.offsets[-1]).read()
+    assert stands_on(started_ms) == {"berserker": True, "lines": True}
 
 
 def test_one_that_raises_on_earlier_ticks_says_so_too(line: Line, file: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
 
 from schemas.events import ProgramKind
 from streams.activations import missing
+from streams.desk_program import desk_activation
 from tests.property.references import built_in, spec
 
 
@@ -35,3 +37,11 @@ def test_an_older_program_is_replaced_with_its_own_parameters_and_listings() -> 
     (renewed,) = missing([built_in("bars"), older])
     assert (renewed.parameters, renewed.listings) == ('{"turn_agree":3}', ("oanda/EURUSD",))
     assert renewed.program_sha256 == built_in("berserker").program_sha256
+
+
+def test_another_releases_desk_is_replaced_for_each_account_that_has_one() -> None:
+    older = dataclasses.replace(desk_activation("one"), program_sha256="0" * 64)
+    records = [*missing([]), older, desk_activation("two")]
+    (renewed,) = missing(records)
+    assert renewed == desk_activation("one")
+    assert missing([*records, renewed]) == []

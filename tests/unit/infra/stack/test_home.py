@@ -6,6 +6,7 @@ import errno
 import multiprocessing
 import os
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from infra.settings import load_settings
 from infra.stack.addresses import addresses, record_address, recorded_port, shown_postgres
 from infra.stack.home import Home, Lock, read_json, write_json, write_private
 from infra.stack.process import Identity
-from infra.stack.services import announce, child_env, identity, is_ready, running
+from infra.stack.services import announce, child_env, identity, is_ready, running, running_since_ms
 
 
 @pytest.fixture
@@ -105,9 +106,13 @@ def _announce(home: Path, name: str, ready: bool) -> None:
 
 def test_a_service_is_ready_when_the_process_that_runs_it_says_so(home: Home) -> None:
     assert running(home, "worker") is None
+    assert running_since_ms(home, "worker") is None
     assert not is_ready(home, "worker")
+    before_ms = time.time_ns() // 1_000_000
     write_json(home.pid_file("worker"), Identity.own()._asdict())
     assert running(home, "worker") == Identity.own()
+    # Files are stamped by a clock that is a tick of the kernel behind.
+    assert before_ms - 1_000 < (running_since_ms(home, "worker") or 0) <= time.time_ns() // 1_000_000
     assert not is_ready(home, "worker")
     announce(home.root, "worker", partitions=3)
     assert is_ready(home, "worker")
