@@ -22,7 +22,8 @@ _YEAR_DAYS: Final = 360
 
 
 class MissingRate(ValueError):
-    """A currency can't be converted: neither a fixed rate nor a quote is there; the message names both ways."""
+    """A currency can't be converted: neither a fixed rate nor a quote is there; the message names both ways, where an
+    account trades and in a backtest."""
 
 
 class Quote(NamedTuple):
@@ -85,9 +86,15 @@ class Rates:
                 if direct:
                     return exact(quote.bid if gain else quote.ask)
                 return ONE / exact(quote.ask if gain else quote.bid)
+        by = self.listing_of(currency)
+        missing = (
+            f"record a symbol of {self.currency}{currency} or {currency}{self.currency} (recorder.symbols)"
+            if by is None
+            else f"{by} has no quote yet; wait for one"
+        )
         raise MissingRate(
-            f"{currency} can't be converted into {self.currency}: name a file of {self.currency}{currency} or "
-            f"{currency}{self.currency}, or a fixed rate (--set rate_{currency}=…)"
+            f"{currency} can't be converted into {self.currency}: {missing}, or give rate_{currency} in the spec file "
+            f"(terminal.spec); in a backtest --convert FILE, or --set rate_{currency}=…"
         )
 
 

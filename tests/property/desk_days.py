@@ -19,6 +19,7 @@ from schemas.configuration import BreachAction, LossBasis, PositionMode
 from schemas.events import EntryType, OnOpposite, Side, SignalKind
 from schemas.executions import (
     Accepted,
+    Adopted,
     Canceled,
     Command,
     CommandKind,
@@ -39,6 +40,8 @@ SECOND = 1_000_000
 DAY_END = 1_700_006_400_000_000 - 7_200_000_000
 """17:00 New York, 2023-11-14: the ny7 day ends."""
 NAMES = ("test/EURUSD", "test/USDJPY")
+STRANGE = "test/EURJPY"
+"""A listing without quotes, which isn't ours to trade."""
 SPECS = (SPEC, replace(SPEC, listing=NAMES[1], digits=3, currency_base="USD", currency_profit="JPY", stops_level=3))
 
 
@@ -64,8 +67,9 @@ class Day(NamedTuple):
     digest: str
 
 
-def make_day(seed: int, seconds: int = 150) -> Day:
-    """The day that a seed makes, and what the desk says to it with the fewest clocks."""
+def make_day(seed: int, seconds: int = 150, *, stranger: bool = False) -> Day:
+    """The day that a seed makes, and what the desk says to it with the fewest clocks. `stranger`: somebody else holds a
+    position for a while, whose specification comes late."""
     rng = random.Random(seed)
     start = DAY_END - rng.randrange(10, 140) * SECOND
     day = Day(start, _quotes(rng, seconds), [], {}, [], "")
@@ -73,11 +77,13 @@ def make_day(seed: int, seconds: int = 150) -> Day:
     state = desk.initial("test")
     for record in _reference(rng):
         _take(day, desk, state, broker, start - 10 * SECOND + len(day.inputs), record)
+    others = _stranger(seed, start, seconds) if stranger else []
     shown = [-1, -1]
     for second in range(1, seconds):
         us = start + second * SECOND
         inputs = broker.due(us, us + SECOND) + _signals(rng, us)
-        watched = [NAMES.index(name) for name in desk.watching(state)]
+        inputs += [(at, record) for at, record in others if us <= at < us + SECOND]
+        watched = [NAMES.index(name) for name in desk.watching(state) if name in NAMES]
         told = [k for k in (0, 1) if (inputs or k in watched) and day.quotes[second][k].n != shown[k]]
         if told or desk.next_timer_us(state) == us:
             day.needed[second] = told
@@ -149,6 +155,18 @@ def _reference(rng: random.Random) -> list[Input]:
     mode = PositionMode.NETTING if netting else PositionMode.HEDGING
     later = replace(strategy("two", size=0.3), effective_from_us=DAY_END + rng.randrange(-50, 50) * SECOND + 7)
     return [*SPECS, replace(CONFIG, position_mode=mode), strategy("one"), strategy("two"), limits, later]
+
+
+def _stranger(seed: int, start: int, seconds: int) -> list[tuple[int, Input]]:
+    rng = random.Random(-1 - seed)
+    opened, known, closed = sorted(rng.sample(range(1, seconds), 3))
+    of: dict[str, Any] = {"listing": STRANGE, "side": LONG, "price": 165.0, "time_ms": 0}
+    spec = replace(SPEC, listing=STRANGE, digits=3, currency_profit="JPY")
+    return [
+        (start + opened * SECOND + 3, Adopted(**FACT, order_no=0, position=77, volume=0.2, **of)),
+        (start + known * SECOND + 4, spec),
+        (start + closed * SECOND + 5, Adopted(**FACT, order_no=0, position=77, volume=0.0, **of)),
+    ]
 
 
 def _signals(rng: random.Random, us: int) -> list[tuple[int, Input]]:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from schemas.executions import OrderState
 from schemas.trading import (
     Decided,
+    Denied,
     EquityMarked,
     ModifyRequested,
     OrderChanged,
@@ -25,7 +26,7 @@ SEEDS = st.integers(0, 10**6)
 @given(SEEDS, st.data())
 @settings(max_examples=40, deadline=None)
 def test_further_clocks_change_no_output(seed: int, data: st.DataObject) -> None:
-    day = make_day(seed)
+    day = make_day(seed, stranger=data.draw(st.booleans()))
     all_seconds = range(1, len(day.quotes))
     extra = data.draw(st.one_of(st.just(set(all_seconds)), st.sets(st.sampled_from(all_seconds))))
     desk = Desk()
@@ -34,10 +35,10 @@ def test_further_clocks_change_no_output(seed: int, data: st.DataObject) -> None
     assert said == day.said
 
 
-@given(SEEDS, st.integers(1, 9))
+@given(SEEDS, st.integers(1, 9), st.booleans())
 @settings(max_examples=30, deadline=None)
-def test_clocks_may_be_cut_anywhere(seed: int, step: int) -> None:
-    day = make_day(seed)
+def test_clocks_may_be_cut_anywhere(seed: int, step: int, stranger: bool) -> None:
+    day = make_day(seed, stranger=stranger)
     desk = Desk()
     for cut in (step, 10**9):
         state = desk.initial("test")
@@ -64,10 +65,10 @@ def tells_of_the_way(record: Decided) -> bool:
     )
 
 
-@given(SEEDS)
+@given(SEEDS, st.booleans())
 @settings(max_examples=10, deadline=None)
-def test_a_desk_that_is_loaded_again_after_every_entry_says_the_same(seed: int) -> None:
-    day = make_day(seed, seconds=60)
+def test_a_desk_that_is_loaded_again_after_every_entry_says_the_same(seed: int, stranger: bool) -> None:
+    day = make_day(seed, seconds=60, stranger=stranger)
     desk = Desk()
     state = desk.initial("test")
     said = []
@@ -103,3 +104,6 @@ def test_the_days_are_eventful() -> None:
         "STOP", "TARGET", "TIME", "PARTIAL", "OPPOSITE", "FLAT",
     }  # fmt: skip
     assert any(record.taken_us == DAY_END for record in said)
+    said = [record for seed in range(20) for record in make_day(seed, stranger=True).said]
+    assert sum(isinstance(record, Denied) and record.code == "exposure" for record in said) > 10
+    assert sum(isinstance(record, Submitted) for record in said) > 30

@@ -109,6 +109,14 @@ def margin_of(state: DeskState) -> Decimal:
     return sum([p.margin for p in state.positions.values()], ZERO)
 
 
+def margin_before_entry(state: DeskState, position: Position) -> Decimal:
+    """Margin of a position; where it couldn't be told at the opening, by what is known now.
+
+    For entries only: marks may not depend on quotes that needn't be in the journal at their time.
+    """
+    return position.margin or bound_margin(state, position.listing, position.volume, position.price)
+
+
 def bound_margin(state: DeskState, listing: str, volume: Decimal, price: float) -> Decimal:
     """What a position of this volume, opened at this price, binds; 0 if it can't be told."""
     spec, config = state.specs.get(listing), state.config

@@ -19,8 +19,8 @@ from agents.volumes import fitted
 from schemas.configuration import PositionMode, Sizing, StrategyConfig
 from schemas.events import EntryType, ListingSpec, OnOpposite, Side, Signal
 from schemas.trading import Denied, ExitReason, OrderPurpose, OrderType, RiskDecision, TradingState
-from streams.operators.desk.account_view import MINUTE_US, account_view, candidate_of
-from streams.operators.desk.accounting import equity_units, margin_of, money_digits, rates_of
+from streams.operators.desk.account_view import MINUTE_US, UnknownExposure, account_view, candidate_of, no_spec
+from streams.operators.desk.accounting import equity_units, margin_before_entry, money_digits, rates_of
 from streams.operators.desk.consensus import consent, note
 from streams.operators.desk.exits import leave, submit, take_number, withdraw
 from streams.operators.desk.state import Cause, Closed, DeskState, Order, Plan, Position, place
@@ -105,7 +105,7 @@ def _barred(turn: Turn, strategy: StrategyConfig, signal: Signal) -> Refusal | N
     if state.config is None or not state.config.active:
         return Refusal("account", f"account {state.account} doesn't trade")
     if signal.listing not in state.specs:
-        return Refusal("spec", f"there is no ListingSpec of {signal.listing}")
+        return Refusal("spec", no_spec(signal.listing))
     cooled = state.cooldowns.get(place(instance, listing), 0)
     if us < cooled:
         return Refusal("cooldown", f"{instance} waits {(cooled - us) // 1_000} ms more after its last exit")
@@ -148,6 +148,10 @@ def _make(turn: Turn, strategy: StrategyConfig, signal: Signal) -> Refusal | Non
         return Refusal(said.code, said.reason)
     scale = said.scale
     spec = state.specs[signal.listing]
+    try:
+        rates_of(state).rate(spec.currency_profit, gain=False)
+    except MissingRate as missing:
+        return Refusal("conversion", str(missing))
     quote = newest_quote(state, signal)
     market = quote.ask if signal.side is Side.LONG else quote.bid
     kind = _TYPES.get(signal.entry_type, OrderType.MARKET)
@@ -155,7 +159,8 @@ def _make(turn: Turn, strategy: StrategyConfig, signal: Signal) -> Refusal | Non
         return Refusal("price", f"a {kind.lower()} entry needs a price")
     limit = None if kind is OrderType.MARKET or signal.price is None else round(signal.price, spec.digits)
     price = market if limit is None else limit
-    worth, used = equity_units(state), margin_of(state)
+    worth = equity_units(state)
+    used = sum((margin_before_entry(state, p) for p in state.positions.values()), ZERO)
     equity = Decimal(worth).scaleb(-MONEY_DIGITS)
     size = size_of(_request(state, strategy, signal, spec, price, equity))
     lots, reason = exact(size.lots), size.reason
@@ -171,9 +176,9 @@ def _make(turn: Turn, strategy: StrategyConfig, signal: Signal) -> Refusal | Non
     signal_price = limit if limit is not None else signal.ask if signal.side is Side.LONG else signal.bid
     try:
         view = account_view(state, strategy.instance, signal.listing, turn.us, worth / 10**MONEY_DIGITS)
-        candidate = candidate_of(state, order, signal_price, turn.us, price)
-    except MissingRate as missing:
-        return Refusal("conversion", str(missing))
+    except UnknownExposure as unknown:
+        return Refusal("exposure", str(unknown))
+    candidate = candidate_of(state, order, signal_price, turn.us, price)
     if quote.n == signal.n and quote is not state.quotes.get(signal.listing):
         # The signal's own tick is the newest quote, and no entry is signalled on a suspect one.
         candidate = candidate._replace(quote_ms=signal.time_ms, suspect=False)

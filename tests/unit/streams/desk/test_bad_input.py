@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from decimal import Decimal
 from typing import Any
 
 from schemas.events import Signal, SignalKind
 from schemas.executions import Adopted, CommandKind, DealEntry, Filled, PartiallyFilled
-from schemas.trading import Denied, Fill, OrderChanged, PositionChanged, Submitted
+from schemas.trading import Denied, Fill, OrderChanged, OrderPurpose, PositionChanged, RiskDecision, Submitted
 from tests.unit.streams.desk.account import (
     CONFIG,
     FACT,
@@ -17,6 +18,7 @@ from tests.unit.streams.desk.account import (
     Account,
     all_of,
     one,
+    rows,
     signal,
     strategy,
 )
@@ -75,7 +77,81 @@ def test_a_signal_for_a_listing_without_specification_is_denied() -> None:
     denied = one(account.enter(LONG, listing="test/GBPUSD"), Denied)
     assert denied.code == "spec"
     assert "test/GBPUSD" in denied.reason
+    assert "GBPUSD in recorder.symbols" in denied.reason, "the way out"
     assert one(account.enter(LONG), Submitted).listing == SPEC.listing
+
+
+def adopted(symbol: str, volume: float = 0.3, **fields: Any) -> Adopted:
+    """The venue's word on position 77, which isn't ours."""
+    base: dict[str, Any] = {"order_no": 0, "position": 77, "side": LONG, "price": 160.0, "time_ms": 0}
+    return Adopted(**{**FACT, **base, **fields}, listing=f"test/{symbol}", volume=volume)
+
+
+EURJPY = dataclasses.replace(SPEC, listing="test/EURJPY", digits=3, currency_profit="JPY")
+USDJPY = dataclasses.replace(SPEC, listing="test/USDJPY", digits=3, currency_base="USD", currency_profit="JPY")
+
+
+def test_a_strangers_position_without_a_specification_stops_entries_until_it_is_closed() -> None:
+    account = Account()
+    account.take(adopted("XAUUSD"))
+    denied = one(account.enter(LONG), Denied)
+    assert denied.code == "exposure"
+    for told in ("position 77", "test/XAUUSD", "close it", "XAUUSD in recorder.symbols"):
+        assert told in denied.reason
+    assert one(account.enter(LONG), Denied).reason == denied.reason
+    account.take(adopted("XAUUSD", 0.0))
+    assert one(account.enter(LONG), Submitted).listing == SPEC.listing
+
+
+def test_a_strangers_position_whose_currency_nothing_converts_stops_entries_until_it_is_closed() -> None:
+    account = Account()
+    account.take(EURJPY)
+    account.take(adopted("EURJPY"))
+    denied = one(account.enter(LONG), Denied)
+    assert denied.code == "exposure"
+    for told in ("position 77", "test/EURJPY", "close it", "USDJPY or JPYUSD", "recorder.symbols", "rate_JPY"):
+        assert told in denied.reason
+    account.take(adopted("EURJPY", 0.0))
+    assert one(account.enter(LONG), Submitted).listing == SPEC.listing
+
+
+def test_what_is_held_may_be_left_while_a_strangers_position_stops_entries() -> None:
+    account = Account()
+    account.opened(LONG)
+    account.take(adopted("XAUUSD"))
+    found = account.enter(SHORT)
+    assert one(found, Submitted).purpose is OrderPurpose.EXIT, "the opposite entry still closes"
+    assert one(found, Denied).code == "exposure"
+
+
+def test_a_strangers_position_counts_from_its_specification_on_with_its_margin() -> None:
+    account = Account(CONFIG, SPEC, strategy(size=1.0), min_margin_level=200.0)
+    account.take(adopted("GBPUSD", 2.5, price=1.25))
+    assert one(account.enter(LONG), Denied).code == "exposure"
+    account.take(dataclasses.replace(SPEC, listing="test/GBPUSD", currency_base="GBP"))
+    found = account.enter(LONG)
+    decision = one(found, RiskDecision)
+    # 2.5 lots bind 3,125.00: of 10,000 that are to be twice the margin, 1,875 are left.
+    assert decision.margin == Decimal("3125.00")
+    measured = dict(zip(decision.checks, decision.measured, strict=True))
+    assert measured["gross_notional"] == (312_500 + 110_002) / 10_000
+    assert measured["free_margin"] == 1_100.02
+    assert one(account.enter(LONG), Denied).code == "duplicate"
+
+
+def test_a_strangers_position_counts_from_a_quote_that_converts_it_on() -> None:
+    account = Account()
+    account.take(EURJPY)
+    account.take(USDJPY)
+    account.take(adopted("EURJPY"))
+    denied = one(account.enter(LONG), Denied)
+    assert denied.code == "exposure"
+    assert "test/USDJPY has no quote yet" in denied.reason
+    account.clock(rows((account.us + 1_000_000, 50, 150.0, 150.002), names=("test/USDJPY",)))
+    found = account.enter(LONG)
+    # 30,000 EUR at a leverage of 100, bought by the ask of EURUSD.
+    assert one(found, RiskDecision).margin == Decimal("330.01")
+    assert one(found, Submitted)
 
 
 def test_a_signal_of_a_kind_that_is_not_known_and_a_failed_one_do_nothing() -> None:

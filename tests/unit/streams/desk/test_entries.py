@@ -187,10 +187,14 @@ def test_an_unknown_or_inactive_instance_is_denied() -> None:
     assert one(account.enter(LONG, "stranger"), Denied).code == "inactive"
 
 
-def test_a_currency_that_nothing_converts_is_denied_with_the_way_out() -> None:
-    denied = one(Account(replace(CONFIG, currency="CHF"), replace(SPEC, currency_profit="JPY")).enter(LONG), Denied)
-    assert denied.code in ("conversion", "size")
-    assert "rate_JPY" in denied.reason
+@pytest.mark.parametrize("sizing", [Sizing.LOTS, Sizing.RISK])
+def test_a_currency_that_nothing_converts_is_denied_with_the_ways_out(sizing: Sizing) -> None:
+    config, spec = replace(CONFIG, currency="CHF"), replace(SPEC, currency_profit="JPY")
+    account = Account(config, spec, strategy(sizing=sizing, size=0.1))
+    denied = one(account.enter(LONG, stop_distance=0.002), Denied)
+    assert denied.code == "conversion"
+    for told in ("JPY", "CHFJPY or JPYCHF", "recorder.symbols", "--convert", "rate_JPY in the spec"):
+        assert told in denied.reason
 
 
 def test_a_suspect_quote_lets_no_entry_through() -> None:
