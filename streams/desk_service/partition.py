@@ -7,7 +7,7 @@ folded, stops its own account only.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from infra.clock import Clock
 from infra.kafka import read_range
@@ -19,7 +19,7 @@ from schemas.integrity import KeyRing
 from schemas.journal import EntryKind
 from schemas.journal_columns import Entry, read_entry
 from schemas.registry import UnreadableRecord, decode
-from schemas.trading import Decided
+from schemas.trading import Decided, Denied
 from streams.account_places import AccountPlaces
 from streams.alarms import Alarms
 from streams.desk_program import DESK, check_desk, of_desk
@@ -35,6 +35,8 @@ from streams.snapshots import State
 log = get(__name__)
 
 _DESK = Desk()
+_LASTING: Final = frozenset({"spec", "conversion", "exposure"})
+"""Codes of entries that are refused until a person acts."""
 
 
 class Surroundings(NamedTuple):
@@ -136,6 +138,19 @@ class JournalPartition:
                 known = isinstance(error, NotRunnable | UnreadableRecord)
                 self._stop(account, str(error) if known else repr(error), judged.position)
         account.delivery.send(entry.taken_us, said)
+        for record in said:
+            if isinstance(record, Denied) and record.code in _LASTING and record.reason not in account.told:
+                account.told.add(record.reason)
+                self._tell_refused(account, record, judged.position)
+
+    def _tell_refused(self, account: _Account, denied: Denied, position: Position) -> None:
+        self._alarms.tell(
+            "entries_refused",
+            account.name,
+            f"{denied.instance} on {denied.listing}: entries of {account.name} are refused ({denied.code}): "
+            f"{denied.reason}",
+            position,
+        )
 
     def _stop(self, account: _Account, reason: str, position: Position) -> None:
         account.stops = reason
@@ -168,6 +183,8 @@ class _Account:
         self.changed = False
         self.stops = ""
         """Why nothing more is folded."""
+        self.told: set[str] = set()
+        """Reasons for which entries were refused, of which an alert told."""
 
 
 def _opens(value: bytes | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -58,21 +59,26 @@ def test_what_a_sequencer_took_is_what_lies_on_its_sources(account: Account) -> 
             account.clock.advance(2 * SECOND)
             account.signal()
             account.signal("not-traded")
-            account.write(adopted(account, 7))
+            stranger = dataclasses.replace(adopted(account, 8), listing=f"{account.feed}/XAUUSD")
+            account.write(adopted(account, 7), stranger)
             account.configure(account.strategy("not-traded"))
-            account.wait_for(lambda found: sum(e.stream == "executions" for e in found) == 1)
+            account.wait_for(lambda found: sum(e.stream == "executions" for e in found) == 2)
             account.wait_for(lambda found: sum(e.stream == "reference" for e in found) >= 4)
             assert not sequencer.stop.is_set()
         account.clock.advance(SECOND)
         account.write(account.command(), account.command(CommandKind.RESUME))
         with account.sequenced():
             account.signal("not-traded")
+            account.signal("not-traded")
             account.signal()
             account.clock.advance(3 * SECOND)
-            account.wait_for(lambda found: sum(e.stream.startswith("signals/") for e in found) >= 3)
+            account.wait_for(lambda found: sum(e.stream.startswith("signals/") for e in found) >= 4)
             account.wait_for(lambda found: sum(e.stream == "commands" for e in found) >= 2)
     marks = decide(account)
     assert marks[-1] == account.journal()[-1].taken_us
+    (told,) = [alert for alert in account.alerts() if alert.code == "entries_refused"]
+    assert "position 8" in told.message, "of two signals that were refused for it, one alert"
+    assert "XAUUSD in recorder.symbols" in told.message
     report = verified(account)
     assert report.problems == []
     assert report.exit_code == 0
