@@ -31,6 +31,7 @@ from infra.errors import SettingsError
 
 PREFIX = "TICKLEDGER_"
 CONFIG_VARIABLE = PREFIX + "CONFIG"
+LONGEST_LEAD_S = 86_400
 
 
 def _empty_is_none(value: Any) -> Any:
@@ -127,6 +128,7 @@ class TerminalSettings(Section):
     lead_s: float = Field(
         default=5.0,
         gt=0,
+        le=LONGEST_LEAD_S,
         description="market seconds that a simulated market at another speed than 1 is at most ahead of who follows it",
     )
     followers: tuple[str, ...] = Field(

@@ -225,7 +225,10 @@ def _pace(
     if kept is not None and kept.terminal["speed_told"] == settings.speed:
         speed, standing = kept.terminal["pace"]["speed"], kept.terminal["pace"]["standing"]
     lead_us = int(settings.lead_s * 1e6)
-    return Pace(clock, now_us, market.end_us, speed=speed, standing=standing, lead_us=lead_us, marks=marks)
+    return Pace(
+        clock, now_us, market.end_us, speed=speed, standing=standing, lead_us=lead_us, marks=marks,
+        start_us=market.start_us,
+    )  # fmt: skip
 
 
 def _opened(settings: TerminalSettings, symbol: str, files: list[Path], cache: Path | None) -> list[ListingData]:

@@ -14,6 +14,9 @@ FASTEST: Final = 10_000.0
 """Speed 0: market seconds a second while nothing holds the market."""
 LEASE_S: Final = 120.0
 """How long market time goes on without its terminal, in seconds of the machine."""
+UNMARKED_US: Final = 30_000_000
+"""How far market time goes on, whatever the lead, while a follower has no mark: the recorder begins no more than a
+minute behind the newest tick, and has to find the first one then."""
 TAIL_US: Final = 60_000_000
 """How far market time goes on behind the last tick: what is on its way arrives."""
 
@@ -31,13 +34,17 @@ class Pace:
         standing: bool = False,
         lead_us: int = 5_000_000,
         marks: Sequence[Mark] = (),
+        start_us: int | None = None,
     ) -> None:
-        """`end_us`: when the last tick happens. `marks`: of those whom the market waits for at other speeds than 1."""
+        """`end_us`: when the last tick happens. `marks`: of those whom the market waits for at other speeds than 1.
+
+        `start_us`: where the market started, if it goes on from a later time.
+        """
         self.clock, self.lead_us, self.marks = clock, lead_us, tuple(marks)
         self.speed, self.standing = speed, standing
         self.last_us = end_us + TAIL_US
         """Here it stands for good."""
-        self._start_us = now_us
+        self._start_us = now_us if start_us is None else start_us
         self._set(now_us)
 
     def now_us(self) -> int:
@@ -101,5 +108,6 @@ class Pace:
     def _limit_us(self, now_us: int) -> int:
         if not self._follows:
             return min(self.last_us, now_us + self._lease_us)
-        followed_us = min(self._start_us if (us := mark.get()) is None else us for mark in self.marks)
-        return min(self.last_us, followed_us + self.lead_us)
+        followed_us = [us for mark in self.marks if (us := mark.get()) is not None]
+        unmarked_us = [self._start_us + min(self.lead_us, UNMARKED_US)] if len(followed_us) < len(self.marks) else []
+        return min(self.last_us, *unmarked_us, *(us + self.lead_us for us in followed_us))

@@ -131,3 +131,11 @@ def test_every_key_is_documented() -> None:
     assert all(line.description for line in lines)
     assert ("kafka.port", "TICKLEDGER_KAFKA__PORT", "0") in [line[:3] for line in lines]
     assert ("postgres.dsn", "TICKLEDGER_POSTGRES__DSN", "") in [line[:3] for line in lines]
+
+
+@pytest.mark.parametrize("lead_s", ["inf", "nan", "0", "90000"])
+def test_a_lead_that_is_no_part_of_a_day_is_refused(tmp_path: Path, lead_s: str) -> None:
+    write(tmp_path / "home" / "tickledger.toml", f"[terminal]\nlead_s = {lead_s}\n")
+
+    with pytest.raises(SettingsError, match=r"setting terminal\.lead_s"):
+        load_settings(home=tmp_path / "home")

@@ -15,10 +15,11 @@ from infra.errors import BadFile, HomeUnusable, NotReady, Refused, SettingsError
 from infra.market_clock import MarketClock, MarketClockWriter
 from infra.marks import Mark
 from infra.settings import TerminalSettings
+from producers.recorder.listing import LOOK_BACK_S
 from producers.terminal.account import TradeAccount
 from producers.terminal.build import build, of_ticks, played
 from producers.terminal.faults import Fault, Faults, Kind
-from producers.terminal.pace import FASTEST, LEASE_S, TAIL_US, Pace
+from producers.terminal.pace import FASTEST, LEASE_S, TAIL_US, UNMARKED_US, Pace
 from producers.terminal.simulation import Simulation, in_process
 from producers.terminal.store import Kept, Store
 from tests.unit.producers.terminal.playing import LEAD_US, SELL, SERVER_S, START_MS, market_order, walk
@@ -165,6 +166,34 @@ def test_a_market_never_gets_further_ahead_of_its_followers_than_its_lead(tmp_pa
         recorder.set(2**62)
         desk.set(2**62)
         until(lambda: control.state().ended)
+
+
+def test_a_market_without_marks_stays_where_the_recorder_still_begins_with_its_first_tick(tmp_path: Path) -> None:
+    assert UNMARKED_US < LOOK_BACK_S * 1_000_000
+    recorder, desk = Mark(tmp_path / "recorder.mark"), Mark(tmp_path / "desk.mark")
+    clock = MarketClockWriter(None)
+    pace = Pace(
+        clock, START_US, START_US + HOUR_US, speed=0.0, standing=True, lead_us=120_000_000, marks=[recorder, desk]
+    )  # fmt: skip
+    assert clock.pace().limit_us == START_US + UNMARKED_US
+    recorder.set(START_US + 10_000_000)
+    pace.renew()
+    assert clock.pace().limit_us == START_US + UNMARKED_US, "the desk has none yet"
+    desk.set(START_US + 20_000_000)
+    pace.renew()
+    assert clock.pace().limit_us == START_US + 130_000_000
+
+
+def test_a_market_that_nobody_followed_yet_gains_nothing_by_being_started_again(tmp_path: Path) -> None:
+    settings = TerminalSettings(speed=0.0, lead_s=5.0)
+    marks = [Mark(tmp_path / "recorder.mark")]
+    given: dict[str, Any] = {"settings": settings, "marks": marks, "running": True, "state": tmp_path / "state"}
+    with in_process({"EURUSD": walk(2_000)}, **given) as first:
+        until(lambda: first.control.state().held)
+        assert first.control.state().now_us == START_US + 5_000_000
+    with in_process({"EURUSD": walk(2_000)}, **given) as again:
+        until(lambda: again.control.state().held)
+        assert again.control.state().now_us == START_US + 5_000_000
 
 
 def test_marks_of_another_market_count_nothing_for_a_new_one(tmp_path: Path) -> None:
