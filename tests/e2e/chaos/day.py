@@ -252,7 +252,7 @@ class TradingDay:
 
     def on_old_prices(self) -> list[str]:
         """Entries that were decided on a quote older than the account allows, or sent or filled when they were over."""
-        time_us = (log_rows(self.running.kafka, self.keys, LISTING).time_msc - SERVER_AHEAD_MS) * 1000
+        time_us = (log_rows(self.running.kafka, self.keys, LISTING)[:, 0] - SERVER_AHEAD_MS) * 1000
         entries = {order.order_no: order for order in self.entries()}
         found = []
         for number, order in entries.items():
