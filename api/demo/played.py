@@ -12,6 +12,7 @@ from typing import Final
 
 from rich.console import Console
 
+from agents.money import rates_by
 from api.accounts import (
     Consensus,
     Plan,
@@ -29,13 +30,13 @@ from api.demo.history import compare_ticks
 from api.demo.laboratory import compare_signals
 from api.demo.screen import View
 from api.demo.stages import Seen, Watch
-from api.instances import placed
+from api.instances import Wanted, placed, to_add
 from api.lab.choice import Chosen, choose
 from api.lab.setup import activated
 from api.terminal_check import check_terminal, read_log
 from infra.account_log import AccountFollower
 from infra.clock import Stopwatch, SystemClock
-from infra.errors import NotReady, Refused, TickledgerError
+from infra.errors import NotReady, Refused, SettingsError, TickledgerError
 from infra.keys import load_or_create
 from infra.marks import Mark
 from infra.reference_log import append_reference, read_reference
@@ -44,7 +45,7 @@ from infra.stack.home import Home
 from infra.stack.stack import Running
 from producers.judge import Judge
 from producers.mt5 import Mt5, connect, sign_in
-from producers.specs import account_config, load_spec
+from producers.specs import account_config, listing_spec, load_spec
 from producers.terminal import build
 from producers.terminal.client import control
 from producers.terminal.control import Control
@@ -87,13 +88,16 @@ select count(*) from tickledger.orders where account = %s
 class Played:
     """A demo of these settings. `strategies`: files to trade beside the two agents, each for itself.
 
-    `consensus` of the two; None: as the home has it, at first independent.
+    `consensus` of the two; None: as the home has it, at first independent. `once`: the whole day is held against the
+    laboratory's at its end.
     """
 
-    def __init__(self, settings: Settings, strategies: Sequence[Path], consensus: Consensus | None) -> None:
+    def __init__(
+        self, settings: Settings, strategies: Sequence[Path], consensus: Consensus | None, *, once: bool = False
+    ) -> None:
         """Raises BadStrategy, BadInstance, BadFile, SettingsError: before anything is started."""
         self._settings = settings
-        self._consensus = consensus
+        self._consensus, self._once = consensus, once
         self._chosen = [
             choose("berserker", BERSERKER),
             choose(SNIPER, {}),
@@ -101,24 +105,48 @@ class Played:
         ]
         data = build.played(settings.terminal, settings.cache_dir / "ticks")
         self.listings = [f"{settings.recorder.feed}/{symbol}" for symbol in data.ticks]
+        self._check_conversion(data.digits)
         self._activations = [placed(activated(chosen, ()), self.listings) for chosen in self._chosen]
         self._keys = load_or_create(settings)
+
+    def _check_conversion(self, digits: Mapping[str, int]) -> None:
+        """All money can be converted into the account's, or the recorder would refuse the symbol for good. Raises
+        SettingsError with the ways out."""
+        told = self._settings.terminal.spec
+        specs = {
+            listing: listing_spec(load_spec(told, symbol, ()), listing, digits[symbol])
+            for listing, symbol in zip(self.listings, digits, strict=True)
+        }
+        account = self._account_config()
+        rates = rates_by(account, specs, {})
+        for listing, spec in specs.items():
+            for currency in (spec.currency_profit, spec.commission_currency):
+                if currency in ("", account.currency, *account.rate_currencies):
+                    continue
+                if rates.listing_of(currency) is None:
+                    raise SettingsError(
+                        f"{listing} earns and costs {currency}, and nothing converts that into the account's "
+                        f"{account.currency}: add the data of {currency}{account.currency} or "
+                        f"{account.currency}{currency} (--data, terminal.data), or write rate_{currency} = … into a "
+                        "file for --spec (terminal.spec); --fresh lets the home take either"
+                    )
+
+    def _account_config(self) -> AccountConfig:
+        settings = self._settings
+        spec = load_spec(settings.terminal.spec, parse_listing(self.listings[0]).symbol, ())
+        config = account_config(spec, settings.trade.account, self.listings)
+        return dataclasses.replace(config, balance=Decimal(repr(settings.terminal.balance)))
 
     def configure(self, running: Running) -> None:
         """Writes the account, its strategies and their activations, where they are missing."""
         clock = SystemClock()
-        append_reference(running.kafka, self._keys, clock, self._missing_activations)
-        append_reference(running.kafka, self._keys, clock, self._missing_account)
+        append_reference(running.kafka, self._keys, clock, self.missing_activations)
+        append_reference(running.kafka, self._keys, clock, self.missing_account)
 
-    def _missing_account(self, known: Sequence[ReferenceRecord]) -> list[ReferenceRecord]:
+    def missing_account(self, known: Sequence[ReferenceRecord]) -> list[ReferenceRecord]:
         """The account and how it trades; what people have made of its strategies since stays, but for a consensus that
-        is asked for now."""
-        settings = self._settings
-        account = settings.trade.account
-        spec = load_spec(settings.terminal.spec, parse_listing(self.listings[0]).symbol, ())
-        config = dataclasses.replace(
-            account_config(spec, account, self.listings), balance=Decimal(repr(settings.terminal.balance))
-        )
+        is asked for now, and a file that was removed and is named again."""
+        account, config = self._settings.trade.account, self._account_config()
         shares = [Share(chosen.instance, Sizing.LOTS, LOTS) for chosen in self._chosen]
         agents, files = shares[:AGENTS], shares[AGENTS:]
         check_plan(Plan(config, shares, limits_of(account)))
@@ -127,19 +155,43 @@ class Played:
         planned += [strategy_config(account, share, ALONE) for share in files]
         for place, one in enumerate(planned):
             there = newest(known, StrategyConfig, account, one.instance)
-            if there is None:
-                wanted.append(one)
+            if there is None or (place >= AGENTS and not there.active):
+                wanted.append(one if there is None else dataclasses.replace(there, active=True, **UNWRITTEN))
             elif self._consensus is not None and place < AGENTS and there.role != one.role:
                 wanted.append(dataclasses.replace(there, role=one.role, **UNWRITTEN))
         return wanted
 
-    def _missing_activations(self, known: list[ReferenceRecord]) -> list[ReferenceRecord]:
+    def missing_activations(self, known: list[ReferenceRecord]) -> list[ReferenceRecord]:
+        """What has to be written so that the two agents run, but for what people made of them, and each file as it is
+        now. Raises BadInstance, and Refused for a day that can't be compared any more."""
         there = {r.instance: r for r in known if isinstance(r, OperatorActivation)}
-        return [
-            one
-            for one in self._activations
-            if one.instance not in there or there[one.instance].parameters != one.parameters
-        ]
+        wanted: list[ReferenceRecord] = []
+        for place, one in enumerate(self._activations):
+            before = there.get(one.instance)
+            if place < AGENTS and before is not None:
+                if not before.active:
+                    continue
+                one = dataclasses.replace(one, listings=before.listings, warm_from_us=before.warm_from_us)
+            wanted += to_add(known, Wanted(one))
+        if self._once:
+            self._refuse_changed([*known, *wanted])
+        return wanted
+
+    def _refuse_changed(self, records: Sequence[ReferenceRecord]) -> None:
+        """`records` in the order of `reference`: what runs was activated before the account was there, at the first
+        start, or the laboratory makes other signals of the whole day. Raises Refused."""
+        ours = {one.instance for one in self._activations}
+        begun, changed = False, dict[str, None]()
+        for record in records:
+            if isinstance(record, AccountConfig) and record.account == self._settings.trade.account:
+                begun = True
+            elif begun and isinstance(record, OperatorActivation) and record.instance in ours:
+                changed[record.instance] = None
+        if changed:
+            raise Refused(
+                f"{', '.join(changed)} came or changed since this home began to play, and --once holds the signals of "
+                "the whole day against the laboratory's: add --fresh to play it anew, or play on without --once"
+            )
 
     @contextmanager
     def watched(self, running: Running) -> Iterator[Day]:
