@@ -12,7 +12,7 @@ from rich.console import Console
 
 from api.accounts import Consensus
 from api.demo import next_steps, screen
-from api.demo.home import Wanted, check_speed, demo_settings
+from api.demo.home import Wanted, check_lead, check_speed, demo_settings
 from api.demo.played import Played
 from api.start import ConfigOption, HomeOption, make_log, tell
 from infra import log
@@ -55,10 +55,11 @@ def demo(
     agrees with the stage before it and nothing differs from what is derived again, 1 if not, 2 if it could not run.
     """
     check_speed(speed)
+    check_lead(lead)
     wanted = Wanted(data=data, format=format_, symbol=symbol, spec=spec, speed=speed, lead_s=lead)
     settings = demo_settings(home, config, wanted, fresh=fresh, once=once)
     log.configure("demo", settings.log.level if settings.log.level != "info" else "warning")
-    played = Played(settings, strategy, consensus)
+    played = Played(settings, strategy, consensus, once=once)
     programs = programs_of(settings)
     services = {KAFKA, POSTGRES, *(program.name for program in programs)}
     before = make_log(settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 from api.settings_file import FILE, write_settings
 from infra.errors import Refused, SettingsError, home_unusable
-from infra.settings import Settings, load_settings
+from infra.settings import CONFIG_VARIABLE, LONGEST_LEAD_S, Settings, load_settings
 from infra.stack.status import status
 
 ACCOUNT: Final = "demo"
@@ -34,13 +35,16 @@ def demo_settings(home: Path | None, config: Path | None, wanted: Wanted, *, fre
     """The settings of the demo; a home without any gets its file.
 
     `fresh` removes what a demo has left in the home before. Raises Refused for a home that isn't a demo's, or that
-    plays other data, and SettingsError.
+    plays other data, or for what a settings file of its own says already, and SettingsError.
     """
+    if config is None and os.environ.get(CONFIG_VARIABLE):
+        config = Path(os.environ[CONFIG_VARIABLE])
     root = (home or load_settings(home, config).home if config is None else load_settings(home, config).home).absolute()
     file = root / FILE
     if fresh and root.exists():
         _clear(root, file)
     if config is not None:
+        _refuse_options(config, wanted)
         return _checked(load_settings(home, config))
     if not file.exists():
         if (root / "kafka").exists() and any((root / "kafka").iterdir()):
@@ -55,7 +59,30 @@ def demo_settings(home: Path | None, config: Path | None, wanted: Wanted, *, fre
             f"{root} plays its own day, as {file} says: add --fresh to remove what is there and play another, or "
             "choose another home (--home DIR)"
         )
-    return _checked(load_settings(home, None))
+    settings = _checked(load_settings(home, None))
+    if wanted.lead_s not in (None, settings.terminal.lead_s):
+        raise Refused(
+            f"--lead {wanted.lead_s:g}: {root} goes on with a lead of {settings.terminal.lead_s:g} s, as {file} says: "
+            "set terminal.lead_s there while it doesn't run, or add --fresh to remove what is there and play anew"
+        )
+    return settings
+
+
+def _refuse_options(config: Path, wanted: Wanted) -> None:
+    """What a file of settings says isn't said by options beside it."""
+    options = {
+        "--data": ("terminal.data", wanted.data),
+        "--format": ("terminal.data_format", wanted.format),
+        "--symbol": ("terminal.symbol", wanted.symbol),
+        "--spec": ("terminal.spec", wanted.spec),
+        "--lead": ("terminal.lead_s", wanted.lead_s is not None),
+    }
+    told = {option: setting for option, (setting, value) in options.items() if value}
+    if told:
+        raise Refused(
+            f"{', '.join(told)} can't be given where {config} has the settings: set {', '.join(told.values())} there, "
+            f"or play without it (no --config, no {CONFIG_VARIABLE})"
+        )
 
 
 def _checked(settings: Settings) -> Settings:
@@ -99,6 +126,12 @@ def _sections(wanted: Wanted, speed: float) -> Mapping[str, dict[str, Any]]:
         "recorder": {"feed": FEED},
         "trade": {"account": ACCOUNT},
     }
+
+
+def check_lead(lead_s: float | None) -> None:
+    """Raises SettingsError."""
+    if lead_s is not None and not 0 < lead_s <= LONGEST_LEAD_S:
+        raise SettingsError(f"--lead {lead_s:g}: give seconds of market above 0, at most {LONGEST_LEAD_S:,} (a day)")
 
 
 def check_speed(speed: float | None) -> None:

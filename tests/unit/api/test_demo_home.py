@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.demo.home import FILE, Wanted, check_speed, demo_settings
+from api.demo.home import FILE, Wanted, check_lead, check_speed, demo_settings
 from infra.errors import Refused, SettingsError
 from infra.settings import Settings, load_settings
 
@@ -51,6 +51,15 @@ def test_a_home_goes_on_with_its_own_day(tmp_path: Path) -> None:
     assert settings(tmp_path).terminal == first.terminal
     with pytest.raises(Refused, match=r"plays its own day.*--fresh.*--home DIR"):
         settings(tmp_path, symbol="EURUSD")
+
+
+def test_the_lead_of_a_home_that_is_there_is_its_own(tmp_path: Path) -> None:
+    first = settings(tmp_path, lead_s=9.0)
+
+    assert settings(tmp_path, lead_s=9.0).terminal == first.terminal
+    with pytest.raises(Refused, match=r"--lead 20: .* a lead of 9 s, .*tickledger\.toml.*terminal\.lead_s.*--fresh"):
+        settings(tmp_path, lead_s=20.0)
+    assert settings(tmp_path).terminal == first.terminal
 
 
 def test_fresh_removes_what_a_demo_has_left_and_takes_another_day(tmp_path: Path) -> None:
@@ -102,6 +111,36 @@ def test_settings_of_a_file_are_taken_as_they_are(tmp_path: Path) -> None:
 
     assert (made.trade.account, made.terminal.speed) == ("mine", 2.0)
     assert not (tmp_path / "home" / FILE).exists()
+
+
+@pytest.mark.parametrize("by_variable", [False, True])
+def test_options_beside_settings_of_a_file_are_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_variable: bool
+) -> None:
+    config = tmp_path / "own.toml"
+    config.write_text('[terminal]\nkind = "simulated"\n[trade]\naccount = "mine"\n')
+    if by_variable:
+        monkeypatch.setenv("TICKLEDGER_CONFIG", str(config))
+    told = None if by_variable else config
+    both: dict[str, Any] = {"data": [Path("a.csv")], "format": "lean", "symbol": "EURUSD", "spec": "raw", "lead_s": 9.0}
+
+    with pytest.raises(
+        Refused, match=r"--data, --format, --symbol, --spec, --lead .*own\.toml.*terminal\.data, .* terminal\.lead_s"
+    ):
+        settings(tmp_path / "home", told, **both)
+    with pytest.raises(Refused, match=r"^--lead .*: set terminal\.lead_s there"):
+        settings(tmp_path / "home", told, lead_s=9.0)
+
+    assert settings(tmp_path / "home", told, speed=3.0).trade.account == "mine"
+    assert not (tmp_path / "home" / FILE).exists()
+
+
+@pytest.mark.parametrize("lead_s", [0.0, -1.0, 90_000.0, float("inf"), float("nan")])
+def test_a_lead_that_cannot_be_is_refused_before_anything_is_written(lead_s: float) -> None:
+    check_lead(None)
+    check_lead(5.0)
+    with pytest.raises(SettingsError, match=r"--lead .*above 0.*86,400"):
+        check_lead(lead_s)
 
 
 def test_a_speed_below_nothing_is_refused() -> None:
