@@ -16,7 +16,7 @@ from infra.errors import BadFile, Refused
 from infra.reference_log import append_reference
 from producers.specs.limits import read_limits
 from schemas.catalogue import ACCOUNT_TOPICS
-from schemas.configuration import AccountConfig, RiskLimits, Sizing, StrategyConfig
+from schemas.configuration import ORDERS_EACH, AccountConfig, RiskLimits, Sizing, StrategyConfig
 from schemas.events import ReferenceRecord
 from schemas.integrity import UNWRITTEN, KeyRing
 from streams.desk_program import desk_missing
@@ -40,8 +40,6 @@ DEFAULT_LIMITS: Final[Mapping[str, Any]] = {
 }
 """What an account may risk if nobody says otherwise."""
 
-ORDERS_EACH: Final = 1 << 24
-"""Order numbers of one account; below the first base lie the small ones that people give their own programs."""
 _ROLES: Final[Mapping[str, tuple[str, str]]] = {
     "independent": (TRADE, TRADE), "agree": (AGREE, AGREE), "veto": (TRADE, VETO), "weigh": (TRADE, WEIGH),
 }  # fmt: skip

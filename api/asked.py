@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
@@ -33,6 +34,18 @@ def account_of(settings: Settings, account: str) -> str:
     return found
 
 
+def who_and_why(who: str, why: str) -> tuple[str, str]:
+    """Who asks, if nobody is named the user of this machine, and why. Raises Refused if that is empty."""
+    if not why.strip():
+        raise Refused("--why is empty: say why, it stays on the log")
+    if who:
+        return who, why
+    try:
+        return getpass.getuser(), why
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}", why
+
+
 def ask(
     settings: Settings, kind: CommandKind, account: str, why: str, who: str, *, valid_s: float = 0, as_json: bool
 ) -> int:
@@ -44,8 +57,7 @@ def ask(
     from infra.keys import load_or_create
     from infra.stack.services import KAFKA
 
-    if not why.strip():
-        raise Refused("--why is empty: say why, it stays on the log")
+    who, why = who_and_why(who, why)
     named = account_of(settings, account)
     with running_stack(settings, frozenset({KAFKA})) as running:
         keys = load_or_create(settings)
@@ -58,7 +70,7 @@ def ask(
             account=named,
             written_us=0,
             kind=kind,
-            who=who or getpass.getuser(),
+            who=who,
             why=why,
             argument="",
             valid_until_us=clock.now_us() + int(valid_s * 1e6) if valid_s else 0,
@@ -71,12 +83,12 @@ def ask(
         "command": number,
         "kind": str(kind),
         "account": named,
-        "who": command.who,
+        "who": who,
         "why": why,
         "valid_until_us": command.valid_until_us,
     }
     until = f"; it is dropped unless it is taken within {valid_s:g} s" if valid_s else ""
-    print(json.dumps(said) if as_json else f"{kind} of {named} by {command.who} is command {number} on the log{until}")
+    print(json.dumps(said) if as_json else f"{kind} of {named} by {who} is command {number} on the log{until}")
     return 0
 
 

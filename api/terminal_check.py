@@ -9,11 +9,10 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from api.accounts import ORDERS_EACH
 from infra.account_log import read_account
 from producers.mt5 import Mt5, TerminalError, TradeDeal
 from schemas.chains import Position
-from schemas.configuration import AccountConfig
+from schemas.configuration import ORDERS_EACH, AccountConfig
 from schemas.events import Side
 from schemas.executions import Filled, PartiallyFilled
 from schemas.integrity import KeyRing

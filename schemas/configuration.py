@@ -8,6 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
+
+ORDERS_EACH: Final = 1 << 24
+"""Order numbers of one account; below the first base lie the small ones that people give their own programs."""
 
 
 class MarginMode(StrEnum):

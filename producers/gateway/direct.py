@@ -1,17 +1,17 @@
 """Flattening straight at the terminal, without the broker and the desk: what is left when nothing else answers.
 
 It ends the gateway, takes the fence, removes our pending orders and closes our positions, each with its intention in
-the spool first; the gateway appends that to the log when both are back, and finds the deals at the terminal. Ours is,
-without the log, what has both our magic and our comment.
+the spool first, with who asked for it and why; the gateway appends that to the log when both are back, and finds the
+deals at the terminal. Ours is, without the log, what has an order number of the account: brokers rewrite comments.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from enum import Enum, auto
+from typing import Any, Final, NamedTuple
 
-from infra.clock import WaitingClock
 from infra.errors import SettingsError
 from infra.market_clock import service_clock
 from infra.settings import Settings
@@ -23,28 +23,91 @@ from producers.gateway.fence import Fence
 from producers.gateway.requests import (
     DEVIATION_POINTS,
     FLATTENED,
+    MAX_ORDER_NO,
     Impossible,
     comment_of,
     market_filling,
+    number_in,
     remove_request,
 )
 from producers.gateway.service import fence_of, pin_file, spool_of
-from producers.gateway.spool import Intention, Spool
+from producers.gateway.spool import Intention
 from producers.gateway.venue import NoAnswer, Pin, Venue, WrongAccount, pin_of
 from producers.mt5 import TradeOrder, TradePosition, connect
+from schemas.configuration import ORDERS_EACH
 from schemas.executions import OrderRequest
 
 ATTEMPTS: Final = 5
 """Looks at what is left, before a person has to."""
 WAIT_S: Final = 1.0
 """Between two of them, where something was refused."""
+AHEAD: Final = 1 << 17
+"""So many numbers behind the newest that the gateway had at its start are the account's whatever the comment says.
+Beyond them lie magics that other programs make of a date, as 20240131 among those of the first account."""
 
 
-def flatten(settings: Settings, account: str, *, everything: bool = False, say: Callable[[str], None] = print) -> int:
-    """Closes all positions and removes all pending orders of ours at the terminal; 0 once none is left, else 1.
+class Left(NamedTuple):
+    """Tickets of what is open at the terminal after a flattening."""
 
-    `everything`: also what isn't ours. Needs neither Kafka nor the desk, which it doesn't halt. Each step is told by
-    `say`. Raises SettingsError, NoAnswer, WrongAccount, HomeUnusable.
+    ours: tuple[int, ...] = ()
+    doubtful: tuple[int, ...] = ()
+    """What may be ours: magic and comment don't decide it."""
+    others: tuple[int, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 once nothing is left that is or may be ours, else 1."""
+        return 1 if self.ours or self.doubtful else 0
+
+
+class Whose(Enum):
+    """Whose something at the terminal is."""
+
+    OURS = auto()
+    DOUBTFUL = auto()
+    OTHERS = auto()
+
+
+class Numbers(NamedTuple):
+    """Order numbers of the account."""
+
+    known: range
+    """Ours whatever the comment says: brokers rewrite it."""
+    possible: range
+    """Ours if the comment says so too."""
+
+    @classmethod
+    def kept_in(cls, pin: dict[str, Any] | None) -> Numbers:
+        """As the gateway kept them beside the pin; one of an older release kept none: then the comment decides."""
+        base, newest = (pin or {}).get("order_base"), (pin or {}).get("order_newest")
+        if not (isinstance(base, int) and isinstance(newest, int)):
+            return cls(range(0), range(1, MAX_ORDER_NO + 1))
+        end = base + ORDERS_EACH
+        return cls(range(base + 1, min(newest + AHEAD, end) + 1), range(base + 1, end + 1))
+
+    def whose(self, thing: TradeOrder | TradePosition) -> Whose:
+        """By its magic, or what the comment says of it."""
+        number = number_in(thing.magic, thing.comment)
+        marked = thing.comment == comment_of(number)
+        if number in self.known or (marked and number in self.possible):
+            return Whose.OURS
+        return Whose.DOUBTFUL if number and (marked or number in self.possible) else Whose.OTHERS
+
+
+def flatten(
+    settings: Settings,
+    account: str,
+    *,
+    who: str,
+    why: str,
+    everything: bool = False,
+    say: Callable[[str], None] = print,
+) -> Left:
+    """Closes all positions and removes all pending orders of ours at the terminal; what is left there.
+
+    `everything`: also what isn't ours. `who` asked for it and `why` comes onto the log when that is back. Needs neither
+    Kafka nor the desk, which it doesn't halt. Each step is told by `say`. Raises SettingsError, NoAnswer, WrongAccount,
+    HomeUnusable.
     """
     if not settings.terminal.kind:
         raise SettingsError("no terminal is named: set terminal.kind, or close the positions in the terminal itself")
@@ -54,35 +117,45 @@ def flatten(settings: Settings, account: str, *, everything: bool = False, say: 
         )
     clock = service_clock(settings)
     venue = Venue(connect(settings), settings.terminal, ServerClock(settings.recorder.server_clock))
-    pin = _pinned(venue, settings, account)
+    kept = read_json(pin_file(settings, account))
+    pin = _pinned(venue, kept, account)
     fence = Fence(fence_of(settings, pin), "direct flattening")
     spool, settle_s = spool_of(settings), settings.trade.settle_s
+    numbers = Numbers.kept_in(kept)
+
+    def whose(thing: TradeOrder | TradePosition) -> Whose:
+        return Whose.OURS if everything else numbers.whose(thing)
+
+    def keep(request: OrderRequest) -> None:
+        spool.append(Intention(0, request, 0, clock.now_us(), who, why))
+
     ended = fence.take(now=True)
     try:
         with fence.beating():
             if ended:
                 say("the gateway was ended; it is started again by its supervisor when this is done")
-            if not everything:
-                _tell_others(venue, say)
-            left = _flatten(venue, spool, clock, settle_s, say, everything=everything)
-            if ended and not left:
+            _tell_others(venue, whose, say)
+            left = _flatten(venue, whose, keep, settle_s, say)
+            if ended and not left.ours:
                 # What the gateway had on its way may have been dealt meanwhile.
                 time.sleep(settle_s)
-                left = _flatten(venue, spool, clock, settle_s, say, everything=everything)
+                left = _flatten(venue, whose, keep, settle_s, say)
     finally:
         fence.release()
-    if left:
-        say(f"{left} are left: close them in the terminal itself, or run this again")
-        return 1
-    say("nothing is left open; the desk isn't halted: `tickledger halt` when the broker is back")
-    return 0
+    if left.ours:
+        say(f"{len(left.ours)} of ours are left: close them in the terminal itself, or run this again")
+    if left.doubtful:
+        say(f"{len(left.doubtful)} may be ours: close them in the terminal itself, or all there is with --everything")
+    if not left.exit_code:
+        what = "nothing of ours" if left.others else "nothing"
+        say(f"{what} is left open; the desk isn't halted: `tickledger halt` when the broker is back")
+    return left
 
 
-def _pinned(venue: Venue, settings: Settings, account: str) -> Pin:
+def _pinned(venue: Venue, before: dict[str, Any] | None, account: str) -> Pin:
     """The account that is open at the terminal, if it is the one that the gateway has traded."""
     pin = pin_of(venue.sign_in())
-    before = read_json(pin_file(settings, account))
-    if before is not None and before != pin._asdict():
+    if before is not None and pin._asdict() != {name: before.get(name) for name in pin._fields}:
         raise WrongAccount(
             f"the terminal has login {pin.login} at {pin.server} open, not {before.get('login')} at "
             f"{before.get('server')}, which {account} was traded on: log it in to that one first"
@@ -94,54 +167,57 @@ def _pinned(venue: Venue, settings: Settings, account: str) -> Pin:
 
 def _flatten(
     venue: Venue,
-    spool: Spool,
-    clock: WaitingClock,
+    whose: Callable[[TradeOrder | TradePosition], Whose],
+    keep: Callable[[OrderRequest], None],
     settle_s: float,
     say: Callable[[str], None],
-    *,
-    everything: bool,
-) -> int:
-    """Goes over what is open until nothing is; how many are left. What had no answer has the settle time before it is
-    looked at again."""
+) -> Left:
+    """Goes over what is open until nothing of ours is; what is left. `keep` is called before each request. What had no
+    answer has the settle time before it is looked at again."""
     for _ in range(ATTEMPTS):
-        orders, positions = _open(venue, everything)
+        orders = [order for order in venue.orders() if whose(order) is Whose.OURS]
+        positions = [position for position in venue.positions() if whose(position) is Whose.OURS]
         if not orders and not positions:
-            return 0
+            break
         answers = []
         for order in orders:
-            spool.append(Intention(0, OrderRequest.CANCEL, 0, clock.now_us()))
+            keep(OrderRequest.CANCEL)
             answers.append(venue.send(remove_request(order.ticket)))
-            say(f"order {order.ticket} in {order.symbol}: {_told(answers[-1], 'removed')}")
+            say(f"{_named(order)}: {_told(answers[-1], 'removed')}")
         for position in positions:
-            spool.append(Intention(0, OrderRequest.PLACE, 0, clock.now_us()))
+            keep(OrderRequest.PLACE)
             answers.append(_close(venue, position))
-            what = f"position {position.ticket}, {position.volume} lots in {position.symbol}"
-            say(f"{what}: {_told(answers[-1], 'closed')}")
+            say(f"{_named(position)}: {_told(answers[-1], 'closed')}")
         if any(isinstance(answer, Doubtful) for answer in answers):
             time.sleep(settle_s)
         elif not all(isinstance(answer, Taken) for answer in answers):
             time.sleep(WAIT_S)
-    orders, positions = _open(venue, everything)
-    return len(orders) + len(positions)
+    tickets: dict[Whose, list[int]] = {kind: [] for kind in Whose}
+    for thing in _open(venue):
+        tickets[whose(thing)].append(thing.ticket)
+    return Left(*(tuple(tickets[kind]) for kind in (Whose.OURS, Whose.DOUBTFUL, Whose.OTHERS)))
 
 
-def _open(venue: Venue, everything: bool) -> tuple[list[TradeOrder], list[TradePosition]]:
-    """Live orders and positions that are to go."""
-    orders = [order for order in venue.orders() if everything or _is_ours(order)]
-    return orders, [position for position in venue.positions() if everything or _is_ours(position)]
+def _open(venue: Venue) -> list[TradeOrder | TradePosition]:
+    """Live orders and positions, whosever."""
+    return [*venue.orders(), *venue.positions()]
 
 
-def _is_ours(thing: TradeOrder | TradePosition) -> bool:
-    return thing.magic > 0 and thing.comment == comment_of(thing.magic)
+def _tell_others(
+    venue: Venue, whose: Callable[[TradeOrder | TradePosition], Whose], say: Callable[[str], None]
+) -> None:
+    """Names what stays, and what it is marked with."""
+    said = {Whose.DOUBTFUL: "may be ours", Whose.OTHERS: "not ours"}
+    for thing in _open(venue):
+        word = said.get(whose(thing))
+        if word:
+            say(f"{_named(thing)}: {word} (magic {thing.magic}, comment {thing.comment!r}), it stays")
 
 
-def _tell_others(venue: Venue, say: Callable[[str], None]) -> None:
-    for position in venue.positions():
-        if not _is_ours(position):
-            say(
-                f"position {position.ticket}, {position.volume} lots in {position.symbol}: not ours (magic "
-                f"{position.magic}, comment {position.comment!r}), it stays"
-            )
+def _named(thing: TradeOrder | TradePosition) -> str:
+    if hasattr(thing, "volume"):
+        return f"position {thing.ticket}, {thing.volume} lots in {thing.symbol}"
+    return f"order {thing.ticket} in {thing.symbol}"
 
 
 def _close(venue: Venue, position: TradePosition) -> Answer:

@@ -18,13 +18,14 @@ from producers.gateway.intake import Request
 from producers.gateway.outage import Outage
 from producers.gateway.records import blank
 from producers.gateway.requests import Impossible, levels_request, place_request, remove_request
-from producers.gateway.spool import Intention, Spool
+from producers.gateway.spool import Intention, Spool, flattenings
 from producers.gateway.venue import NoAnswer, Venue, WrongAccount
 from producers.mt5 import SymbolInfo
 from schemas.configuration import AccountConfig
 from schemas.events import Severity
 from schemas.executions import Accepted, Expired, OrderRequest, Rejected, Sending
 from schemas.identity import InvalidName, parse_listing
+from schemas.times import iso_ms
 from schemas.trading import CancelRequested, ModifyRequested, OrderPurpose, OrderType, Submitted
 
 CHECKED_S: Final = 1.0
@@ -72,9 +73,16 @@ class Sender:
 
     def take_spooled(self) -> None:
         """Right after the chain was read: appends what went to the terminal by the spool and isn't on the log."""
-        for order_no, request, nth, _ in self._spool.intentions():
-            if not order_no or nth > self._chain.book.handled(order_no, request):
-                self._write_sending(order_no, request)
+        intentions = self._spool.intentions()
+        for who, why, at_us, count in flattenings(intentions):
+            requests = f"{count} request{'s' if count > 1 else ''} from {iso_ms(at_us // 1000)} on"
+            self._alarms.tell(
+                "flattened_directly", Severity.WARNING, str(at_us),
+                f"{who} flattened {self._config.account} straight at the terminal, {requests}: {why}",
+            )  # fmt: skip
+        for one in intentions:
+            if not one.order_no or one.nth > self._chain.book.handled(one.order_no, one.request):
+                self._write_sending(one.order_no, one.request)
         self._chain.confirm()
         self._spool.clear()
 

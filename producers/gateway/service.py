@@ -154,7 +154,7 @@ def open_venue(settings: Settings, config: AccountConfig) -> tuple[Venue, Pin]:
     kept = pin_file(settings, config.account)
     before = read_json(kept)
     now: dict[str, Any] = pin._asdict()
-    if before is not None and before != now:
+    if before is not None and now != {name: before.get(name) for name in now}:
         differ = ", ".join(
             f"{name} {before.get(name)!r} → {now[name]!r}" for name in now if before.get(name) != now[name]
         )
@@ -169,8 +169,16 @@ def open_venue(settings: Settings, config: AccountConfig) -> tuple[Venue, Pin]:
 
 
 def pin_file(settings: Settings, account: str) -> Path:
-    """Where it is kept which of the terminal's accounts an account is."""
+    """Where it is kept which of the terminal's accounts an account is, and which order numbers are its own."""
     return Home(settings.home).root / "gateway" / f"{account}.pin.json"
+
+
+def keep_numbers(settings: Settings, config: AccountConfig, newest: int) -> None:
+    """Adds to the pin what tells the account's orders from others without the log. Raises HomeUnusable."""
+    kept = pin_file(settings, config.account)
+    pin = read_json(kept)
+    if pin is not None:
+        write_json(kept, pin | {"order_base": config.order_base, "order_newest": max(newest, config.order_base)})
 
 
 def spool_of(settings: Settings) -> Spool:
@@ -229,6 +237,7 @@ def _run(
         for request in intake.backlog():
             gateway.receive(request)
         gateway.begin()
+        keep_numbers(settings, config, max(book.orders, default=0))
         announce(settings.home, _SERVICE, ready=True, account=config.account, epoch=head.epoch)
         logger.info("gateway ready", account=config.account, epoch=head.epoch, seq=head.seq)
         wait_s, anchored_s, marked_s = 0.0, time.monotonic(), 0.0

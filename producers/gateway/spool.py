@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,12 +19,33 @@ from schemas.executions import OrderRequest
 
 
 class Intention(NamedTuple):
-    """A request that went to the terminal, the `nth` of its kind about the order; `order_no` 0: a flattening."""
+    """A request that went to the terminal, the `nth` of its kind about the order; `order_no` 0: of no order of the
+    desk's. Of a direct flattening also who asked for it and why."""
 
     order_no: int
     request: OrderRequest
     nth: int
     at_us: int
+    who: str = ""
+    why: str = ""
+
+
+class Flattening(NamedTuple):
+    """What somebody did at the terminal without the log: how many requests, and when the first of them was made."""
+
+    who: str
+    why: str
+    at_us: int
+    requests: int
+
+
+def flattenings(intentions: Iterable[Intention]) -> list[Flattening]:
+    """The direct flattenings of a spool, one for each who and why."""
+    times: dict[tuple[str, str], list[int]] = {}
+    for one in intentions:
+        if one.who:
+            times.setdefault((one.who, one.why), []).append(one.at_us)
+    return [Flattening(who, why, at_us[0], len(at_us)) for (who, why), at_us in times.items()]
 
 
 class Spool:
@@ -34,7 +56,7 @@ class Spool:
 
     def append(self, intention: Intention) -> None:
         """Adds one. Raises HomeUnusable."""
-        text = json.dumps([intention.order_no, intention.request.value, intention.nth, intention.at_us])
+        text = json.dumps(intention)
         # It begins a line of its own, also behind one that was torn.
         line = f"\n{zlib.crc32(text.encode()):08x} {text}\n".encode()
         try:
@@ -63,8 +85,9 @@ class Spool:
         for line in lines:
             checksum, _, text = line.partition(b" ")
             if text and checksum == f"{zlib.crc32(text):08x}".encode():
-                order_no, request, nth, at_us = json.loads(text)
-                found.append(Intention(order_no, OrderRequest(request), nth, at_us))
+                # A line of an older release ends with the time.
+                order_no, request, *others = json.loads(text)
+                found.append(Intention(order_no, OrderRequest(request), *others))
         return found
 
     def clear(self) -> None:

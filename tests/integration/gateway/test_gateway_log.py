@@ -155,6 +155,7 @@ def test_what_keeps_a_gateway_from_starting_is_said(market: Trading, monkeypatch
     pin = read_json(kept)
     assert pin is not None
     assert pin["login"] == market.mt5.account_info().login
+    assert (pin["order_base"], pin["order_newest"]) == (0, 0)
     write_json(kept, pin | {"login": 5})
     with pytest.raises(WrongAccount, match=r"another account of a terminal before \(login 5 → \d+\)"):
         serve(settings, stop)

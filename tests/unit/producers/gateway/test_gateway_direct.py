@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,21 +11,26 @@ from typing import Any
 
 import pytest
 
-from infra.errors import SettingsError
+from api.commands.flatten import flatten as command
+from infra.errors import Refused, SettingsError
 from infra.settings import Settings, TerminalSettings, TradeSettings, load_settings
-from infra.stack.home import Home, write_json
-from producers.gateway import direct
+from infra.stack.home import Home, read_json, write_json
+from producers.gateway import direct, service
 from producers.gateway.codes import Retcode
-from producers.gateway.direct import flatten
+from producers.gateway.direct import Left, flatten
 from producers.gateway.fence import Fence
 from producers.gateway.requests import Impossible, market_filling
-from producers.gateway.service import fence_of, pin_file, spool_of
+from producers.gateway.service import fence_of, keep_numbers, open_venue, pin_file, spool_of
 from producers.gateway.spool import Intention
 from producers.gateway.venue import NoAnswer, WrongAccount, pin_of
 from producers.terminal.simulation import Simulation, in_process
 from schemas.executions import Filled, OrderRequest, OrderState, Reconciled, Sending
 from schemas.times import iso_ms
 from tests.unit.producers.gateway.room import SECOND_US, Room, entry, flat, leave, modify
+from tests.unit.streams.venue.venues import account
+
+BASE = 1 << 24
+"""The order base of an account as it is configured."""
 
 
 def test_an_exit_goes_on_by_the_spool_while_the_log_is_silent(make: Callable[..., Room]) -> None:
@@ -96,6 +102,27 @@ def test_a_flattening_by_hand_is_appended_when_the_log_is_back(make: Callable[..
     room.restart()
     assert [(s.order_no, s.request) for s in room.of(Sending)] == [(0, OrderRequest.PLACE)]
     assert room.spool.intentions() == []
+    assert room.alarms.ever == [], "a spool of an older release doesn't have who flattened"
+
+
+def test_who_flattened_by_hand_and_why_is_told_when_the_log_is_back(make: Callable[..., Room]) -> None:
+    room = make()
+    room.spool.append(Intention(0, OrderRequest.CANCEL, 0, 1_000_000, "ada", "the broker is dead"))
+    room.spool.append(Intention(0, OrderRequest.PLACE, 0, 2_000_000, "ada", "the broker is dead"))
+    room.spool.append(Intention(0, OrderRequest.MODIFY, 0, 2_500_000))
+    room.spool.append(Intention(0, OrderRequest.PLACE, 0, 3_000_000, "bob", "to be sure"))
+    room.restart()
+    assert [s.request for s in room.of(Sending)] == ["CANCEL", "PLACE", "MODIFY", "PLACE"]
+    assert room.alarms.ever == [
+        (
+            "flattened_directly",
+            "ada flattened a straight at the terminal, 2 requests from 1970-01-01T00:00:01.000Z on: the broker is dead",
+        ),
+        (
+            "flattened_directly",
+            "bob flattened a straight at the terminal, 1 request from 1970-01-01T00:00:03.000Z on: to be sure",
+        ),
+    ]
 
 
 @pytest.fixture
@@ -126,8 +153,22 @@ class Flattening:
         assert result.retcode == 10009
         return result
 
+    def pin(self, **numbers: Any) -> None:
+        """What a gateway keeps of the account; an older one nothing of its numbers."""
+        kept = pin_file(self.settings, "a")
+        kept.parent.mkdir(exist_ok=True)
+        write_json(kept, pin_of(self.mt5.account_info())._asdict() | numbers)
+
     def run(self, everything: bool = False) -> int:
-        return flatten(self.settings, "a", everything=everything, say=self.said.append)
+        return self.left(everything).exit_code
+
+    def left(self, everything: bool = False) -> Left:
+        return flatten(self.settings, "a", who="ada", why="a test", everything=everything, say=self.said.append)
+
+    @property
+    def text(self) -> str:
+        """All that was said."""
+        return "\n".join(self.said)
 
 
 def _terminal(**changed: Any) -> TerminalSettings:
@@ -140,19 +181,97 @@ def flattening(home: Path, monkeypatch: pytest.MonkeyPatch) -> Flattening:
 
 
 def test_all_of_ours_is_closed_and_removed_and_others_stay(flattening: Flattening) -> None:
+    flattening.pin(order_base=0, order_newest=9)
     flattening.trade(7, "tl7")
     flattening.trade(8, "tl8", type=1, volume=0.3)
     flattening.trade(9, "tl9", action=5, type=2, price=1.05, type_filling=2)
-    flattening.trade(4711, "other")
+    flattening.trade(0, "by hand")
+    flattening.trade(2**31 - 1, "other", action=5, type=2, price=1.05, type_filling=2)
     assert flattening.run() == 0
-    assert [p.magic for p in flattening.mt5.positions_get()] == [4711]
-    assert flattening.mt5.orders_get() == ()
-    assert len(spool_of(flattening.settings).intentions()) == 3
-    text = "\n".join(flattening.said)
-    assert "not ours (magic 4711, comment 'other'), it stays" in text
+    assert [p.comment for p in flattening.mt5.positions_get()] == ["by hand"]
+    assert [o.comment for o in flattening.mt5.orders_get()] == ["other"]
+    told = [(i.request, i.who, i.why) for i in spool_of(flattening.settings).intentions()]
+    assert told == [(request, "ada", "a test") for request in (OrderRequest.CANCEL, "PLACE", "PLACE")]
+    text = flattening.text
+    assert "not ours (magic 0, comment 'by hand'), it stays" in text
+    assert "in EURUSD: not ours (magic 2147483647, comment 'other'), it stays" in text
+    assert "nothing of ours is left open" in text
     assert text.count(": closed") == 2
     assert text.count(": removed") == 1
     assert "the desk isn't halted" in text
+
+
+@pytest.mark.parametrize("comment", ["", "rewritten", "from #12", "tl5"])
+def test_what_has_a_number_of_the_account_is_ours_whatever_the_broker_made_of_its_comment(
+    flattening: Flattening, comment: str
+) -> None:
+    flattening.pin(order_base=BASE, order_newest=BASE + 40)
+    flattening.trade(BASE + 1, comment)
+    flattening.trade(BASE + 41 + 2**16, comment)  # Since the gateway's start.
+    flattening.trade(BASE + 42, comment, action=5, type=2, price=1.05, type_filling=2)
+    flattening.trade(0, f"tl{BASE + 43}")  # The magic is lost.
+    assert flattening.left() == Left()
+    assert flattening.mt5.positions_get() == flattening.mt5.orders_get() == ()
+
+
+def test_what_is_marked_as_another_accounts_or_programs_is_not_ours(flattening: Flattening) -> None:
+    flattening.pin(order_base=BASE, order_newest=BASE)
+    kept = [flattening.trade(magic, "grid").order for magic in (BASE, 2 * BASE + 1)]
+    assert flattening.left() == Left(others=tuple(kept))
+    assert "nothing of ours is left open" in flattening.said[-1]
+
+
+def test_far_beyond_the_newest_number_the_comment_decides(flattening: Flattening) -> None:
+    """Other programs' magics are often dates, which lie among the first account's numbers."""
+    flattening.pin(order_base=BASE, order_newest=BASE + 40)
+    other = flattening.trade(20_240_131, "grid").order
+    flattening.trade(20_240_131, "tl20240131")
+    assert flattening.left() == Left(doubtful=(other,))
+
+
+def test_what_may_be_ours_stays_and_is_no_success(flattening: Flattening) -> None:
+    flattening.pin(order_base=BASE, order_newest=BASE)
+    flattening.trade(BASE + 1, "tl16777217")
+    position = flattening.trade(7, "tl7").order
+    order = flattening.trade(8, "tl8", action=5, type=2, price=1.05, type_filling=2).order
+    left = flattening.left()
+    assert (left, left.exit_code) == (Left(doubtful=(order, position)), 1)
+    assert f"position {position}, 0.1 lots in EURUSD: may be ours (magic 7, comment 'tl7'), it stays" in flattening.text
+    assert f"order {order} in EURUSD: may be ours (magic 8, comment 'tl8'), it stays" in flattening.text
+    assert "2 may be ours: close them in the terminal itself, or all there is with --everything" in flattening.said[-1]
+    assert "nothing of ours is left" not in flattening.text
+
+
+@pytest.mark.parametrize("numbers", [{}, {"order_base": "0", "order_newest": 9}, {"order_base": 0}])
+def test_without_the_accounts_numbers_the_comment_says_ours_and_another_one_is_in_doubt(
+    flattening: Flattening, numbers: dict[str, Any]
+) -> None:
+    flattening.pin(**numbers)
+    flattening.trade(7, "tl7")
+    doubtful = flattening.trade(8, "rewritten").order
+    flattening.trade(0, "tl9")
+    other = flattening.trade(0, "by hand").order
+    left = flattening.left()
+    assert (left, left.exit_code) == (Left(doubtful=(doubtful,), others=(other,)), 1)
+
+
+def test_the_gateway_keeps_the_accounts_numbers_beside_its_pin(
+    flattening: Flattening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "connect", lambda settings: flattening.simulation.connect())
+    config = account(order_base=BASE)
+    keep_numbers(flattening.settings, config, BASE + 9)
+    assert read_json(pin_file(flattening.settings, "a")) is None, "only with the account at the terminal"
+    _, pin = open_venue(flattening.settings, config)
+    keep_numbers(flattening.settings, config, 0)
+    kept = {"order_base": BASE, "order_newest": BASE}
+    assert read_json(pin_file(flattening.settings, "a")) == pin._asdict() | kept
+    assert open_venue(flattening.settings, config)[1] == pin
+    keep_numbers(flattening.settings, config, BASE + 9)
+    assert read_json(pin_file(flattening.settings, "a")) == pin._asdict() | kept | {"order_newest": BASE + 9}
+    flattening.pin(login=5)
+    with pytest.raises(WrongAccount, match=r"\(login 5 → \d+\)"):
+        open_venue(flattening.settings, config)
 
 
 def test_everything_is_closed_where_that_is_asked_for(flattening: Flattening) -> None:
@@ -182,7 +301,7 @@ def test_what_cant_be_closed_is_told_and_counted(flattening: Flattening) -> None
     flattening.simulation.control.permit(algo_trading=False)
     assert flattening.run() == 1
     assert "refused (10027)" in flattening.said[0]
-    assert flattening.said[-1].startswith("1 are left")
+    assert flattening.said[-1].startswith("1 of ours are left")
 
 
 def test_one_symbol_that_cant_be_dealt_in_keeps_no_other_position_open(
@@ -210,9 +329,9 @@ def test_what_an_ended_gateway_had_on_its_way_is_closed_too(
 ) -> None:
     take, flatten_once = Fence.take, direct._flatten
     monkeypatch.setattr(Fence, "take", lambda fence, *, now: take(fence, now=now) or True)
-    looks: list[int] = []
+    looks: list[Left] = []
 
-    def look(*args: Any, **keys: Any) -> int:
+    def look(*args: Any, **keys: Any) -> Left:
         looks.append(flatten_once(*args, **keys))
         if len(looks) == 1:
             flattening.trade(7, "tl7")  # It arrives right after the first look.
@@ -221,7 +340,7 @@ def test_what_an_ended_gateway_had_on_its_way_is_closed_too(
     monkeypatch.setattr(direct, "_flatten", look)
     assert flattening.run() == 0
     assert flattening.mt5.positions_get() == ()
-    assert looks == [0, 0]
+    assert looks == [Left(), Left()]
 
 
 def test_who_flattens_is_seen_at_work_while_the_terminal_takes_its_time(
@@ -271,10 +390,57 @@ def test_another_account_at_the_terminal_is_left_alone(flattening: Flattening) -
 
 def test_a_home_without_terminal_or_with_another_account_says_so(flattening: Flattening) -> None:
     with pytest.raises(SettingsError, match="isn't the one of this home"):
-        flatten(flattening.settings, "b", say=flattening.said.append)
+        flatten(flattening.settings, "b", who="ada", why="a test")
     nowhere = flattening.settings.model_copy(update={"terminal": TerminalSettings()})
     with pytest.raises(SettingsError, match="no terminal is named"):
-        flatten(nowhere, "a", say=flattening.said.append)
+        flatten(nowhere, "a", who="ada", why="a test")
+
+
+@pytest.fixture
+def commanded(flattening: Flattening, home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """``commanded(...)``: the command in that home."""
+    for name, value in {"TERMINAL__KIND": "simulated", "TRADE__ACCOUNT": "a", "TRADE__SETTLE_S": "0.05"}.items():
+        monkeypatch.setenv(f"TICKLEDGER_{name}", value)
+    return lambda **options: command(home=home, **options)
+
+
+def test_the_command_keeps_who_and_why_and_says_what_is_left_as_json(
+    flattening: Flattening, commanded: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    flattening.trade(7, "tl7")
+    other, doubtful = flattening.trade(0, "by hand").order, flattening.trade(8, "").order
+    assert commanded(why="no broker", who="bob", direct=True, as_json=True) == 1
+    shown = capsys.readouterr()
+    assert json.loads(shown.out) == {
+        "kind": "FLATTEN", "direct": True, "account": "a", "who": "bob", "why": "no broker", "left": [],
+        "doubtful": [doubtful], "others": [other],
+    }  # fmt: skip
+    assert ": closed" in shown.err
+    assert [(i.who, i.why) for i in spool_of(flattening.settings).intentions()] == [("bob", "no broker")]
+    assert commanded(why="no broker", direct=True, everything=True) == 0
+    assert flattening.mt5.positions_get() == ()
+    shown = capsys.readouterr()
+    assert "nothing is left open" in shown.out
+
+
+def test_the_command_needs_a_reason_and_takes_everything_only_at_the_terminal(commanded: Callable[..., int]) -> None:
+    with pytest.raises(Refused, match="--why is empty"):
+        commanded(why=" ", direct=True)
+    with pytest.raises(Refused, match="--everything needs --direct"):
+        commanded(why="no broker", everything=True)
+
+
+def test_a_user_without_a_name_can_flatten_too(
+    flattening: Flattening, commanded: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    flattening.trade(7, "tl7")
+    assert commanded(why="no broker", direct=True) == 0
+    (kept,) = spool_of(flattening.settings).intentions()
+    assert kept.who.startswith("uid ")
 
 
 @dataclasses.dataclass

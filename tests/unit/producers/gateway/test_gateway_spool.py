@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,15 @@ def test_what_was_appended_is_there_after_a_restart_and_gone_once_cleared(tmp_pa
     Spool(path).clear()
     assert Spool(path).intentions() == []
     Spool(path).clear()
+
+
+def test_who_flattened_and_why_is_kept_and_an_older_line_has_neither(tmp_path: Path) -> None:
+    told = Intention(0, OrderRequest.PLACE, 0, 3_000, "ada", "two\nlines, and ü")
+    spool = Spool(tmp_path / "a.spool")
+    older = b'[0, "PLACE", 0, 2000]'
+    spool.path.write_bytes(b"\n%08x %b\n" % (zlib.crc32(older), older))
+    spool.append(told)
+    assert spool.intentions() == [Intention(0, OrderRequest.PLACE, 0, 2_000), told]
 
 
 @pytest.mark.parametrize("cut", [1, 5, 20])
