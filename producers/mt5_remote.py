@@ -5,7 +5,8 @@ to an address that nobody else reaches, or go through a tunnel, never over an op
 back is closed: this side offers the server nothing to call.
 
 Calls go by value: a function that is sent once makes them there from plain values; arrays come back as their bytes,
-structures as their fields. A call is one round trip and leaves no reference behind.
+structures as their fields. A call is one round trip and leaves no reference behind. That function also keeps, while
+the server runs, the highest epoch that a gateway of an account has called with, and refuses a lower one.
 """
 
 from __future__ import annotations
@@ -18,13 +19,20 @@ from typing import Any, Final
 
 import numpy as np
 
+from infra.chain_follower import Fenced
 from infra.errors import MissingPart
 from producers.mt5 import NO_CONNECTION, TerminalError
 
 _THERE: Final = """
 import MetaTrader5
 
-def tickledger_call(name, args, kwargs):
+def tickledger_call(name, args, kwargs, chain, epoch):
+    if chain:
+        epochs = MetaTrader5.__dict__.setdefault("tickledger_epochs", {})
+        epochs[chain] = max(epochs.get(chain, 0), epoch)
+        if epochs[chain] > epoch:
+            return ("fenced", epochs[chain])
+
     def given(value):
         return {key: given(inner) for key, inner in value[1]} if isinstance(value, tuple) else value
 
@@ -58,6 +66,7 @@ class RemoteMt5:
         self._stream: Any = None
         self._call: Any = None
         self._error: tuple[int, str] | None = None
+        self._chain, self._epoch = "", 0
 
     @classmethod
     def dial(cls, host: str, port: int, timeout_s: float) -> RemoteMt5:
@@ -77,6 +86,10 @@ class RemoteMt5:
         if name.startswith("_"):
             raise AttributeError(name)
         return lambda *args, **kwargs: self._ask(name, args, kwargs)
+
+    def claim(self, chain: str, epoch: int) -> None:
+        """From now on each call presents the epoch of the caller's chain, and raises Fenced once a later one called."""
+        self._chain, self._epoch = chain, epoch
 
     def last_error(self) -> tuple[int, str]:
         """Why the last call failed: of the connection to the server, else what the package says."""
@@ -110,7 +123,14 @@ class RemoteMt5:
                     return failed
                 self._dial()
             pairs = tuple((key, _given(value)) for key, value in kwargs.items())
-            return _read(self._call(name, tuple(map(_given, args)), pairs))
+            answer = self._call(name, tuple(map(_given, args)), pairs, self._chain, self._epoch)
+            if answer[0] != "fenced":
+                return _read(answer)
+            raise Fenced(
+                f"epoch {answer[1]} of {self._chain} has called the terminal at {self._host}:{self._port}, and this "
+                f"one's is {self._epoch}: another gateway trades the account; if the log was put back from an older "
+                "copy, restart the rpyc server"
+            )
         except TimeoutError:
             self._error = _HUNG
         except (EOFError, OSError):

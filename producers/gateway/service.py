@@ -231,6 +231,8 @@ def _run(
     quotes = Quotes(bootstrap, keys)
     try:
         head = writer.open()
+        # A new log of an account of the same name began at another time.
+        venue.claim(f"{config.account}/{book.since_ms}", head.epoch)
         chain = ExecutionsChain(writer, book, clock, fence.beat)
         gateway = Gateway(config, settings.trade, venue, chain, quotes, alarms, clock, spool_of(settings), fence.beat)
         gateway.take_spooled()

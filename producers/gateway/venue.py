@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 
+from infra.chain_follower import Fenced
 from infra.errors import Refused as RefusedError
 from infra.errors import TickledgerError
 from infra.settings import TerminalSettings
@@ -27,6 +28,7 @@ from producers.mt5 import (
     failure,
     sign_in,
 )
+from producers.mt5_remote import RemoteMt5
 from schemas.configuration import AccountConfig, PositionMode
 
 LATEST_S: Final = 2**31 - 1
@@ -100,6 +102,12 @@ class Venue:
         self._pin = found
         return found
 
+    def claim(self, chain: str, epoch: int) -> None:
+        """Over rpyc, where gateways of other machines come too, each call presents the epoch: of a lower one it then
+        raises Fenced."""
+        if isinstance(self._mt5, RemoteMt5):
+            self._mt5.claim(chain, epoch)
+
     def check(self) -> None:
         """Whether the account is still the pinned one. Raises WrongAccount, NoAnswer."""
         account = self._answered(self._mt5.account_info(), "the account")
@@ -172,10 +180,12 @@ class Venue:
     # -- requests ------------------------------------------------------------------------------------------------------
 
     def send(self, request: dict[str, Any]) -> Answer:
-        """Sends a request once, and what its answer means; an exception on the way is none."""
+        """Sends a request once, and what its answer means; an exception on the way is none. Raises Fenced."""
         numbered = request["action"] in (Action.DEAL, Action.PENDING)
         try:
             result = self._mt5.order_send(request)
+        except Fenced:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever is raised, the request may have gone out
             return Doubtful(f"no answer: {type(error).__name__}: {error}")
         return answer_of(result, self._mt5.last_error() if result is None else (1, ""), numbered=numbered)

@@ -148,6 +148,8 @@ def test_what_keeps_a_gateway_from_starting_is_said(market: Trading, monkeypatch
         serve(_with_account(settings, ""), threading.Event())
     with pytest.raises(SettingsError, match=r"trade.account is 'nobody', and `reference` has no AccountConfig of it"):
         serve(_with_account(settings, "nobody"), threading.Event())
+    claims: list[tuple[str, int]] = []
+    monkeypatch.setattr(Venue, "claim", lambda venue, *claim: claims.append(claim))
     stop = threading.Event()
     stop.set()
     serve(settings, stop)
@@ -155,7 +157,13 @@ def test_what_keeps_a_gateway_from_starting_is_said(market: Trading, monkeypatch
     pin = read_json(kept)
     assert pin is not None
     assert pin["login"] == market.mt5.account_info().login
-    assert (pin["order_base"], pin["order_newest"]) == (0, 0)
+    assert (pin.pop("order_base"), pin.pop("order_newest")) == (0, 0)
+    write_json(kept, pin)  # As an older release left it.
+    serve(settings, stop)
+    assert read_json(kept) == pin | {"order_base": 0, "order_newest": 0}
+    chain = claims[0][0]
+    assert chain.partition("/")[0] == market.name
+    assert claims == [(chain, 1), (chain, 2)], "each start, with a later epoch"
     write_json(kept, pin | {"login": 5})
     with pytest.raises(WrongAccount, match=r"another account of a terminal before \(login 5 → \d+\)"):
         serve(settings, stop)

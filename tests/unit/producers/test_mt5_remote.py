@@ -11,6 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from infra.chain_follower import Fenced
+from infra.settings import TerminalSettings
+from producers.clocks import ServerClock
+from producers.gateway.venue import Venue
 from producers.mt5 import COPY_TICKS_ALL, TICK_DTYPE, TerminalError
 from producers.mt5_remote import RemoteMt5
 
@@ -85,6 +89,39 @@ def test_calls_and_their_results_go_by_value(port: int) -> None:
     assert ticks["time"].tolist() == [1_790_000_000] * 3
     assert mt5.copy_ticks_from("", 1, 3, COPY_TICKS_ALL) is None
     mt5.close()
+
+
+def test_a_gateway_whose_successor_called_is_refused_by_the_other_side(port: int) -> None:
+    stalled, successor, other_log, nobody = (remote(port) for _ in range(4))
+    stalled.claim("a/1000", 3)
+    successor.claim("a/1000", 4)
+    other_log.claim("a/2000", 1)
+    order = {"symbol": "EURUSD", "volume": 0.1}
+    assert stalled.order_send(order) == ("EURUSD", 0.1)
+    assert successor.account_info().login == 7
+    for call in (lambda: stalled.order_send(order), stalled.account_info, stalled.positions_get):
+        with pytest.raises(Fenced, match=r"epoch 4 of a/1000 .* this one's is 3"):
+            call()
+    stalled.close()
+    with pytest.raises(Fenced):
+        stalled.initialize(login=7)
+    for mt5 in (successor, other_log, nobody):
+        assert mt5.order_send(order) == ("EURUSD", 0.1)
+        mt5.close()
+    stalled.close()
+
+
+def test_a_refused_request_of_a_gateway_is_no_doubtful_one(port: int) -> None:
+    lines = [remote(port), remote(port)]
+    stalled, successor = (Venue(mt5, TerminalSettings(), ServerClock("ny7")) for mt5 in lines)
+    stalled.claim("a/1000", 3)
+    successor.claim("a/1000", 4)
+    request = {"action": 1, "symbol": "EURUSD", "volume": 0.1}
+    assert successor.positions() == ()
+    with pytest.raises(Fenced):
+        stalled.send(request)
+    for mt5 in lines:
+        mt5.close()
 
 
 def test_a_hung_server_is_a_hung_terminal_and_a_new_connection_goes_on(port: int) -> None:
