@@ -85,6 +85,13 @@ def leave(turn: Turn, position: Position, reason: ExitReason) -> None:
         submit_exit(turn, position)
 
 
+def retry_now(turn: Turn, position: Position) -> None:
+    """Issues an exit at once that waits to be tried again; its waits begin anew."""
+    position.exit_retries = 0
+    if position.exit_at_us:
+        submit_exit(turn, position)
+
+
 def submit_exit(turn: Turn, position: Position) -> None:
     """The order that closes what is to be closed, at the market."""
     state = turn.state

@@ -17,11 +17,12 @@ from schemas.executions import Command, CommandKind
 from schemas.trading import ExitReason, LimitBreached, OrderPurpose, TradingState, TradingStateChanged
 from streams.operators.desk.accounting import equity_units
 from streams.operators.desk.day_clock import clock_offset_s, next_day_us
-from streams.operators.desk.exits import leave, withdraw
+from streams.operators.desk.exits import leave, retry_now, withdraw
 from streams.operators.desk.state import DeskState
 from streams.operators.desk.turn import MONEY_DIGITS, Turn
 
 DAILY = "daily_loss"
+_COMMAND = "command"
 _UNITS = 10**MONEY_DIGITS
 _STATES = {BreachAction.REDUCE: TradingState.REDUCING}
 
@@ -73,7 +74,7 @@ def on_command(turn: Turn, command: Command) -> None:
     if adds_risk and command.valid_until_us and turn.us > command.valid_until_us:
         _set(turn, state.trading, f"{command.kind.lower()} came too late and is dropped", command.who)
     elif command.kind is CommandKind.HALT:
-        _set(turn, TradingState.HALTED, command.why or "halt", command.who)
+        _halt(turn, command)
     elif command.kind is CommandKind.RESUME:
         if "drawdown" in state.breached:
             state.peak = equity_units(state)
@@ -81,19 +82,22 @@ def on_command(turn: Turn, command: Command) -> None:
         state.breached = [limit for limit in state.breached if limit == DAILY]
         _set(turn, TradingState.ACTIVE, command.why or "resume", command.who)
     elif command.kind is CommandKind.FLATTEN:
-        _set(turn, TradingState.HALTED, command.why or "flatten", command.who)
+        _halt(turn, command)
         flatten(turn, ExitReason.COMMAND)
     elif command.kind is CommandKind.SET_LIMITS:
         _set_limits(turn, command)
 
 
 def flatten(turn: Turn, reason: ExitReason) -> None:
-    """Closes every position of ours; what isn't ours is never touched."""
+    """Closes every position of ours, at once also where an exit waits; what isn't ours is never touched."""
     state = turn.state
     _withdraw_entries(turn, reason)
     for number in sorted(state.positions):
-        if state.positions[number].instance:
-            leave(turn, state.positions[number], reason)
+        position = state.positions[number]
+        if position.instance and position.leaving:
+            retry_now(turn, position)
+        elif position.instance:
+            leave(turn, position, reason)
 
 
 def floors(state: DeskState) -> tuple[int, float]:
@@ -132,12 +136,18 @@ def _named(told: dict[str, object]) -> list[str]:
     return [f"{name}_ms" if name == "loss_streak_pause" else name for name in told]
 
 
+def _halt(turn: Turn, command: Command) -> None:
+    """Stops the account until a RESUME, also if a limit had stopped it already: a new day doesn't undo it."""
+    _set(turn, TradingState.HALTED, command.why or command.kind.lower(), command.who)
+    turn.state.halted_by = _COMMAND
+
+
 def _set(turn: Turn, goal: TradingState, cause: str, who: str) -> None:
     """Changes what may be done, or only says why it stays."""
     state = turn.state
     before, state.trading = state.trading, goal
     if goal is not before:
-        state.halted_by = "" if goal is TradingState.ACTIVE else "command" if who else (state.breached or [""])[-1]
+        state.halted_by = "" if goal is TradingState.ACTIVE else _COMMAND if who else (state.breached or [""])[-1]
     turn.say("risk", TradingStateChanged, state=goal, before=before, cause=cause, who=who)
     if goal is TradingState.HALTED and before is not goal:
         _withdraw_entries(turn, ExitReason.COMMAND if who else ExitReason.LIMIT)

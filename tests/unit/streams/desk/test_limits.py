@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,7 @@ from tests.unit.streams.desk.account import CONFIG, LONG, SHORT, SPEC, Account, 
 
 DAY_END = 1_700_085_600_000_000
 """17:00 New York, 2023-11-15."""
+SECOND = 1_000_000
 
 
 def _lost(account: Account, money: str) -> None:
@@ -98,6 +100,83 @@ def test_a_quote_that_reaches_the_days_loss_flattens() -> None:
     found = account.quote(1.09905, 1.09907)
     assert kinds(found) == ["LimitBreached", "TradingStateChanged", "Submitted"]
     assert one(found, Submitted).reason is ExitReason.LIMIT
+
+
+@pytest.mark.parametrize("action", [BreachAction.BLOCK, BreachAction.REDUCE])
+@pytest.mark.parametrize("who", ["ann", "sequencer", ""])
+@pytest.mark.parametrize("kind", [CommandKind.HALT, CommandKind.FLATTEN])
+def test_a_halt_that_is_asked_for_after_a_days_loss_stays_until_a_resume(
+    kind: CommandKind, who: str, action: BreachAction
+) -> None:
+    account = Account(max_daily_loss=0.01, daily_loss_action=action)
+    _lost(account, "-100.00")
+    account.command(kind, who=who)
+    assert account.clock(bare_time(DAY_END + 5_000_000)) == []
+    account.us = DAY_END + 6_000_000
+    account.quote(1.1, 1.10002)
+    assert one(account.enter(LONG), Denied).code == "halted"
+    account.command(CommandKind.RESUME)
+    assert one(account.enter(LONG), Submitted)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        (CommandKind.SET_LIMITS, {"argument": '{"max_positions": 3}'}),
+        (CommandKind.SET_LIMITS, {"argument": "{"}),
+        (CommandKind.RESUME, {"valid_until_us": 1}),
+    ],
+)
+def test_what_stops_nothing_leaves_a_days_loss_to_end_with_the_day(kind: CommandKind, fields: dict[str, Any]) -> None:
+    account = Account(max_daily_loss=0.01, daily_loss_action=BreachAction.BLOCK)
+    _lost(account, "-100.00")
+    assert one(account.command(kind, **fields), TradingStateChanged).state is TradingState.HALTED
+    assert one(account.clock(bare_time(DAY_END + 5_000_000)), TradingStateChanged).state is TradingState.ACTIVE
+
+
+@pytest.mark.parametrize("by", ["command", "limit"])
+def test_a_flatten_sends_exits_at_once_that_wait_to_be_tried_again(by: str) -> None:
+    account = Account(
+        CONFIG, SPEC, strategy("one"), strategy("two"), max_daily_loss=0.001, daily_loss_action=BreachAction.FLATTEN,
+        daily_loss_basis=LossBasis.BALANCE,
+    )  # fmt: skip
+    account.opened(LONG)
+    account.opened(LONG, instance="two")
+    order = one(account.exit(), Submitted)
+    for retry in range(3):
+        account.reject(order.order_no)
+        order = one(account.clock(bare_time(account.us + (1 << retry) * SECOND)), Submitted)
+    account.reject(order.order_no)
+    found = account.command(CommandKind.FLATTEN) if by == "command" else account.quote(1.09, 1.09002)
+    sent = all_of(found, Submitted)
+    assert [(exit.position, exit.reason) for exit in sent] == [
+        (order.position, ExitReason.FLAT),
+        (order.position + 1, ExitReason.COMMAND if by == "command" else ExitReason.LIMIT),
+    ]
+    assert sent[0].order_no > order.order_no
+    account.reject(sent[0].order_no)
+    assert account.desk.next_timer_us(account.state) == account.us + SECOND, "its waits begin anew"
+
+
+def test_a_flatten_leaves_an_exit_alone_that_is_under_way_and_shortens_its_next_wait() -> None:
+    account = Account()
+    account.opened(LONG)
+    order = one(account.exit(), Submitted)
+    for retry in range(3):
+        account.reject(order.order_no)
+        order = one(account.clock(bare_time(account.us + (1 << retry) * SECOND)), Submitted)
+    assert all_of(account.command(CommandKind.FLATTEN), Submitted) == []
+    account.reject(order.order_no)
+    assert account.desk.next_timer_us(account.state) == account.us + SECOND
+
+
+def test_a_flatten_closes_all_of_a_position_whose_partial_exit_waits() -> None:
+    account = Account()
+    account.opened(LONG, stop_distance=0.001, partial_at=1.0, partial_share=0.5)
+    part = one(account.quote(1.10102, 1.10104), Submitted)
+    account.reject(part.order_no)
+    order = one(account.command(CommandKind.FLATTEN), Submitted)
+    assert (order.volume, order.reason) == (0.1, ExitReason.COMMAND)
 
 
 def test_reducing_only_takes_entries_against_what_is_held() -> None:
