@@ -202,12 +202,12 @@ def _signals(rng: random.Random, us: int) -> list[tuple[int, Input]]:
 
 
 class _Broker:
-    """Answers late, in part, or not as asked; now and then a person halts, resumes or flattens."""
+    """Answers late, in part, or not as asked; now and then a person halts, resumes, flattens or trades by hand."""
 
     def __init__(self, rng: random.Random, day: Day) -> None:
         self.rng, self.day = rng, day
         self.waiting: list[tuple[int, Input]] = []
-        self.deals = 0
+        self.deals = self.hands = 0
         self.open: dict[int, tuple[Submitted, Decimal]] = {}
 
     def due(self, start: int, end: int) -> list[tuple[int, Input]]:
@@ -224,6 +224,8 @@ class _Broker:
             if rng.random() < 0.03:
                 del self.open[number]
                 found.append((start + rng.randrange(SECOND), self._deal(order, volume, start, number, out=True)))
+        if rng.random() < 0.01:
+            self._trade_by_hand(start)
         return found
 
     def hear(self, us: int, said: list[Decided]) -> None:
@@ -243,6 +245,30 @@ class _Broker:
                 self.waiting.append((at, Canceled(**FACT, **fields, reason="asked", time_ms=0)))
             elif isinstance(record, Submitted):
                 self._answer(record, at)
+
+    def _trade_by_hand(self, start: int) -> None:
+        """A position that is opened and closed in two parts; Adopted records and deals come in any order."""
+        rng, at, place = self.rng, start, self.rng.randrange(2)
+        self.hands += 1
+        side, price = rng.choice([LONG, SHORT]), (1.1, 150.0)[place]
+        named: dict[str, Any] = {
+            **FACT, "order_no": 0, "position": 900_000 + self.hands, "listing": NAMES[place], "time_ms": 0,
+        }  # fmt: skip
+        for entry, volume in ((DealEntry.IN, 0.03), (DealEntry.OUT, 0.01), (DealEntry.OUT, 0.02)):
+            self.deals += 1
+            at += rng.randrange(20 * SECOND)
+            way = side if entry is DealEntry.IN else SHORT if side is LONG else LONG
+            profit = rng.randrange(-900, 900) if entry is DealEntry.OUT else 0
+            filled = Filled(
+                **named, ticket=1, deal=self.deals, side=way, entry=entry, reason=DealReason.CLIENT, volume=volume,
+                remaining=0.0, price=price, n=1, bid=price, ask=price, commission=Decimal("-0.33"), swap=Decimal(0),
+                profit=Decimal(profit) / 100,
+            )  # fmt: skip
+            self.waiting.append((at, filled))
+        at = start
+        for volume in (0.03, 0.02, 0.0):
+            at += rng.randrange(20 * SECOND)
+            self.waiting.append((at, Adopted(**named, side=side, volume=volume, price=price)))
 
     def _answer(self, order: Submitted, at: int) -> None:
         rng = self.rng

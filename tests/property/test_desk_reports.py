@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from schemas.executions import (
     Accepted,
+    Adopted,
     Canceled,
     DealEntry,
     DealReason,
@@ -24,7 +26,7 @@ from schemas.executions import (
     Rejected,
     Sending,
 )
-from schemas.trading import Submitted
+from schemas.trading import PnlAttributed, Submitted
 from streams.operators.desk.accounting import taken_before
 from tests.unit.streams.desk.account import CONFIG, FACT, LONG, SHORT, SPEC, Account, one, strategy
 
@@ -108,6 +110,37 @@ def test_positions_and_cash_are_never_wrong(life: list[Execution]) -> None:
             assert (position.volume if position else 0) == expected
     # Once all has come, nothing waits.
     assert account.state.early == []
+
+
+@st.composite
+def _strangers(draw: st.DrawFn) -> list[Execution]:
+    """Deals by hand of two positions, in parts, and what the gateway says of them, all in any order."""
+    found: list[Execution] = []
+    deals = iter(range(1, 10**6))
+    for number in (77, 78):
+        for out in draw(st.lists(st.booleans(), max_size=5)):
+            deal = _deal(next(deals), 0, LONG, draw(st.integers(1, 5)), out=out, last=True)
+            assert isinstance(deal, Filled)
+            entry = draw(st.sampled_from([DealEntry.OUT, DealEntry.INOUT])) if out else DealEntry.IN
+            found.append(replace(deal, position=number, entry=entry))
+        for lots in draw(st.lists(st.integers(0, 5), max_size=4)):
+            side = draw(st.sampled_from([LONG, SHORT]))
+            told: dict[str, Any] = {"order_no": 0, "position": number, "listing": SPEC.listing, "price": 1.1}
+            found.append(Adopted(**FACT, **told, side=side, volume=lots / 100, time_ms=0))
+    return draw(st.permutations(found))
+
+
+@given(_strangers())
+@settings(max_examples=150, deadline=None)
+def test_what_strangers_earn_is_attributed_in_whatever_order_it_is_told(life: list[Execution]) -> None:
+    account = Account()
+    for report in life:
+        account.take(report)
+        net = sum((part.net for part in account.said if isinstance(part, PnlAttributed)), CONFIG.balance)
+        unspent = sum((position.commission for position in account.state.positions.values()), D(0))
+        waiting = sum((deal.profit + deal.commission for deal in account.state.early), D(0))
+        assert account.state.balance == net + unspent + waiting
+        assert all(position.volume > 0 for position in account.state.positions.values())
 
 
 @given(st.lists(_reports(101) | st.sampled_from(["part", "fill"]), max_size=8))

@@ -83,4 +83,5 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
         fields = [_reader(kind) for kind in names.values()]
         return lambda value: hint(*(one(entry) for one, entry in zip(fields, value, strict=True)))
     readers = {f.name: _reader(names[f.name]) for f in dataclasses.fields(hint) if f.compare}
-    return lambda value: hint(**{name: one(value[name]) for name, one in readers.items()})
+    # A field that an earlier release didn't keep has its default.
+    return lambda value: hint(**{name: one(value[name]) for name, one in readers.items() if name in value})

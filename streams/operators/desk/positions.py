@@ -2,11 +2,16 @@
 
 Hedging accounts give each opening deal's order a position of its own; in netting ones deals of one symbol share it, and
 a deal may turn it round (INOUT). A deal that closes more than is known to be open waits for the deals that opened it.
+
+The volume of an adopted position is told by Adopted records, which come before or after its deals. What its deals
+earned is attributed all the same: what is attributed, entry commissions of what is open and deals that wait sum to what
+the balance changed by.
 """
 
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any, TypeGuard
 
 from agents.money import ZERO, exact
 from agents.risk import Streak, after_trade
@@ -23,7 +28,7 @@ from streams.operators.desk.accounting import (
 )
 from streams.operators.desk.exits import exit_ended, leave, manage, tighten
 from streams.operators.desk.orders import OrderEvent, found, move
-from streams.operators.desk.state import KEPT_EARLY, Cause, Closed, Deal, Order, Position, place
+from streams.operators.desk.state import KEPT_EARLY, KEPT_STRANGERS, Cause, Closed, Deal, Order, Position, place
 from streams.operators.desk.turn import Turn, caused
 
 _OPENS = (DealEntry.IN, DealEntry.INOUT)
@@ -63,6 +68,7 @@ def on_adopted(turn: Turn, adopted: Adopted) -> None:
     if position is None:
         if not volume:
             return
+        state.strangers.pop(adopted.position, None)
         position = Position(
             position=adopted.position, order_no=adopted.order_no, instance="", listing=adopted.listing,
             side=adopted.side, digits=_digits(turn, adopted.listing), cause=Cause(), plan=None, opened_us=turn.us,
@@ -70,11 +76,17 @@ def on_adopted(turn: Turn, adopted: Adopted) -> None:
         )  # fmt: skip
         state.positions[adopted.position] = position
     position.volume = position.entered = volume
-    position.price, position.sl, position.tp = adopted.price, adopted.sl, adopted.tp
+    position.side, position.price, position.sl, position.tp = adopted.side, adopted.price, adopted.sl, adopted.tp
     position.margin = bound_margin(state, adopted.listing, volume, adopted.price)
     if not volume:
         del state.positions[adopted.position]
+        state.strangers[adopted.position] = position
+        if len(state.strangers) > KEPT_STRANGERS:
+            del state.strangers[next(iter(state.strangers))]
     say_changed(turn, position, "adopted")
+    if not volume:
+        _settle(turn, position)
+    _let_early_close(turn, adopted.position)
 
 
 def say_changed(turn: Turn, position: Position, cause: str) -> None:
@@ -102,15 +114,16 @@ def _order_of(turn: Turn, deal: Deal) -> Order | None:
 
 def _on_opening(turn: Turn, deal: Deal, order: Order | None) -> None:
     state = turn.state
-    position = state.positions.get(deal.position)
+    position = _known(turn, deal)
     volume = exact(deal.volume)
     commission = deal.commission
-    if deal.entry is DealEntry.INOUT and position is not None:
-        closing = min(position.volume, volume)
+    if deal.entry is DealEntry.INOUT:
+        turned = position or _unknown(turn, deal)
+        closing = min(turned.entered if turned.adopted else turned.volume, volume)
         part = share_of(commission, closing, volume, money_digits(state))
-        _close(turn, position, deal, closing, part, order)
+        _close(turn, turned, deal, closing, part, order)
         commission, volume = commission - part, volume - closing
-        position = None
+        position = position if turned.adopted else None
         if not volume:
             return
     decision = _decision_price(deal, order)
@@ -129,6 +142,8 @@ def _on_opening(turn: Turn, deal: Deal, order: Order | None) -> None:
     position.realized += commission
     _say_fill(turn, deal, position, order, DealEntry.IN, volume, commission, ZERO, ZERO, costs, decision)
     say_changed(turn, position, "opened" if position.volume == volume else "added to")
+    if deal.position in state.strangers:
+        _settle(turn, position)
     _let_early_close(turn, deal.position)
     if deal.position not in state.positions:
         return
@@ -139,15 +154,14 @@ def _on_opening(turn: Turn, deal: Deal, order: Order | None) -> None:
 
 def _on_closing(turn: Turn, deal: Deal, order: Order | None) -> None:
     state = turn.state
-    position = state.positions.get(deal.position)
-    if position is not None and position.adopted:
-        _say_unmatched(turn, deal)
-    elif position is None or position.volume < exact(deal.volume):
-        state.early.append(deal)
-        if len(state.early) > KEPT_EARLY:
-            _say_unmatched(turn, state.early.pop(0))
-    else:
+    position = _known(turn, deal)
+    if _holds(position, deal):
         _close(turn, position, deal, exact(deal.volume), deal.commission, order)
+        return
+    state.early.append(deal)
+    if len(state.early) > KEPT_EARLY:
+        early = state.early.pop(0)
+        _close(turn, _unknown(turn, early), early, exact(early.volume), early.commission, _order_of(turn, early))
 
 
 def _let_early_close(turn: Turn, number: int) -> None:
@@ -155,9 +169,29 @@ def _let_early_close(turn: Turn, number: int) -> None:
     state = turn.state
     for deal in [early for early in state.early if early.position == number]:
         position = state.positions.get(number)
-        if position is not None and position.volume >= exact(deal.volume):
+        if _holds(position, deal):
             state.early.remove(deal)
             _close(turn, position, deal, exact(deal.volume), deal.commission, _order_of(turn, deal))
+
+
+def _known(turn: Turn, deal: Deal) -> Position | None:
+    """The position that a deal is of: an open one, or an adopted one that is gone."""
+    return turn.state.positions.get(deal.position) or turn.state.strangers.get(deal.position)
+
+
+def _holds(position: Position | None, deal: Deal) -> TypeGuard[Position]:
+    """Whether a deal may close its volume of the position."""
+    return position is not None and (position.adopted or position.volume >= exact(deal.volume))
+
+
+def _unknown(turn: Turn, deal: Deal) -> Position:
+    """What a deal closes of which nothing is known but perhaps the order that opened it: price and time are 0."""
+    order = found(turn, deal.order_no) if deal.order_no else None
+    return Position(
+        position=deal.position, order_no=0, instance=order.instance if order else "", listing=deal.listing,
+        side=Side.SHORT if deal.side is Side.LONG else Side.LONG, digits=_digits(turn, deal.listing),
+        cause=order.cause if order else Cause(), plan=None, opened_us=0, adopted=True,
+    )  # fmt: skip
 
 
 def _opened(turn: Turn, deal: Deal, order: Order | None) -> Position:
@@ -186,31 +220,34 @@ def _opened(turn: Turn, deal: Deal, order: Order | None) -> Position:
 def _close(
     turn: Turn, position: Position, deal: Deal, volume: Decimal, commission: Decimal, order: Order | None
 ) -> None:
-    """Takes `volume` off the position and says what that part earned."""
+    """Takes `volume` off the position and says what that part earned; an adopted one's is told by Adopted records."""
     state, digits = turn.state, money_digits(turn.state)
     reason = _exit_reason(position, deal, order)
     decision = _decision_price(deal, order, position)
     costs = costs_of(state, deal, volume, decision)
-    whole = position.volume
+    whole = max(position.entered, volume) if position.adopted else position.volume
     entry_commission = share_of(position.commission, volume, whole, digits)
     spread = share_of(position.spread, volume, whole, digits)
     slippage = share_of(position.slippage, volume, whole, digits)
-    position.margin -= share_of(position.margin, volume, whole, digits)
     position.commission -= entry_commission
     position.spread -= spread
     position.slippage -= slippage
     position.realized += deal.profit + commission + deal.swap
-    position.volume -= volume
+    if position.adopted:
+        position.entered = whole - volume
+    else:
+        position.margin -= share_of(position.margin, volume, whole, digits)
+        position.volume -= volume
     paid_spread, paid_slippage = -(spread + costs.spread), -(slippage + costs.slippage)
     paid_commission = entry_commission + commission
     _say_fill(turn, deal, position, order, DealEntry.OUT, volume, commission, deal.swap, deal.profit, costs, decision)
-    turn.say(
-        "portfolio", PnlAttributed, order_no=position.order_no, instance=position.instance,
-        listing=position.listing, position=position.position, side=position.side, volume=float(volume),
-        opened_us=position.opened_us, closed_us=turn.us, entry_price=position.price, exit_price=deal.price,
-        reason=reason, gross=deal.profit - paid_spread - paid_slippage, spread=paid_spread, slippage=paid_slippage,
+    _attribute(
+        turn, position, volume=float(volume), exit_price=deal.price, reason=reason,
+        gross=deal.profit - paid_spread - paid_slippage, spread=paid_spread, slippage=paid_slippage,
         commission=paid_commission, swap=deal.swap, net=deal.profit + paid_commission + deal.swap,
     )  # fmt: skip
+    if position.adopted:
+        return
     if not position.volume:
         del state.positions[position.position]
     say_changed(turn, position, reason.lower())
@@ -218,6 +255,25 @@ def _close(
         _gone(turn, position)
     elif position.exit_order == 0:
         manage(turn, position, quoted=False)
+
+
+def _settle(turn: Turn, position: Position) -> None:
+    """Attributes what no closing deal of a position that is gone has taken of its entry's commission."""
+    rest = position.commission
+    if rest:
+        position.commission = ZERO
+        _attribute(
+            turn, position, volume=0.0, exit_price=0.0, reason=ExitReason.UNKNOWN, gross=ZERO, spread=ZERO,
+            slippage=ZERO, commission=rest, swap=ZERO, net=rest,
+        )  # fmt: skip
+
+
+def _attribute(turn: Turn, position: Position, **parts: Any) -> None:
+    turn.say(
+        "portfolio", PnlAttributed, order_no=position.order_no, instance=position.instance,
+        listing=position.listing, position=position.position, side=position.side, opened_us=position.opened_us,
+        closed_us=turn.us, entry_price=position.price, **parts,
+    )  # fmt: skip
 
 
 def _gone(turn: Turn, position: Position) -> None:
@@ -267,7 +323,7 @@ def _decision_price(deal: Deal, order: Order | None, position: Position | None =
 def _say_fill(
     turn: Turn,
     deal: Deal,
-    position: Position | None,
+    position: Position,
     order: Order | None,
     entry: DealEntry,
     volume: Decimal,
@@ -278,11 +334,9 @@ def _say_fill(
     decision_price: float,
 ) -> None:
     """A Fill; its signal is that of the order, or of the position that a stop or target closed."""
-    instance = order.instance if order else position.instance if position else ""
-    cause = order.cause if order else position.cause if position else Cause()
-    reason = ExitReason.NONE
-    if entry is DealEntry.OUT:
-        reason = _exit_reason(position, deal, order) if position else ExitReason.UNKNOWN
+    instance = order.instance if order else position.instance
+    cause = order.cause if order else position.cause
+    reason = _exit_reason(position, deal, order) if entry is DealEntry.OUT else ExitReason.NONE
     turn.say(
         "fills", Fill, order_no=deal.order_no, instance=instance, listing=deal.listing, **caused(cause),
         deal=deal.deal, position=deal.position, side=deal.side, entry=entry, reason=reason, volume=float(volume),
@@ -290,15 +344,6 @@ def _say_fill(
         slippage_points=costs.slippage_points, spread_points=costs.spread_points, commission=commission, swap=swap,
         profit=profit, spread_cost=costs.spread, slippage_cost=costs.slippage,
     )  # fmt: skip
-
-
-def _say_unmatched(turn: Turn, deal: Deal) -> None:
-    """A closing deal whose position isn't ours to follow."""
-    volume = exact(deal.volume)
-    order = found(turn, deal.order_no) if deal.order_no else None
-    decision = _decision_price(deal, order)
-    costs = costs_of(turn.state, deal, volume, decision)
-    _say_fill(turn, deal, None, order, DealEntry.OUT, volume, deal.commission, deal.swap, deal.profit, costs, decision)
 
 
 def _digits(turn: Turn, listing: str) -> int:

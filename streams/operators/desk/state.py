@@ -23,6 +23,8 @@ KEPT_ORDERS: Final = 256
 """Finished orders that are remembered, for reports that come late."""
 KEPT_EARLY: Final = 64
 """Deals whose position isn't known yet that wait for it."""
+KEPT_STRANGERS: Final = 64
+"""Adopted positions that are gone and are remembered, for deals that come late."""
 
 Dated = AccountConfig | StrategyConfig | RiskLimits | SessionTable | ListingSpec
 """What comes into force at a time of its own."""
@@ -98,6 +100,7 @@ class Position:
     """Not ours: Adopted records tell its volume."""
     volume: Decimal = ZERO
     entered: Decimal = ZERO
+    """All that was opened; of an adopted one what its deals, as far as they came, have left of it."""
     price: float = 0.0
     floor: float | None = None
     """The tightest of trailing levels and break-even so far, a price."""
@@ -186,6 +189,8 @@ class DeskState:
     orders: dict[int, Order] = field(default_factory=dict)
     finished: dict[int, Order] = field(default_factory=dict)
     positions: dict[int, Position] = field(default_factory=dict)
+    strangers: dict[int, Position] = field(default_factory=dict)
+    """Adopted positions that are gone, oldest first."""
     early: list[Deal] = field(default_factory=list)
     deals: list[int] = field(default_factory=list)
     """Numbers of the deals taken, as runs: first, last, first, last …"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -111,6 +112,15 @@ def test_a_state_is_its_bytes() -> None:
     again = account.desk.load(data)
     assert again == account.state
     assert account.desk.digest(again) == account.desk.digest(account.state)
+
+
+def test_a_state_of_an_earlier_release_goes_on_without_what_that_did_not_keep() -> None:
+    account = Account()
+    account.opened(LONG, stop_distance=0.002)
+    head, _, body = account.desk.dump(account.state).rpartition(b"\x00")
+    kept = json.loads(body)
+    assert kept.pop("strangers") == {}
+    assert account.desk.load(head + b"\x00" + json.dumps(kept).encode()) == account.state
 
 
 @pytest.mark.parametrize("data", [b"", b"desk\x002\x00{}", b"desk\x001\x00{}", b"desk\x001\x00nonsense"])
