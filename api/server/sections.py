@@ -26,9 +26,11 @@ class Kept:
     def __init__(self) -> None:
         self._answers: dict[str, tuple[Any, list[dict[str, Any]]]] = {}
 
-    def ask(self, connection: Connection, query: str, kind: str, account: int) -> list[dict[str, Any]]:
-        """What `query` answers about the account, whose records of `portfolio` of that kind it rests on."""
-        newest = connection.execute(_NEWEST.encode(), (account, kind)).fetchone()
+    def ask(
+        self, connection: Connection, query: str, kind: str, account: int, topic: str = "portfolio"
+    ) -> list[dict[str, Any]]:
+        """What `query` answers about the account, whose records of that kind on `topic` it rests on."""
+        newest = connection.execute(_NEWEST.encode(), (account, topic, kind)).fetchone()
         known = self._answers.get(f"{kind} {account}")
         if known is None or known[0] != newest:
             known = self._answers[f"{kind} {account}"] = newest, _dicts(connection, query, account)
@@ -80,9 +82,9 @@ def _account(connection: Connection, kept: Kept, number: int, name: str) -> dict
     pnl = kept.ask(connection, _PNL, "PnlAttributed", number)
     config = _dicts(connection, _OPENING, name)
     if config and fills and not positions and (not equity or equity[-1]["t"] < fills[0]["t"]):
-        # Equity is marked while something is held: this is what the last deal has left.
+        # Equity is marked while something is held: this is what all deals have left.
         opening = config[0]["balance"]
-        balance = round(opening + sum(row["net"] for row in pnl), 2)
+        balance = round(opening + kept.ask(connection, _MONEY, "Fill", number, "fills")[0]["money"], 2)
         peak = max(balance, equity[-1]["peak"] if equity else opening)
         equity.append({"t": fills[0]["t"], "balance": balance, "equity": balance, "margin": 0.0, "peak": peak})
     return {
@@ -169,7 +171,7 @@ select id, {_s("venue_time")} as t, side, entry, price, volume, reason, instance
 where listing = %s and time >= to_timestamp(%s) order by time desc limit 400
 """
 _NEWEST: Final = """
-select time, seq from tickledger.account_records where account_id = %s and topic = 'portfolio' and kind = %s
+select time, seq from tickledger.account_records where account_id = %s and topic = %s and kind = %s
 order by time desc, seq desc limit 1
 """
 _EQUITY: Final = f"""
@@ -198,6 +200,10 @@ _LAST_FILLS: Final = f"""
 select id, {_s("venue_time")} as t, order_no, listing, instance, side, entry, reason, volume, price, slippage_points,
     commission::float8 as commission, profit::float8 as profit from tickledger.fills
 where account = %s order by time desc, seq desc limit {ROWS_SHOWN}
+"""
+_MONEY: Final = """
+select coalesce(sum(profit + commission + swap), 0)::float8 as money from tickledger.fills
+where account = (select name from tickledger.accounts where id = %s)
 """
 _DECIDED_SINCE: Final = f"""
 select floor(extract(epoch from greatest(

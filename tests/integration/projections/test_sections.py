@@ -112,6 +112,28 @@ def test_open_positions_and_sums_follow_what_is_new(months: Session) -> None:
     assert (after["positions"], after["pnl"][0]["trades"]) == ([], MINUTES + 1)
 
 
+def test_the_balance_of_a_flat_account_is_what_all_its_deals_left(months: Session) -> None:
+    with months.transaction(force_rollback=True):
+        months.execute(
+            "insert into tickledger.reference (ref_no, written, epoch, seq, log_offset, mac, kind, subject, body) "
+            "values (1, now(), 1, 1, 1, '', 'AccountConfig', 'one', '{\"balance\": \"10000.00\"}')"
+        )
+        for kind, changed in (
+            ("PositionChanged", {"volume": 0}),
+            ("Fill", {"profit": "-40.00", "commission": "-1.40", "swap": "-0.30", "instance": ""}),
+        ):
+            months.execute(
+                "insert into tickledger.account_records select time + interval '1 min', seq + 4, log_offset, order_no, "
+                "position, account_id, operator_id, log_partition, topic, kind, listing, body || %s::jsonb from "
+                "tickledger.account_records where kind = %s and account_id = 1 and position = %s",
+                (json.dumps(changed), kind, MINUTES),
+            )
+        section = sections.overall(months, sections.Kept())["accounts"][0]
+
+    newest = section["equity"][-1]
+    assert (newest["balance"], newest["equity"], newest["peak"]) == (9958.3, 9958.3, 10000.0)
+
+
 def test_decisions_are_the_newest_of_both_kinds(months: Session) -> None:
     decisions = sections.overall(months, sections.Kept())["accounts"][1]["decisions"]
 
