@@ -218,8 +218,9 @@ select {_s("time")} as t, listing, instance, side, verdict, code, reason, asked,
 where account = %s and time >= to_timestamp(%s) order by time desc, seq desc limit {ROWS_SHOWN}
 """
 _PNL: Final = """
-select instance, reason, count(*) as trades, sum(gross)::float8 as gross, sum(spread)::float8 as spread,
-    sum(slippage)::float8 as slippage, sum(commission)::float8 as commission, sum(swap)::float8 as swap,
-    sum(net)::float8 as net from tickledger.pnl where account = (select name from tickledger.accounts where id = %s)
+select instance, reason, count(*) filter (where volume is distinct from 0) as trades, sum(gross)::float8 as gross,
+    sum(spread)::float8 as spread, sum(slippage)::float8 as slippage, sum(commission)::float8 as commission,
+    sum(swap)::float8 as swap, sum(net)::float8 as net
+from tickledger.pnl where account = (select name from tickledger.accounts where id = %s)
 group by instance, reason order by instance, reason
 """

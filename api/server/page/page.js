@@ -69,6 +69,8 @@ function nothing(columns) {
 
 const number = "number";
 
+const whose = (instance) => instance || "not ours";
+
 const show = {
   services(services) {
     table("services", Object.entries(services).map(([name, one]) => ({ name, ...one })),
@@ -109,18 +111,18 @@ const show = {
       : account.account;
     $("trading").textContent = `trading: ${account.state.state}${account.state.cause ? `, ${account.state.cause}` : ""}${account.state.who ? ` (${account.state.who})` : ""}`;
     equity($("equity"), account.equity);
-    table("positions", account.positions, [["opened", "opened", clock], ["position", "position", null, number], ["listing", "listing"], ["instance", "instance"],
+    table("positions", account.positions, [["opened", "opened", clock], ["position", "position", null, number], ["listing", "listing"], ["instance", "instance", whose],
       ["side", "side"], ["lots", "volume", null, number], ["price", "price", price, number], ["stop", "sl", price, number], ["target", "tp", price, number]]);
     table("orders", account.orders, [["time", "t", clock], ["order", "order_no", null, number], ["listing", "listing"], ["instance", "instance"], ["purpose", "purpose"],
       ["type", "type"], ["side", "side"], ["lots", "volume", null, number], ["stop", "sl", price, number], ["target", "tp", price, number], ["state", "state"], ["filled", "filled", null, number], ["why", "reason"], ["last", "cause", null, "text"]]);
-    table("fills", account.fills, [["time", "t", clock], ["order", "order_no", null, number], ["listing", "listing"], ["instance", "instance"], ["side", "side"], ["entry", "entry"],
+    table("fills", account.fills, [["time", "t", clock], ["order", "order_no", null, number], ["listing", "listing"], ["instance", "instance", whose], ["side", "side"], ["entry", "entry"],
       ["why", "reason"], ["lots", "volume", null, number], ["price", "price", price, number], ["slippage", "slippage_points", fixed(1), number], ["commission", "commission", money, number], ["profit", "profit", money, number]],
       (row) => walk(row.id));
     table("decisions", account.decisions, [["time", "t", clock], ["listing", "listing"], ["instance", "instance"], ["side", "side"], ["verdict", "verdict"],
       ["code", "code"], ["asked", "asked", null, number], ["allowed", "allowed", null, number], ["why", "reason", null, "text"]]);
     const total = account.pnl.reduce((sum, row) => ({ ...sum, ...Object.fromEntries(["trades", "gross", "spread", "slippage", "commission", "swap", "net"].map((k) => [k, sum[k] + row[k]])) }),
       { instance: "all", reason: "", trades: 0, gross: 0, spread: 0, slippage: 0, commission: 0, swap: 0, net: 0 });
-    table("pnl", account.pnl.length ? [...account.pnl, total] : [], [["agent", "instance"], ["cause", "reason"], ["trades", "trades", null, number], ["gross", "gross", money, number],
+    table("pnl", account.pnl.length ? [...account.pnl, total] : [], [["agent", "instance", whose], ["cause", "reason"], ["trades", "trades", null, number], ["gross", "gross", money, number],
       ["spread", "spread", money, number], ["slippage", "slippage", money, number], ["commission", "commission", money, number], ["swap", "swap", money, number], ["net", "net", money, number]]);
   },
   market(market) {

@@ -102,7 +102,8 @@ def test_open_positions_and_sums_follow_what_is_new(months: Session) -> None:
     with months.transaction(force_rollback=True):
         months.execute(
             "insert into tickledger.account_records select time + interval '1 min', seq + 4, log_offset, order_no, "
-            "position, account_id, operator_id, log_partition, topic, kind, listing, body || '{\"volume\": 0}' from "
+            "position, account_id, operator_id, log_partition, topic, kind, listing, "
+            "case kind when 'PositionChanged' then body || '{\"volume\": 0}' else body end from "
             "tickledger.account_records where kind in ('PositionChanged', 'PnlAttributed') and account_id = 1 "
             "and position = %s",
             (MINUTES,),
