@@ -83,7 +83,7 @@ class Gateway:
         self._sender = Sender(config, venue, chain, self._deals, self._doubts, alarms, clock, spool, beat)
         self._reconciler = Reconciler(config, venue, chain, self._deals, alarms, clock, self._sender.restore)
         self._queue: deque[_Queued] = deque()
-        self._counts: dict[tuple[str, int, OrderRequest], int] = {}
+        self._counts: dict[tuple[int, OrderRequest], int] = {}
         self._last_begun: dict[int, ModifyRequested] = {}
         self._look_us = self._reconcile_us = 0
         self._looked_s = self._reconciled_s = -1e9
@@ -108,7 +108,8 @@ class Gateway:
                 self._queue.append(_Queued(request, 1))
             return
         kind = _kind(request)
-        place = request.operator, request.order_no, kind
+        # Over all activations of the desk, as the chain counts them.
+        place = request.order_no, kind
         self._counts[place] = nth = self._counts.get(place, 0) + 1
         handled = book.handled(request.order_no, kind)
         if nth > handled:

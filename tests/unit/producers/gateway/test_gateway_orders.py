@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -234,5 +235,45 @@ def test_a_restarted_gateway_sends_nothing_again(make: Callable[..., Room]) -> N
     assert len(room.terminal_deals()) == 1
 
 
+def test_a_new_activation_of_the_desk_is_heard_where_the_one_before_has_asked_already(
+    make: Callable[..., Room],
+) -> None:
+    room = make()
+    room.ask(entry(7, sl=1.0950), pending(8, OrderType.LIMIT, 1.05))
+    position = room.of(Filled)[0].position
+    room.ask(modify(7, position, 1.0960), modify(7, position, 1.0970))
+    room.control.permit(algo_trading=False)
+    room.ask(cancel(8))
+    room.control.permit(algo_trading=True)
+    room.ask(of_the_next_desk(modify(7, position, 1.0980)), of_the_next_desk(cancel(8)))
+    assert room.mt5.positions_get()[0].sl == 1.098
+    assert room.mt5.orders_get() == ()
+    before = list(room.chain.records)
+    room.restart()
+    room.turns(least=10)
+    assert room.chain.records == before
+
+
+def test_a_modification_of_a_new_activation_in_doubt_is_found_after_a_restart(make: Callable[..., Room]) -> None:
+    room = make()
+    room.ask(entry(7, sl=1.0950))
+    position = room.of(Filled)[0].position
+    room.ask(modify(7, position, 1.0960))
+    room.control.fault("lost", call="order_send", times=1)
+    last = of_the_next_desk(modify(7, position, 1.0970))
+    room.orders.append(last)
+    room.gateway.receive(last)
+    room.gateway._work()
+    room.restart()
+    room.turns()
+    assert [told.sl for told in room.of(Accepted)] == [1.095, 1.096, 1.097]
+    assert room.of(Rejected) == []
+
+
 def _fields(order: Any) -> dict[str, Any]:
     return {name: getattr(order, name) for name in order.__slots__}
+
+
+def of_the_next_desk(request: Any) -> Any:
+    """The same, asked by a desk that was activated later."""
+    return dataclasses.replace(request, operator="desk@2")
