@@ -169,6 +169,14 @@ HALTING: Final = frozenset(
 )
 """Refusals that stay until a person changes something."""
 
+OF_ENTRIES: Final = HALTING - {
+    Retcode.TRADE_DISABLED,
+    Retcode.SERVER_DISABLES_AT,
+    Retcode.CLIENT_DISABLES_AT,
+    Retcode.FIFO_CLOSE,
+}
+"""Those of them that only what adds exposure meets: that something else was taken doesn't end them."""
+
 API_DISABLED: Final = -8
 """`last_error()` where the terminal doesn't let programs trade: nothing was sent."""
 

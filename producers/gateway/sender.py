@@ -11,7 +11,7 @@ from producers.gateway.alarms import Alarms
 from producers.gateway.answers import Answer, Doubtful, Refused, Taken
 from producers.gateway.book import Held
 from producers.gateway.chain import Chain
-from producers.gateway.codes import Execution, Retcode
+from producers.gateway.codes import OF_ENTRIES, Execution, Retcode
 from producers.gateway.deals import Deals
 from producers.gateway.doubts import Doubts
 from producers.gateway.intake import Request
@@ -29,7 +29,7 @@ from schemas.times import iso_ms
 from schemas.trading import CancelRequested, ModifyRequested, OrderPurpose, OrderType, Submitted
 
 CHECKED_S: Final = 1.0
-"""After a longer wait for the log or for answers another account may be open at the terminal: it is looked at again."""
+"""After a longer wait for the log or for answers the terminal may have lost its trade server: it is looked at again."""
 LOG_PATIENCE_S: Final = 2.0
 """So long what reduces exposure waits for the log to have its Sending; then it goes by the spool."""
 
@@ -69,6 +69,8 @@ class Sender:
         self._config, self._venue, self._chain, self._deals = config, venue, chain, deals
         self._doubts, self._alarms, self._clock, self._spool, self._beat = doubts, alarms, clock, spool, beat
         self._spooled = False
+        self._refusals: set[int] = set()
+        """Codes of lasting refusals that were told and aren't over."""
         self._log = Outage(alarms, "log_silent", "log_back")
 
     def take_spooled(self) -> None:
@@ -153,7 +155,7 @@ class Sender:
         """Those that were sent, with their answers. Before the first is, the intentions of all are on the log; or, if
         the log takes longer than LOG_PATIENCE_S, those of what reduces are in the spool, and entries wait.
 
-        Raises WrongAccount, NoAnswer: that took its time, and by now nothing may be sent.
+        Raises WrongAccount, NoAnswer: another account is open by now, or that took its time and nothing may be sent.
         """
         began_us, checked_s = self._clock.now_us(), time.monotonic()
         for one in asked:
@@ -170,19 +172,21 @@ class Sender:
         while left:
             if not logged and not left[0].reduces:
                 logged = self._chain.confirm()
-            if time.monotonic() - checked_s >= CHECKED_S:
-                self._check_again(left)
-                checked_s = time.monotonic()
+            late = time.monotonic() - checked_s >= CHECKED_S
+            self._check_again(left, late)
+            checked_s = time.monotonic() if late else checked_s
             one = left.pop(0)
             # The log, or those before it, took their time.
             if not (isinstance(one.what, Submitted) and self._is_over(one.what)):
                 yield one, self._venue.send(one.request)
             self._beat()
 
-    def _check_again(self, left: Sequence[_Asked]) -> None:
+    def _check_again(self, left: Sequence[_Asked], late: bool) -> None:
         """Refuses what is left unsent if nothing may be sent any more. Raises WrongAccount, NoAnswer."""
         try:
-            self._ready()
+            self._venue.check()
+            if late:
+                self._venue.check_connection()
         except (WrongAccount, NoAnswer) as error:
             for one in left:
                 self._refuse(one.order_no, one.kind, Retcode.REJECT, f"not sent: {error}")
@@ -202,14 +206,17 @@ class Sender:
         elif isinstance(answer, Refused):
             self._refuse(order_no, kind, answer.retcode, answer.reason)
             if answer.lasting:
+                self._refusals.add(answer.retcode)
                 self._alarms.tell(
                     "refused", Severity.CRITICAL, str(answer.retcode),
                     f"the terminal refuses requests of account {self._config.account} with {answer.retcode}: "
                     f"{answer.reason}",
                 )  # fmt: skip
         else:
-            for retcode in (Retcode.CLIENT_DISABLES_AT, Retcode.SERVER_DISABLES_AT):
-                self._alarms.over("refused", str(int(retcode)))
+            entry = isinstance(asked, Submitted) and asked.purpose is not OrderPurpose.EXIT
+            for retcode in [code for code in self._refusals if entry or code not in OF_ENTRIES]:
+                self._refusals.discard(retcode)
+                self._alarms.over("refused", str(retcode))
             self._taken(order_no, kind, asked, answer)
 
     def _taken(self, order_no: int, kind: OrderRequest, asked: Request, answer: Taken) -> None:

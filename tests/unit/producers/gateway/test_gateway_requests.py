@@ -167,6 +167,20 @@ def test_some_refusals_last_until_a_person_acts(retcode: int) -> None:
     assert answer.reason.startswith("no reason told")
 
 
+@pytest.mark.parametrize(
+    ("retcode", "act"),
+    [
+        (10017, "log the terminal in with the trading password, not the investor's"),
+        (10026, "ask the broker to allow trading by programs"),
+        (10027, "switch Algo Trading on in the terminal"),
+    ],
+)
+def test_a_permission_that_is_missing_is_told_with_what_to_do(retcode: int, act: str) -> None:
+    answer = answer_of(result(retcode), (1, ""), numbered=True)
+    assert isinstance(answer, Refused)
+    assert act in answer.reason
+
+
 @pytest.mark.parametrize("retcode", [10011, 10012, 10031])
 def test_three_codes_say_nothing(retcode: int) -> None:
     assert answer_of(result(retcode), (1, ""), numbered=True) == Doubtful(f"Said ({retcode})")

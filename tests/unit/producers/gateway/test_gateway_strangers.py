@@ -13,7 +13,8 @@ import pytest
 
 from infra.chain_follower import Standing
 from infra.errors import Unreachable
-from producers.gateway import deals, gateway, quotes, sender
+from producers.gateway import deals, gateway, quotes
+from producers.gateway.answers import Refused
 from producers.gateway.venue import WrongAccount
 from producers.mt5 import AUTHORIZATION_FAILED, TerminalError
 from producers.terminal.account import TradeAccount
@@ -34,7 +35,7 @@ from schemas.executions import (
 from schemas.integrity import KeyRing
 from schemas.times import iso_ms
 from schemas.trading import OrderType
-from tests.unit.producers.gateway.room import BUY, SECOND_US, Room, entry, falling, leave, pending
+from tests.unit.producers.gateway.room import BUY, SECOND_US, Room, entry, falling, leave, modify, pending
 from tests.unit.streams.venue.venues import account
 
 
@@ -228,6 +229,36 @@ def test_without_permission_orders_are_refused_and_a_person_is_told(
     assert room.alarms.codes == []
 
 
+def test_a_refusal_that_comes_again_after_it_was_over_is_told_again(make: Callable[..., Room]) -> None:
+    room = make()
+    room.ask(entry(7, volume=90), entry(8, volume=90), entry(9, sl=1.09), entry(10, volume=90))
+    assert [r.retcode for r in room.of(Rejected)] == [10019] * 3
+    assert [code for code, _ in room.alarms.ever] == ["refused", "refused"]
+
+
+def test_what_reduces_says_nothing_of_the_money_for_entries(make: Callable[..., Room]) -> None:
+    room = make()
+    room.ask(entry(7, sl=1.09), entry(8, volume=90))
+    position = room.of(Filled)[0].position
+    room.ask(modify(7, position, 1.095), leave(9, position), entry(10, volume=90))
+    assert [code for code, _ in room.alarms.ever] == ["refused"]
+
+
+@pytest.mark.parametrize("retcode", [10017, 10026])
+def test_a_permission_that_is_there_again_is_seen_by_any_request(
+    make: Callable[..., Room], monkeypatch: pytest.MonkeyPatch, retcode: int
+) -> None:
+    room = make()
+    room.ask(entry(7, sl=1.09))
+    position = room.of(Filled)[0].position
+    monkeypatch.setattr(room.venue, "send", lambda _: Refused(retcode, "Said", lasting=True))
+    room.ask(modify(7, position, 1.095))
+    assert room.alarms.codes == ["refused"]
+    monkeypatch.undo()
+    room.ask(modify(7, position, 1.096))
+    assert room.alarms.codes == []
+
+
 def test_another_account_at_the_terminal_is_sent_nothing(make: Callable[..., Room]) -> None:
     room = make()
     room.ask(entry(7))
@@ -349,7 +380,6 @@ def test_an_account_that_changes_while_the_log_takes_its_time_is_sent_nothing(
     room.ask(entry(7))
     held = room.of(Filled)[0].position
     before = len(room.terminal_deals())
-    monkeypatch.setattr(sender, "CHECKED_S", 0.0)
 
     def slow(patience_s: float | None = None) -> bool:
         server = room.simulation.terminal.server

@@ -78,11 +78,8 @@ def test_one_that_cant_be_asked_is_refused_unsent_and_the_others_go_on(make: Cal
     assert [deal.magic for deal in room.terminal_deals()] == [7, 9]
 
 
-def test_an_account_that_changes_while_the_first_is_sent_gets_no_other(
-    make: Callable[..., Room], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_account_that_changes_while_the_first_is_sent_gets_no_other(make: Callable[..., Room]) -> None:
     room = make()
-    monkeypatch.setattr(sender, "CHECKED_S", 0.0)
     magics = sent(room, lambda: another_account(room))
     for order_no in (7, 8, 9):
         room.gateway.receive(entry(order_no))
@@ -94,6 +91,23 @@ def test_an_account_that_changes_while_the_first_is_sent_gets_no_other(
         (9, "not sent:"),
     ]
     assert room.chain.book.unanswered() == []
+
+
+def test_a_server_that_is_lost_while_the_log_takes_its_time_gets_nothing(
+    make: Callable[..., Room], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = make()
+    monkeypatch.setattr(sender, "CHECKED_S", 0.0)
+
+    def slow(patience_s: float | None = None) -> bool:
+        room.control.fault("disconnect")
+        return True
+
+    monkeypatch.setattr(room.chain, "confirm", slow)
+    room.gateway.receive(entry(7))
+    room.gateway.turn()
+    assert room.kinds == ["Sending", "Rejected"]
+    assert room.alarms.codes == ["terminal_away"]
 
 
 def test_all_wait_while_the_terminal_is_away(make: Callable[..., Room]) -> None:
