@@ -63,8 +63,8 @@ def answer_of(result: OrderSendResult | None, error: tuple[int, str], *, numbere
 
 
 _WAYS_OUT: Final[dict[int, str]] = {
-    Retcode.TRADE_DISABLED: "log the terminal in with the trading password, not the investor's; if it is, the broker has "
-    "disabled trading on this account or symbol: ask it why",
+    Retcode.TRADE_DISABLED: "log the terminal in with the trading password, not the investor's; if it is, ask the broker "
+    "why it has disabled trading on this account or symbol",
     Retcode.SERVER_DISABLES_AT: "ask the broker to allow trading by programs on this account",
     Retcode.CLIENT_DISABLES_AT: "switch Algo Trading on in the terminal",
 }

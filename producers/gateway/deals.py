@@ -17,7 +17,7 @@ from producers.gateway.chain import Chain
 from producers.gateway.codes import Entry, Reason, Traded
 from producers.gateway.newest_ticks import Prevailing
 from producers.gateway.records import blank
-from producers.gateway.requests import FLATTENED, number_in
+from producers.gateway.requests import FLATTENED, STOPPED, number_in
 from producers.gateway.venue import Venue
 from producers.mt5 import TradeDeal
 from schemas.configuration import AccountConfig
@@ -191,7 +191,7 @@ class Deals:
 
     def _tell_foreign(self, deal: TradeDeal, ours: bool) -> None:
         number = number_in(deal.magic, deal.comment)
-        if deal.position_id in self._chain.book.adopted or deal.comment == FLATTENED:
+        if deal.position_id in self._chain.book.adopted or deal.comment in (FLATTENED, STOPPED):
             return
         if ours:
             message = (

@@ -24,6 +24,7 @@ from producers.gateway.outage import Outage
 from producers.gateway.reconcile import Reconciler
 from producers.gateway.sender import Sender
 from producers.gateway.spool import Spool
+from producers.gateway.stops import Stops
 from producers.gateway.venue import NoAnswer, Venue
 from schemas.configuration import AccountConfig
 from schemas.executions import OrderRequest
@@ -81,7 +82,8 @@ class Gateway:
         self._deals = Deals(config, venue, chain, prices, alarms)
         self._doubts = Doubts(config.account, venue, chain, self._deals, alarms, clock, trade.settle_s)
         self._sender = Sender(config, venue, chain, self._deals, self._doubts, alarms, clock, spool, beat)
-        self._reconciler = Reconciler(config, venue, chain, self._deals, alarms, clock, self._sender.restore)
+        stops = Stops(chain, self._sender, alarms, trade.settle_s)
+        self._reconciler = Reconciler(config, venue, chain, self._deals, alarms, clock, stops)
         self._queue: deque[_Queued] = deque()
         self._counts: dict[tuple[int, OrderRequest], int] = {}
         self._last_begun: dict[int, ModifyRequested] = {}

@@ -6,9 +6,7 @@ written down, told once, and never touched. A position of ours without its stop 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Sequence
 
 from infra.clock import Clock
 from producers.gateway.alarms import Alarms
@@ -19,17 +17,12 @@ from producers.gateway.deals import Deals
 from producers.gateway.doubts import end_of, over, same_levels
 from producers.gateway.records import blank
 from producers.gateway.requests import number_in
+from producers.gateway.stops import Stops
 from producers.gateway.venue import Venue
 from producers.mt5 import TradeOrder, TradePosition
 from schemas.configuration import AccountConfig
 from schemas.events import Severity, Side
 from schemas.executions import Adopted, OrderState, Reconciled
-
-RESTORE_S: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
-"""Waits between attempts to give a position its stop back."""
-
-Restore = Callable[[Held], None]
-"""Gives a position of ours its levels back."""
 
 
 class Reconciler:
@@ -43,11 +36,10 @@ class Reconciler:
         deals: Deals,
         alarms: Alarms,
         clock: Clock,
-        restore: Restore,
+        stops: Stops,
     ) -> None:
         self._config, self._venue, self._chain, self._deals = config, venue, chain, deals
-        self._alarms, self._clock, self._restore = alarms, clock, restore
-        self._attempts: dict[int, tuple[int, float]] = {}
+        self._alarms, self._clock, self._stops = alarms, clock, stops
         self._suspect: set[int] = set()
 
     # -- at every look -------------------------------------------------------------------------------------------------
@@ -70,8 +62,7 @@ class Reconciler:
         # What closed it is told first.
         for number in [number for number in book.adopted if number not in seen and not self._deals.waiting]:
             self._gone(book.adopted[number])
-        for number in [number for number in self._attempts if number not in book.positions]:
-            del self._attempts[number]
+        self._stops.forget()
 
     def orders(self, live: Sequence[TradeOrder], working: Sequence[Known]) -> None:
         """Says how orders of ours ended that were live and aren't any more."""
@@ -201,23 +192,11 @@ class Reconciler:
     def _see_levels(self, held: Held, position: TradePosition) -> None:
         sl, tp = self._chain.book.levels(held)
         about = str(held.position)
-        if sl is None or position.sl:
-            self._attempts.pop(held.position, None)
-            self._alarms.over("no_stop", about)
-            if (sl is not None or position.sl) and not same_levels(position, sl, tp):
-                self._alarms.tell(
-                    "levels_differ", Severity.WARNING, f"{about}/{position.sl:g}/{position.tp:g}",
-                    f"position {about} has its stop at {position.sl:g} and its target at {position.tp:g} at the "
-                    f"terminal, on the log {sl} and {tp}: a person or another program moved them",
-                )  # fmt: skip
+        if not self._stops.see(held, position):
             return
-        attempts, not_before = self._attempts.get(held.position, (0, 0.0))
-        if time.monotonic() < not_before:
-            return
-        self._alarms.tell(
-            "no_stop", Severity.CRITICAL, about,
-            f"position {about} in {held.listing} has lost its stop {sl} at the terminal: it gets it back",
-        )  # fmt: skip
-        wait = RESTORE_S[min(attempts, len(RESTORE_S) - 1)]
-        self._attempts[held.position] = attempts + 1, time.monotonic() + wait
-        self._restore(held)
+        if (sl is not None or position.sl) and not same_levels(position, sl, tp):
+            self._alarms.tell(
+                "levels_differ", Severity.WARNING, f"{about}/{position.sl:g}/{position.tp:g}",
+                f"position {about} has its stop at {position.sl:g} and its target at {position.tp:g} at the "
+                f"terminal, on the log {sl} and {tp}: a person or another program moved them",
+            )  # fmt: skip

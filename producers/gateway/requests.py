@@ -19,8 +19,9 @@ from producers.gateway.codes import (
     Kind,
     Lifetime,
     Retcode,
+    Traded,
 )
-from producers.mt5 import SymbolInfo
+from producers.mt5 import SymbolInfo, TradePosition
 from schemas.events import Side
 from schemas.trading import OrderPurpose, OrderType, Submitted
 
@@ -32,6 +33,9 @@ MAX_ORDER_NO: Final = 2**31 - 1
 
 FLATTENED: Final = "tl-flatten"
 """The comment of what a direct flattening closes: of no order of the desk, so its magic is 0."""
+
+STOPPED: Final = "tl-stop"
+"""The comment of what the gateway closes in place of a stop that was lost."""
 
 _COMMENT: Final = re.compile(r"tl([1-9][0-9]{0,9})")
 
@@ -121,6 +125,27 @@ def levels_request(ticket: int, symbol: SymbolInfo, sl: float | None, tp: float 
         "sl": level(sl, symbol),
         "tp": level(tp, symbol),
     }
+
+
+def close_request(position: TradePosition, symbol: SymbolInfo, quote: tuple[float, float]) -> dict[str, Any]:
+    """The request that closes all of a position at the market in place of its lost stop, at `quote` (bid, ask).
+
+    It names the position, so that a second one can't reverse it. Raises Impossible.
+    """
+    kind = Kind.SELL if position.type == Traded.BUY else Kind.BUY
+    request: dict[str, Any] = {
+        "action": int(Action.DEAL),
+        "symbol": symbol.name,
+        "volume": float(position.volume),
+        "type": int(kind),
+        "type_filling": int(market_filling(symbol)),
+        "position": position.ticket,
+        "magic": 0,
+        "comment": STOPPED,
+    }
+    if symbol.trade_exemode in (Execution.REQUEST, Execution.INSTANT):
+        request |= {"price": quote[kind is Kind.BUY], "deviation": DEVIATION_POINTS}
+    return request
 
 
 def remove_request(ticket: int) -> dict[str, Any]:

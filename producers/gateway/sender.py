@@ -17,10 +17,10 @@ from producers.gateway.doubts import Doubts
 from producers.gateway.intake import Request
 from producers.gateway.outage import Outage
 from producers.gateway.records import blank
-from producers.gateway.requests import Impossible, levels_request, place_request, remove_request
+from producers.gateway.requests import Impossible, close_request, levels_request, place_request, remove_request
 from producers.gateway.spool import Intention, Spool, flattenings
 from producers.gateway.venue import NoAnswer, Venue, WrongAccount
-from producers.mt5 import SymbolInfo
+from producers.mt5 import SymbolInfo, TradePosition
 from schemas.configuration import AccountConfig
 from schemas.events import Severity
 from schemas.executions import Accepted, Expired, OrderRequest, Rejected, Sending
@@ -234,33 +234,57 @@ class Sender:
         if isinstance(asked, Submitted):
             self._deals.answered(answer.ticket, answer.bid, answer.ask)
 
-    def restore(self, held: Held) -> None:
-        """Gives a position of ours the levels that it has lost: an act of the gateway, so under the number 0."""
-        ticket, (sl, tp) = self._venue.ticket_of(held.position), self._chain.book.levels(held)
+    # -- acts of the gateway, under the number 0 -----------------------------------------------------------------------
+
+    def restore(self, held: Held, ticket: int) -> Answer:
+        """Gives a position of ours the levels that it has lost. Raises WrongAccount, NoAnswer."""
+        sl, tp = self._chain.book.levels(held)
         try:
             request = levels_request(ticket, self._symbol(held.listing), sl, tp)
         except Impossible as impossible:
-            self._refuse(0, OrderRequest.MODIFY, impossible.retcode, impossible.why)
-            return
-        ((_, answer),) = self._sent([_Asked(0, OrderRequest.MODIFY, None, request)])
+            return self._impossible(OrderRequest.MODIFY, impossible)
+        return self._act(OrderRequest.MODIFY, request, held.position, sl, tp)
+
+    def close(self, held: Held, position: TradePosition) -> Answer:
+        """Closes a position of ours at the market. Raises WrongAccount, NoAnswer."""
+        try:
+            symbol = self._symbol(held.listing)
+            request = close_request(position, symbol, self._quote(symbol))
+        except Impossible as impossible:
+            return self._impossible(OrderRequest.PLACE, impossible)
+        self._deals.expect(held.listing)
+        return self._act(OrderRequest.PLACE, request, held.position)
+
+    def _act(
+        self,
+        kind: OrderRequest,
+        request: dict[str, Any],
+        position: int,
+        sl: float | None = None,
+        tp: float | None = None,
+    ) -> Answer:
+        ((_, answer),) = self._sent([_Asked(0, kind, None, request)])
         if isinstance(answer, Taken):
             self._chain.write(
                 Accepted(
-                    **blank(self._config.account), order_no=0, request=OrderRequest.MODIFY, ticket=held.position,
-                    position=held.position, time_ms=self._clock.now_ms(), sl=sl, tp=tp,
+                    **blank(self._config.account), order_no=0, request=kind, ticket=answer.ticket or position,
+                    position=position, time_ms=self._clock.now_ms(), sl=sl, tp=tp,
                 )
             )  # fmt: skip
         elif isinstance(answer, Refused):
-            self._refuse(0, OrderRequest.MODIFY, answer.retcode, answer.reason)
+            self._refuse(0, kind, answer.retcode, answer.reason)
+        return answer
+
+    def _impossible(self, kind: OrderRequest, impossible: Impossible) -> Answer:
+        self._refuse(0, kind, impossible.retcode, impossible.why)
+        return Refused(impossible.retcode, impossible.why)
 
     # -- what requests need --------------------------------------------------------------------------------------------
 
     def _request_of(self, order: Submitted) -> dict[str, Any]:
         """Raises Impossible, NoAnswer."""
         symbol = self._symbol(order.listing)
-        quote = (0.0, 0.0)
-        if order.type is OrderType.MARKET and symbol.trade_exemode in (Execution.REQUEST, Execution.INSTANT):
-            quote = self._venue.quote(symbol.name)
+        quote = self._quote(symbol) if order.type is OrderType.MARKET else (0.0, 0.0)
         expires_s = 0
         if order.expires_ms:
             # Up to the whole second that a terminal takes.
@@ -272,6 +296,11 @@ class Sender:
                 raise Impossible(Retcode.POSITION_CLOSED, f"position {order.position} is not open")
             request["position"] = ticket
         return request
+
+    def _quote(self, symbol: SymbolInfo) -> tuple[float, float]:
+        """Bid and ask where a market order names its price, else 0. Raises NoAnswer."""
+        named = symbol.trade_exemode in (Execution.REQUEST, Execution.INSTANT)
+        return self._venue.quote(symbol.name) if named else (0.0, 0.0)
 
     def _symbol(self, listing: str) -> SymbolInfo:
         """Raises Impossible, NoAnswer."""

@@ -21,12 +21,10 @@ from producers.terminal.account import TradeAccount
 from schemas.accept import Head
 from schemas.configuration import PositionMode
 from schemas.executions import (
-    Accepted,
     Adopted,
     DealEntry,
     DealReason,
     Filled,
-    OrderRequest,
     OrderState,
     Reconciled,
     Rejected,
@@ -162,20 +160,6 @@ def test_a_stop_out_closes_under_the_order_that_opened(make: Callable[..., Room]
     room.step(80)
     out = room.of(Filled)[1]
     assert (out.order_no, out.reason) == (7, DealReason.SO)
-
-
-def test_a_stop_that_is_missing_at_the_broker_is_set_again(make: Callable[..., Room]) -> None:
-    room = make()
-    room.ask(entry(7, sl=1.0950, tp=1.12))
-    [position] = room.mt5.positions_get()
-    by_hand(room, action=6, position=position.ticket, sl=0.0, tp=0.0)
-    room.turns(least=10)
-    [position] = room.mt5.positions_get()
-    assert (position.sl, position.tp) == (1.095, 1.12)
-    assert [(s.order_no, s.request) for s in room.of(Sending)] == [(7, OrderRequest.PLACE), (0, OrderRequest.MODIFY)]
-    restored = room.of(Accepted)[1]
-    assert (restored.order_no, restored.position, restored.sl) == (0, position.ticket, 1.095)
-    assert room.alarms.codes == []
 
 
 def test_a_stop_that_was_moved_by_hand_is_told_and_left(make: Callable[..., Room]) -> None:
