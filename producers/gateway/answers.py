@@ -51,7 +51,7 @@ def answer_of(result: OrderSendResult | None, error: tuple[int, str], *, numbere
         if code == INVALID_PARAMS:
             return Refused(Retcode.INVALID, f"the terminal doesn't take the request: {text} ({code})")
         return Doubtful(f"no answer: {text} ({code})")
-    said = result.comment or "no reason told"
+    said = result.comment or _WORDS.get(result.retcode, "no reason told")
     if result.retcode in TAKEN:
         if numbered and not result.order:
             return Doubtful(f"taken with {result.retcode}, but no number of the order came back")
@@ -62,9 +62,19 @@ def answer_of(result: OrderSendResult | None, error: tuple[int, str], *, numbere
     return Refused(result.retcode, f"{said}: {way_out}" if way_out else said, result.retcode in HALTING)
 
 
+_WORDS: Final[dict[int, str]] = {
+    Retcode.REQUOTE: "the price has changed (requote)",
+    Retcode.REJECT: "the broker rejected it",
+    Retcode.INVALID_STOPS: "stop or target is on the wrong side of the price, or too near to it",
+    Retcode.MARKET_CLOSED: "the market is closed",
+    Retcode.PRICE_OFF: "there is no price",
+    Retcode.FROZEN: "the price is within the freeze level",
+}
+"""What the commonest codes say, where the server doesn't say it itself."""
+
 _WAYS_OUT: Final[dict[int, str]] = {
-    Retcode.TRADE_DISABLED: "log the terminal in with the trading password, not the investor's; if it is, ask the broker "
-    "why it has disabled trading on this account or symbol",
+    Retcode.TRADE_DISABLED: "log the terminal in with the trading password, not the investor's; if it is, ask the "
+    "broker why it has disabled trading on this account or symbol",
     Retcode.SERVER_DISABLES_AT: "ask the broker to allow trading by programs on this account",
     Retcode.CLIENT_DISABLES_AT: "switch Algo Trading on in the terminal",
 }

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
+from producers.gateway.codes import Retcode
 from schemas.events import Side
 from schemas.executions import (
     Accepted,
@@ -57,6 +58,12 @@ class Known:
     asked_us: int = 0
     begun: dict[OrderRequest, int] = field(default_factory=dict)
     """How many requests of each kind the chain has."""
+    refusal: Rejected | None = None
+    """The last one, of whatever was asked."""
+    unmoved: int = 0
+    """Modifications that were refused in a row."""
+    unmoved_ms: int = 0
+    """When the first of them was, UTC."""
 
     @property
     def over(self) -> bool:
@@ -171,6 +178,8 @@ class Book:
         unsent = isinstance(record, Expired) and not record.ticket
         if unsent or not isinstance(record, Expired | Canceled) or known.asked is OrderRequest.CANCEL:
             known.asked = None
+        if request is OrderRequest.MODIFY:
+            self._moved(known, record)
         if isinstance(record, Accepted) and request is OrderRequest.MODIFY:
             held = self.positions.get(record.position)
             if held is not None:
@@ -180,6 +189,7 @@ class Book:
             if known.state in (OrderState.SUBMITTED, OrderState.SENDING):
                 known.state = OrderState.ACCEPTED
         elif isinstance(record, Rejected):
+            known.refusal = record
             if request is OrderRequest.PLACE:
                 known.state = OrderState.REJECTED
         elif isinstance(record, Reconciled):
@@ -188,6 +198,14 @@ class Book:
             known.state, known.ticket = OrderState.CANCELED, record.ticket or known.ticket
         elif isinstance(record, Expired):
             known.state, known.ticket = OrderState.EXPIRED, record.ticket or known.ticket
+
+    def _moved(self, known: Known, record: Execution) -> None:
+        """Counts the modifications that are refused; levels that are there already count as taken."""
+        if not isinstance(record, Rejected) or record.retcode == Retcode.NO_CHANGES:
+            known.unmoved = 0
+        else:
+            known.unmoved_ms = known.unmoved_ms if known.unmoved else record.time_ms
+            known.unmoved += 1
 
     def _deal(self, deal: Filled | PartiallyFilled) -> None:
         if deal.deal in self.deals:

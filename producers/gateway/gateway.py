@@ -22,6 +22,7 @@ from producers.gateway.doubts import Doubts
 from producers.gateway.intake import Request
 from producers.gateway.outage import Outage
 from producers.gateway.reconcile import Reconciler
+from producers.gateway.repeats import Repeats
 from producers.gateway.sender import Sender
 from producers.gateway.spool import Spool
 from producers.gateway.stops import Stops
@@ -84,6 +85,7 @@ class Gateway:
         self._sender = Sender(config, venue, chain, self._deals, self._doubts, alarms, clock, spool, beat)
         stops = Stops(chain, self._sender, alarms, trade.settle_s)
         self._reconciler = Reconciler(config, venue, chain, self._deals, alarms, clock, stops)
+        self._repeats = Repeats(chain, alarms)
         self._queue: deque[_Queued] = deque()
         self._counts: dict[tuple[int, OrderRequest], int] = {}
         self._last_begun: dict[int, ModifyRequested] = {}
@@ -106,6 +108,7 @@ class Gateway:
         if isinstance(request, Submitted):
             known = book.order(request.order_no)
             known.submitted = known.submitted or request
+            self._repeats.asked(request)
             if not book.placed(request.order_no):
                 self._queue.append(_Queued(request, 1))
             return
@@ -208,6 +211,7 @@ class Gateway:
             self._deals.write(all_now=True)
         book = self._chain.book
         positions = self._venue.positions()
+        self._repeats.look(positions)
         settled = not self._deals.waiting
         working = book.working()
         since_ms = max(book.newest_deal_ms, book.since_ms) - (LONG_MS if whole else RECENT_MS)

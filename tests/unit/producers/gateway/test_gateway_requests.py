@@ -159,6 +159,10 @@ def test_definite_codes_refuse(retcode: int) -> None:
     assert answer_of(result(retcode), (1, ""), numbered=True) == Refused(retcode, "Said", False)
 
 
+def test_a_code_that_the_server_says_nothing_of_is_told_in_words() -> None:
+    assert answer_of(result(10018, comment=""), (1, ""), numbered=True) == Refused(10018, "the market is closed")
+
+
 @pytest.mark.parametrize("retcode", [10017, 10019, 10026, 10027, 10033, 10034, 10040, 10042, 10043, 10044, 10045])
 def test_some_refusals_last_until_a_person_acts(retcode: int) -> None:
     answer = answer_of(result(retcode, comment=""), (1, ""), numbered=True)
