@@ -104,6 +104,8 @@ class Book:
         self.adopted: dict[int, Adopted] = {}
         """Positions that aren't ours, as last told."""
         self.deals: set[int] = set()
+        self.money = ZERO
+        """What all deals have made: profit, commission and swap."""
         self.newest_deal_ms = 0
         self.since_ms = 0
         """When the chain was opened first, UTC: what was dealt before isn't its concern."""
@@ -211,6 +213,7 @@ class Book:
         if deal.deal in self.deals:
             return
         self.deals.add(deal.deal)
+        self.money += deal.profit + deal.commission + deal.swap
         self.newest_deal_ms = max(self.newest_deal_ms, deal.time_ms)
         if deal.order_no and self.is_orders(deal.order_no, deal.position, deal.entry, deal.reason):
             known = self.order(deal.order_no)

@@ -80,6 +80,27 @@ class Traded(IntEnum):
     SELL = 1
 
 
+class Booking(IntEnum):
+    """Types of deals that book money without a trade."""
+
+    BALANCE = 2
+    CREDIT = 3
+    CHARGE = 4
+    CORRECTION = 5
+    BONUS = 6
+    COMMISSION = 7
+    COMMISSION_DAILY = 8
+    COMMISSION_MONTHLY = 9
+    COMMISSION_AGENT_DAILY = 10
+    COMMISSION_AGENT_MONTHLY = 11
+    INTEREST = 12
+    BUY_CANCELED = 13
+    SELL_CANCELED = 14
+    DIVIDEND = 15
+    DIVIDEND_FRANKED = 16
+    TAX = 17
+
+
 class Entry(IntEnum):
     """What a deal did to its position."""
 

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, Protocol
 
 from producers.gateway.alarms import Alarms
 from producers.gateway.book import BY_VENUE, OVER, ZERO, Known, lots
+from producers.gateway.bookings import Bookings
 from producers.gateway.chain import Chain
 from producers.gateway.codes import Entry, Reason, Traded
 from producers.gateway.newest_ticks import Prevailing
@@ -65,9 +66,11 @@ class _Waiting(NamedTuple):
 class Deals:
     """The deals of an account on their way to the log."""
 
-    def __init__(self, config: AccountConfig, venue: Venue, chain: Chain, prices: Prices, alarms: Alarms) -> None:
+    def __init__(
+        self, config: AccountConfig, venue: Venue, chain: Chain, prices: Prices, bookings: Bookings, alarms: Alarms
+    ) -> None:
         self._config, self._venue, self._chain = config, venue, chain
-        self._prices, self._alarms = prices, alarms
+        self._prices, self._bookings, self._alarms = prices, bookings, alarms
         self._waiting: list[_Waiting] = []
         self._passed: set[int] = set()
         """Deals that trade nothing (deposits, fees and the like), and those from before the chain."""
@@ -98,6 +101,7 @@ class Deals:
                 continue
             if deal.type not in (Traded.BUY, Traded.SELL):
                 self._passed.add(deal.ticket)
+                self._bookings.tell(deal)
                 continue
             listing, time_ms = f"{self._config.feed}/{deal.symbol}", self._venue.utc_ms(deal.time_msc)
             if time_ms < book.since_ms and number_in(deal.magic, deal.comment) not in book.orders:

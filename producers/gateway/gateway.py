@@ -16,6 +16,7 @@ from infra.clock import WaitingClock
 from infra.log import get
 from infra.settings import TradeSettings
 from producers.gateway.alarms import Alarms
+from producers.gateway.bookings import Bookings
 from producers.gateway.chain import Chain
 from producers.gateway.deals import Deals, Prices
 from producers.gateway.doubts import Doubts
@@ -80,11 +81,12 @@ class Gateway:
         """`beat` is called after each request."""
         self._config, self._trade, self._venue, self._chain = config, trade, venue, chain
         self._alarms, self._clock = alarms, clock
-        self._deals = Deals(config, venue, chain, prices, alarms)
+        bookings = Bookings(config, venue, chain, alarms)
+        self._deals = Deals(config, venue, chain, prices, bookings, alarms)
         self._doubts = Doubts(config.account, venue, chain, self._deals, alarms, clock, trade.settle_s)
         self._sender = Sender(config, venue, chain, self._deals, self._doubts, alarms, clock, spool, beat)
         stops = Stops(chain, self._sender, alarms, trade.settle_s)
-        self._reconciler = Reconciler(config, venue, chain, self._deals, alarms, clock, stops)
+        self._reconciler = Reconciler(config, venue, chain, self._deals, stops, bookings, alarms, clock)
         self._repeats = Repeats(chain, alarms)
         self._queue: deque[_Queued] = deque()
         self._counts: dict[tuple[int, OrderRequest], int] = {}

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from infra.clock import Clock
 from producers.gateway.alarms import Alarms
 from producers.gateway.book import ZERO, Held, Known, lots
+from producers.gateway.bookings import Bookings
 from producers.gateway.chain import Chain
 from producers.gateway.codes import Traded
 from producers.gateway.deals import Deals
@@ -34,12 +35,13 @@ class Reconciler:
         venue: Venue,
         chain: Chain,
         deals: Deals,
+        stops: Stops,
+        bookings: Bookings,
         alarms: Alarms,
         clock: Clock,
-        stops: Stops,
     ) -> None:
         self._config, self._venue, self._chain, self._deals = config, venue, chain, deals
-        self._alarms, self._clock, self._stops = alarms, clock, stops
+        self._stops, self._bookings, self._alarms, self._clock = stops, bookings, alarms, clock
         self._suspect: set[int] = set()
 
     # -- at every look -------------------------------------------------------------------------------------------------
@@ -83,10 +85,11 @@ class Reconciler:
     # -- at every reconciliation ---------------------------------------------------------------------------------------
 
     def all(self, positions: Sequence[TradePosition], live: Sequence[TradeOrder]) -> None:
-        """Both ways: vanished positions and orders, changed volumes, orders that the log doesn't know."""
+        """Both ways: vanished positions and orders, changed volumes, orders that the log doesn't know, the balance."""
         self._vanished_positions(positions)
         self._vanished_orders(live)
         self._unknown_orders(live)
+        self._bookings.compare()
 
     def _vanished_positions(self, positions: Sequence[TradePosition]) -> None:
         there = {position.identifier: lots(position.volume) for position in positions}

@@ -6,6 +6,7 @@ MetaTrader 5 returns None for what failed and () for nothing, and its times are 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
@@ -118,6 +119,10 @@ class Venue:
                 f"{self._pin and self._pin.login} at {self._pin and self._pin.server}: nothing is sent to it; log the "
                 "terminal in to the account that is traded"
             )
+
+    def balance(self) -> Decimal:
+        """The account's balance now."""
+        return Decimal(repr(float(self._answered(self._mt5.account_info(), "the account").balance)))
 
     def check_connection(self) -> None:
         """Whether the terminal has its trade server. Raises NoAnswer."""

@@ -48,7 +48,7 @@ def flat(seconds: int = 600) -> Ticks:
 class MemoryChain:
     """A chain in memory; `silent`: the log doesn't give anything back."""
 
-    def __init__(self, clock: Any, records: Iterable[Execution] = ()) -> None:
+    def __init__(self, clock: Any, since_ms: int, records: Iterable[Execution] = ()) -> None:
         self.book = Book()
         self.records: list[Any] = list(records)
         self.silent = False
@@ -58,7 +58,7 @@ class MemoryChain:
             "nonce": b"",
             "seq": 0,
             "account": "a",
-            "written_us": START_MS * 1000 - 10 * SECOND_US,
+            "written_us": since_ms * 1000,
         }
         self.book.fold(AccountOpen(**opening, key_id="", prev=b"", mac=b""))
         for record in self.records:
@@ -145,7 +145,7 @@ class Room:
         self.spool = Spool(home / "a.spool")
         self.prices = MarketPrices(self.ticks)
         self.orders: list[Any] = []
-        self.chain = MemoryChain(self.clock)
+        self.chain = MemoryChain(self.clock, int(self.ticks.time_ms[0]))
         self.alarms = Told()
         self.mt5: Any = self.simulation.connect()
         self.mt5.initialize()
@@ -154,7 +154,7 @@ class Room:
 
     def restart(self) -> None:
         """A gateway that has nothing but the chain, the spool and `orders`."""
-        self.chain = MemoryChain(self.clock, self.chain.records)
+        self.chain = MemoryChain(self.clock, int(self.ticks.time_ms[0]), self.chain.records)
         self.alarms = Told()
         self.venue = Venue(self.simulation.connect(), self.settings, ServerClock("ny7"))
         self.venue.pin(self.venue.sign_in(), self.config)

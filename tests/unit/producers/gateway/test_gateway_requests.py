@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from producers.gateway.answers import Doubtful, Refused, Taken, answer_of
 from producers.gateway.codes import Filling, Retcode
 from producers.gateway.requests import (
     Impossible,
+    close_request,
     level,
     levels_request,
     market_filling,
@@ -58,6 +60,15 @@ def test_instant_execution_asks_for_the_side_that_it_deals_at(side: Side, price:
     symbol: Any = replace(SYMBOL, trade_exemode=codes.Execution.INSTANT, filling_mode=0)
     request = place_request(entry(7, side), symbol, (1.1, 1.2), 0)
     assert (request["price"], request["deviation"], request["type_filling"]) == (price, 10, Filling.IOC)
+
+
+@pytest.mark.parametrize(("held", "price"), [(codes.Traded.BUY, 1.1), (codes.Traded.SELL, 1.2)])
+def test_instant_execution_closes_at_the_other_side(held: int, price: float) -> None:
+    symbol: Any = replace(SYMBOL, trade_exemode=codes.Execution.INSTANT, filling_mode=0)
+    position: Any = SimpleNamespace(type=int(held), ticket=5, volume=0.1)
+    request = close_request(position, symbol, (1.1, 1.2))
+    assert (request["price"], request["position"], request["magic"], request["comment"]) == (price, 5, 0, "tl-stop")
+    assert all(type(value) in (int, float, str) for value in request.values())
 
 
 @pytest.mark.parametrize(
@@ -224,3 +235,8 @@ def test_none_is_no_answer_unless_nothing_was_sent(error: tuple[int, str], kind:
 def test_numbers_are_the_packages(ours: Any, prefix: str) -> None:
     for member in ours:
         assert member == getattr(mt5, f"{prefix}_{member.name}")
+
+
+def test_numbers_of_bookings_are_the_packages() -> None:
+    for member in codes.Booking:
+        assert member == getattr(mt5, f"DEAL_TYPE_{member.name}", getattr(mt5, f"DEAL_{member.name}", None))
