@@ -168,7 +168,7 @@ class Prices:
             "trade_tick_value_loss": _tick_value(symbol, rates, gain=False), "trade_tick_size": size,
             "trade_contract_size": contract, "volume_min": spec.volume_min, "volume_max": spec.volume_max,
             "volume_step": spec.volume_step, "volume_limit": symbol.volume_limit, "swap_long": spec.swap_long,
-            "swap_short": spec.swap_short, "margin_hedged": contract, "currency_base": spec.currency_base,
+            "swap_short": spec.swap_short, "margin_hedged": 2 * contract, "currency_base": spec.currency_base,
             "currency_profit": spec.currency_profit, "currency_margin": spec.currency_base or spec.currency_profit,
             "description": symbol.description, "name": name, "path": symbol.path,
         }  # fmt: skip

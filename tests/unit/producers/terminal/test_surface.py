@@ -17,6 +17,7 @@ from producers.mt5 import TICK_DTYPE
 from producers.terminal import constants
 from producers.terminal.failure import TerminalFailure
 from producers.terminal.module import Mt5Module
+from producers.terminal.rates import RATE_DTYPE
 from producers.terminal.requests import WORDS
 from producers.terminal.structures import TradeDeal, TradeRequest
 
@@ -117,6 +118,11 @@ def test_the_nested_request_stays_a_structure_in_a_dict(mt5: Any) -> None:
 def test_rows_of_ticks_are_the_packages() -> None:
     assert [list(row) for row in TICK_DTYPE.descr] == SURFACE["dtypes"]["ticks"]
     assert TICK_DTYPE.itemsize == 60
+
+
+def test_rows_of_rates_are_the_packages() -> None:
+    assert [list(row) for row in RATE_DTYPE.descr] == SURFACE["dtypes"]["rates"]
+    assert RATE_DTYPE.itemsize == 60
 
 
 def test_all_functions_of_the_package_are_there_and_no_others(mt5: Any) -> None:

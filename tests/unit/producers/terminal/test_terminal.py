@@ -99,6 +99,16 @@ def test_a_symbol_with_a_position_stays_in_the_market_watch(simulation: Simulati
     assert mt5.symbol_info("EURUSD").select
 
 
+def test_hedged_margin_is_told_as_it_is_charged(simulation: Simulation) -> None:
+    """Margin of hedged volume by MetaTrader 5's formula: `margin_hedged` in place of the contract, at the mean price."""
+    mt5 = client(simulation)
+    simulation.control.step(60_000_000)
+    bought, sold = mt5.order_send(market_order()), mt5.order_send(market_order(SELL))
+    info, account = mt5.symbol_info("EURUSD"), mt5.account_info()
+    price = (bought.price + sold.price) / 2
+    assert account.margin == pytest.approx(0.1 * info.margin_hedged * price / account.leverage, abs=0.02)
+
+
 def test_a_weekend_is_closed_for_trading() -> None:
     with in_process({"EURUSD": walk(5)}) as simulation:
         simulation.control.step(5 * 24 * HOUR_US)
