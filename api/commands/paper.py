@@ -21,7 +21,7 @@ from infra import log
 from infra.errors import SettingsError
 from infra.stack.addresses import recorded_port
 from infra.stack.home import Home
-from infra.stack.services import KAFKA, POSTGRES, programs_of
+from infra.stack.services import KAFKA, POSTGRES, TERMINAL, programs_of, trouble
 from infra.stack.stack import Running, run_alone
 from infra.stack.up import until_asked
 
@@ -86,8 +86,13 @@ def paper(
         _tell(console, found, own, config)
         if not no_browser:
             webbrowser.open(page)
+        told: str | None = None
         while True:
             running.check()
+            now = trouble(Home(settings.home), TERMINAL.name)
+            if now != told:
+                console.print(f"terminal: {now or 'all is well again'}", soft_wrap=True, markup=False)
+                told = now
             time.sleep(0.1)
 
 
@@ -98,6 +103,7 @@ def _tell(console: Console, found: PaperHome, own: Paper, config: Path | None) -
         "quotes and never sent an order",
         f"account {settings.trade.account} trades {', '.join(own.instances)} on paper",
     ]
+    lines += [f"left out: {why}" for why in found.left_out]
     if not found.clock_shown:
         lines.append(
             f"no fresh tick has shown the server's clock: recorder.server_clock = {settings.recorder.server_clock} is "

@@ -46,6 +46,8 @@ class PaperHome(NamedTuple):
     symbols: tuple[str, ...]
     clock_shown: bool
     """Whether the server's clock was seen in fresh ticks; else it is as the settings say."""
+    left_out: tuple[str, ...] = ()
+    """Why symbols of the market watch aren't among them."""
 
     @property
     def listings(self) -> list[str]:
@@ -60,7 +62,8 @@ def paper_home(home: Path | None, config: Path | None, wanted: Wanted, usual_ter
     """The home; one without settings gets its file once the real terminal has been found.
 
     Raises MissingPart, TerminalError where no real terminal is reached; Refused for a home that isn't one for paper or
-    has other settings than are wanted, and for a symbol that the real terminal hasn't; SettingsError.
+    has other settings than are wanted, and at the first start for a symbol that the real terminal hasn't, or that
+    can't be reckoned with, if it was named: of its market watch such symbols are left out; SettingsError.
     """
     before = load_settings(home, config)
     if config is not None or (before.home / FILE).exists():
@@ -73,6 +76,8 @@ def paper_home(home: Path | None, config: Path | None, wanted: Wanted, usual_ter
     told = _updated(before, _asked(wanted, usual_terminal))
     found = find(LiveTerminal.of(told), told.paper.symbols)
     try:
+        if told.paper.symbols and found.missing:
+            raise Refused("; ".join(found.missing.values()))
         clock = server_clock_of(found, SystemClock())
     finally:
         found.quotes.shutdown()
@@ -92,7 +97,8 @@ def paper_home(home: Path | None, config: Path | None, wanted: Wanted, usual_ter
         "trade": {"account": told.trade.account},
     }
     write_settings(before.home, _FIRST_LINE, sections)
-    return PaperHome(load_settings(home, config), found.source, tuple(found.symbols), clock is not None)
+    left_out = tuple(found.missing.values())
+    return PaperHome(load_settings(home, config), found.source, tuple(found.symbols), clock is not None, left_out)
 
 
 def _known(settings: Settings, wanted: Wanted) -> PaperHome:
@@ -111,7 +117,8 @@ def _known(settings: Settings, wanted: Wanted) -> PaperHome:
                 )
     found = find(LiveTerminal.of(settings), settings.paper.symbols)
     found.quotes.shutdown()
-    return PaperHome(settings, found.source, tuple(found.symbols), True)
+    # What can't be had now is the home's all the same: the terminal says so, and goes on with the others.
+    return PaperHome(settings, found.source, settings.paper.symbols or tuple(found.symbols), True)
 
 
 def _asked(wanted: Wanted, usual_terminal: str) -> dict[str, dict[str, Any]]:

@@ -61,7 +61,7 @@ class ServiceState(Answer):
     state: str = Field(description="ready, starting, stopping, stopped, failed, refused or external")
     pid: int | None = Field(default=None, description="its process")
     address: str | None = Field(default=None, description="where it listens")
-    reason: str | None = Field(default=None, description="why it failed, or can't run")
+    reason: str | None = Field(default=None, description="why it failed, can't run, or what is wrong with it")
 
 
 class Ready(Answer):

@@ -74,7 +74,7 @@ def exit_code_of(error: TickledgerError) -> int:
 def announce(home: Path, service: str, ready: bool = True, **extra: Any) -> None:
     """Tell the stack of ``home`` that this process, which is ``service``, is ready (or not any more).
 
-    ``extra`` goes into the record, where ``status`` shows it. Raises HomeUnusable.
+    ``extra`` goes into the record, of which ``status`` shows ``reason``: what is wrong. Raises HomeUnusable.
     """
     announce_for(Home(home), service, Identity.own(), ready=ready, **extra)
 
@@ -116,6 +116,13 @@ def running_since_ms(home: Home, service: str) -> int | None:
 def refusal(home: Home, service: str) -> str | None:
     """Why ``service``, which the stack runs no more, was refused; None if it wasn't."""
     reason = (read_json(home.ready_file(service)) or {}).get("refused")
+    return None if reason is None else str(reason)
+
+
+def trouble(home: Home, service: str) -> str | None:
+    """What the process that runs ``service`` now says is wrong with it; None if nothing is."""
+    record = read_json(home.ready_file(service))
+    reason = None if record is None or identity(record) != running(home, service) else record.get("reason")
     return None if reason is None else str(reason)
 
 

@@ -10,7 +10,17 @@ from infra.settings import Settings
 from infra.stack import ownership, ports
 from infra.stack.addresses import recorded_port, shown_postgres
 from infra.stack.home import Home, read_json
-from infra.stack.services import EVERY_PROGRAM, KAFKA, POSTGRES, Service, is_ready, programs_of, refusal, running
+from infra.stack.services import (
+    EVERY_PROGRAM,
+    KAFKA,
+    POSTGRES,
+    Service,
+    is_ready,
+    programs_of,
+    refusal,
+    running,
+    trouble,
+)
 from infra.stack.stack import check_external, external
 
 State = Literal["ready", "starting", "stopping", "stopped", "failed", "refused", "external"]
@@ -19,7 +29,8 @@ PATIENCE_S = 3.0
 
 
 class ServiceStatus(TypedDict):
-    """``pid`` and ``address`` are None where there is none; ``reason`` says why a service failed or can't run."""
+    """``pid`` and ``address`` are None where there is none; ``reason`` says why a service failed, can't run or
+    isn't as it should be."""
 
     state: State
     pid: int | None
@@ -66,7 +77,7 @@ def _embedded(home: Home, name: str) -> ServiceStatus:
         "state": _state(home, name, port, failed=failed is not None, refused=refused is not None),
         "pid": process.pid if process is not None else None,
         "address": f"{ports.ADDRESS}:{port}" if port else None,
-        "reason": failed if refused is None else refused,
+        "reason": refused or failed or trouble(home, name),
     }
 
 

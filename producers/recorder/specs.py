@@ -51,8 +51,8 @@ def spec_of_symbol(listing: str, info: SymbolInfo, now: ListingSpec | None, serv
         if not (math.isfinite(value) and value > 0):
             raise Unusable(
                 f"{listing} isn't recorded: the terminal says {name} = {value!r}, with which no size, stop or profit "
-                "can be reckoned. Open the symbol's specification in the terminal: it may not have loaded yet (it is "
-                "looked at again by itself), or the broker has to correct it"
+                "can be reckoned. Open the symbol's specification in the terminal: it may not have loaded yet (a "
+                "recorder looks at it again by itself), or the broker has to correct it"
             )
     if not 0 <= info.digits <= MAX_DIGITS:
         raise Unusable(f"{listing} isn't recorded: the terminal says digits = {info.digits}, not 0 to {MAX_DIGITS}")

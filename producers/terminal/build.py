@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from infra.clock import Clock
+from infra.errors import Refused
 from infra.market_clock import MarketClockWriter
 from infra.marks import Mark
 from infra.settings import RecorderSettings, TerminalSettings
@@ -19,6 +20,7 @@ from producers.clocks import ServerClock
 from producers.formats.data import ListingData, expand, open_data
 from producers.formats.names import hint_of
 from producers.listing_spec import DEFAULT_SERVER_CLOCK, digits_of
+from producers.mt5 import SymbolInfo
 from producers.recorder.pinned import detail_of
 from producers.sample import SAMPLE_DAY
 from producers.specs import LabSpec, for_digits, load_spec
@@ -66,6 +68,8 @@ class Live(NamedTuple):
 
     source: LiveSource
     symbols: Mapping[str, SymbolDefinition]
+    found: Mapping[str, SymbolInfo]
+    """What the real terminal says of them, or said when it had them last."""
     account: TradeAccount
     machine: Clock
 
@@ -98,7 +102,7 @@ def played(settings: TerminalSettings, cache: Path | None) -> Played:
 def live(
     settings: TerminalSettings, terminal: LiveTerminal, found: Found, recorder: RecorderSettings, machine: Clock
 ) -> Played:
-    """The live ticks of a real terminal that was found. Raises Unusable for a symbol that can't be reckoned with."""
+    """The live ticks of a real terminal that was found, of the symbols that it has or had."""
     specs = {name: load_spec(settings.spec, name, ()) for name in found.symbols}
     symbols = {name: live_symbol(info, specs[name], recorder.server_clock) for name, info in found.symbols.items()}
     account = replace(
@@ -107,11 +111,12 @@ def live(
         server=paper_server(found.source),
         company=found.source.company,
     )
-    source = LiveSource(terminal, found.quotes, found.source, tuple(symbols), machine, recorder)
-    told = {"live": detail_of(found.source), "symbols": sorted(symbols)}
+    source = LiveSource(terminal, found.quotes, found.source, tuple(symbols), machine, recorder, found.missing)
+    told = {"live": detail_of(found.source), "symbols": sorted({*symbols, *found.missing})}
     digits = {name: symbol.spec.digits for name, symbol in symbols.items()}
     clock = recorder.server_clock
-    return Played(dict.fromkeys(symbols, NONE), digits, clock, told, live=Live(source, symbols, account, machine))
+    own = Live(source, symbols, found.symbols, account, machine)
+    return Played(dict.fromkeys(symbols, NONE), digits, clock, told, live=own)
 
 
 def of_ticks(ticks: Mapping[str, Ticks], server_clock: str = DEFAULT_SERVER_CLOCK) -> Played:
@@ -166,6 +171,7 @@ def build(
     )  # fmt: skip
     if kept is not None:
         terminal.restore(kept.terminal, kept.server)
+        _check_open(server, market)
     terminal.save()
     return terminal
 
@@ -187,6 +193,19 @@ def account_of(settings: TerminalSettings, spec: LabSpec) -> TradeAccount:
         margin_so_so=terms["stop_out_level"],
         rates=tuple(terms["rates"].items()),
     )
+
+
+def _check_open(server: TradeServer, market: Market) -> None:
+    """Raises Refused if something is open in a symbol of which nothing is known."""
+    engine = server.engine
+    names = {order.listing for order in engine.orders.values()}
+    names |= {position.listing for position in engine.ledger.positions.values()}
+    gone = sorted(names - market.symbols.keys())
+    if gone:
+        raise Refused(
+            f"the account on paper has something open in {', '.join(gone)}, which the real terminal hasn't: see "
+            "whether its account may see it, and open it in its market watch"
+        )
 
 
 def _market(

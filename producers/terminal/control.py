@@ -43,6 +43,8 @@ class MarketState:
     """Whether the terminal has a line to its server."""
     faults: int
     """How many are set."""
+    trouble: tuple[str, ...] = ()
+    """Of a live market: what is wrong with its quotes, in sentences."""
 
 
 class Control:

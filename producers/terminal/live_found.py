@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -15,11 +16,16 @@ from producers.listing_spec import DEFAULT_SERVER_CLOCK
 from producers.mt5 import IPC_FAILURES, Mt5Quotes, SymbolInfo, TerminalError, failure, sign_in
 from producers.recorder.offset import ServerOffset
 from producers.recorder.pinned import Source, source_of
+from producers.recorder.specs import Unusable, spec_of_symbol
 from producers.terminal.live_quotes import LiveTerminal
+from schemas.identity import InvalidName, check_symbol
 
 SHOWN_S: Final = 6.0
 """How long a tick is waited for that shows the server's clock."""
+LOADING_S: Final = 2.0
+"""How long specifications are waited for: a symbol that was just selected has none for a moment."""
 _SHOW_POLL_S: Final = 0.05
+_LOAD_POLL_S: Final = 0.1
 _NOBODYS_CLOCK: Final = "-12"
 """Held against it, ticks always show another one."""
 
@@ -30,12 +36,15 @@ class Found(NamedTuple):
     quotes: Mt5Quotes
     source: Source
     symbols: Mapping[str, SymbolInfo]
+    missing: Mapping[str, str] = MappingProxyType({})
+    """Why a symbol that is wanted can't be had now, by name. It is among `symbols` too if it was known before."""
 
 
-def find(terminal: LiveTerminal, wanted: Sequence[str]) -> Found:
+def find(terminal: LiveTerminal, wanted: Sequence[str], known: Mapping[str, SymbolInfo] | None = None) -> Found:
     """The terminal, signed in, with the symbols that are wanted, or all in its market watch; they are selected.
 
-    Raises MissingPart, TerminalError (it can't be reached, or has lost its server), Refused (it hasn't a symbol).
+    `known`: symbols as they were before, for those that can't be had now. Raises MissingPart, TerminalError (it can't
+    be reached, or has lost its server), Refused (no symbol is left).
     """
     quotes = terminal.dial()
     try:
@@ -50,19 +59,52 @@ def find(terminal: LiveTerminal, wanted: Sequence[str]) -> Found:
             names = [symbol.name for symbol in quotes.symbols_get() or () if symbol.select]
         if not names:
             raise Refused("the real terminal has no symbol in its market watch: open one there, or name it (--symbol)")
-        symbols: dict[str, SymbolInfo] = {}
-        for name in names:
-            one = quotes.symbol_info(name) if quotes.symbol_select(name, True) else None
-            if one is None:
-                raise Refused(
-                    f"the real terminal has no symbol {name!r} ({failure(quotes, 'it says')}): write it as its market "
-                    "watch does, capitals and suffix too"
-                )
-            symbols[name] = one
+        had, missing = _had(quotes, names)
+        had = {**{name: known[name] for name in missing if known and name in known}, **had}
+        if not had:
+            raise Refused("; ".join(missing.values()))
     except BaseException:
         quotes.shutdown()
         raise
-    return Found(quotes, source, symbols)
+    return Found(quotes, source, {name: had[name] for name in names if name in had}, missing)
+
+
+def _had(quotes: Mt5Quotes, names: Sequence[str]) -> tuple[dict[str, SymbolInfo], dict[str, str]]:
+    """The symbols that can be reckoned with, and why the others can't. Raises TerminalError if the line is down."""
+    had: dict[str, SymbolInfo] = {}
+    missing: dict[str, str] = {}
+    waited = Stopwatch()
+    while True:
+        loading = False
+        for name in names:
+            if name in had:
+                continue
+            try:
+                had[name] = _selected(quotes, name)
+                missing.pop(name, None)
+            except Unusable as error:
+                missing[name], loading = str(error), True
+            except (Refused, InvalidName) as error:
+                missing[name] = str(error)
+        if not loading or waited.seconds() >= LOADING_S:
+            return had, missing
+        time.sleep(_LOAD_POLL_S)
+
+
+def _selected(quotes: Mt5Quotes, name: str) -> SymbolInfo:
+    """Raises Unusable for a symbol that nobody can reckon with (yet), Refused, InvalidName, TerminalError."""
+    check_symbol(name)
+    info = quotes.symbol_info(name) if quotes.symbol_select(name, True) else None
+    if info is None:
+        problem = failure(quotes, "it says")
+        if problem.code <= IPC_FAILURES:
+            raise problem
+        raise Refused(
+            f"the real terminal has no symbol {name!r} ({problem}): write it as its market watch does, capitals and "
+            "suffix too"
+        )
+    spec_of_symbol(name, info, None, DEFAULT_SERVER_CLOCK)
+    return info
 
 
 def server_clock_of(found: Found, clock: Clock, patience_s: float = SHOWN_S) -> str | None:

@@ -53,6 +53,10 @@ class LiveMarket(Market):
         return self._live.connected
 
     @property
+    def trouble(self) -> tuple[str, ...]:
+        return self._live.trouble
+
+    @property
     def ticks(self) -> int:
         return super().ticks + self._forgotten
 

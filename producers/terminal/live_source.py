@@ -3,7 +3,8 @@
 A thread of its own asks the real terminal; the simulated one takes what has come whenever its time goes on, and is
 never kept waiting. While the real terminal doesn't answer or has lost its trade server, the source says that it isn't
 connected; it signs in again by itself, and then every tick of the meantime comes. Once the real terminal is logged in
-to another account, or shows another clock than is set, nothing is taken from it until somebody starts anew.
+to another account, or shows another clock than is set, nothing is taken from it until somebody starts anew. `trouble`
+says all that is wrong.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -32,6 +34,7 @@ from producers.recorder.polling import Cursor, Rows, rows_of_page
 from producers.terminal.live_quotes import LiveTerminal
 from producers.terminal.ticks import TickHistory, Ticks, in_order, joined
 from schemas.ticks import TickSource
+from schemas.times import iso_ms
 
 SILENT_S: Final = 5.0
 """How long the real terminal may be silent before there is no connection."""
@@ -62,8 +65,10 @@ class LiveSource:
         symbols: Sequence[str],
         clock: Clock,
         recorder: RecorderSettings,
+        missing: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """`quotes` is signed in; `source`: whose they are, from then on. `clock`: the machine's."""
+        """`quotes` is signed in; `source`: whose they are, from then on. `clock`: the machine's. `missing`: symbols
+        that the real terminal hasn't, and why; those that aren't among `symbols` are left out."""
         self.source = source
         self._terminal, self._quotes, self._clock = terminal, quotes, clock
         self._poll_s, self._page = recorder.poll_ms / 1000, recorder.page
@@ -73,6 +78,14 @@ class LiveSource:
         self._polled: dict[str, _Polled] = {}
         self._arrived: deque[tuple[str, Ticks]] = deque()
         self._up = True
+        self._down = ""
+        self._left_out = tuple(
+            f"{name} is left out until the next start: {why}" for name, why in missing.items() if name not in symbols
+        )
+        self._unread = {name: f"no quotes of {name}: {why}" for name, why in missing.items() if name in symbols}
+        self._gaps: dict[str, str] = {}
+        for told in (*self._left_out, *self._unread.values()):
+            _logger.error("a symbol is missing", reason=told)
         self._silent = Stopwatch()
         self._looked = Stopwatch()
         self._stop = threading.Event()
@@ -82,6 +95,15 @@ class LiveSource:
     def connected(self) -> bool:
         """Whether quotes come: the real terminal has its server, and has answered in the last seconds."""
         return self._up and self._silent.seconds() < SILENT_S
+
+    @property
+    def trouble(self) -> tuple[str, ...]:
+        """What is wrong, for a person: why no quotes come, symbols that can't be read, where ticks may be missing."""
+        down = self._down
+        if not down and not self.connected:
+            down = f"the real terminal hasn't answered for {SILENT_S:g} s"
+        line = (f"no quotes: {down}",) if down else ()
+        return (*line, *self._left_out, *self._unread.copy().values(), *self._gaps.copy().values())
 
     def begin(self, histories: Mapping[str, TickHistory], kept: Kept) -> None:
         """Fills the histories with what is to be there before the first new tick. Raises TerminalError.
@@ -134,9 +156,8 @@ class LiveSource:
                 for symbol, polled in self._polled.items():
                     self._read_on(symbol, polled)
             except TerminalError as error:
-                self._lose(str(error))
+                self._lose(f"{error}; correct it and start again" if error.final else str(error))
                 if error.final:
-                    _logger.error("no more quotes: correct it and start again", reason=str(error))
                     return
                 self._stop.wait(delay)
                 delay = min(LONGEST_DELAY_S, delay * 2)
@@ -155,7 +176,7 @@ class LiveSource:
             self._quotes.symbol_select(symbol, True)
             polled.connected()
         self._silent.restart()
-        self._up = True
+        self._up, self._down = True, ""
         _logger.info("quotes come again", terminal=str(self._terminal))
 
     def _look(self) -> None:
@@ -176,9 +197,9 @@ class LiveSource:
             )
 
     def _lose(self, reason: str) -> None:
-        if self._up:
+        if reason != self._down:
             _logger.warning("no quotes", reason=reason)
-        self._up = False
+        self._up, self._down = False, reason
 
     # -- ticks ---------------------------------------------------------------------------------------------------------
 
@@ -201,12 +222,13 @@ class LiveSource:
             return True
         self._silent.restart()
         polled.failures = 0
+        self._unread.pop(symbol, None)
         now_ms = self._clock.now_us() // 1000
         fresh = polled.cursor.take(page, question, now_ms + AHEAD_MS + self._offset.at(now_ms + AHEAD_MS) * 1000)
         if fresh.complete and sweep:
             polled.sweep_us = asked_us + SWEEP_US
         if not fresh.vouched:
-            _logger.error("ticks may be missing: the real terminal has none of those that came before", symbol=symbol)
+            self._note_gap(symbol, fresh.rows)
         if len(fresh.rows):
             if not polled.behind:
                 self._hold_clock(symbol, int(fresh.rows[-1, 0]))
@@ -219,10 +241,21 @@ class LiveSource:
             raise TerminalError(f"the real terminal doesn't answer: {text} ({code})", code, text)
         polled.failures += 1
         if polled.failures == _FAILING:
-            _logger.error(
-                "no quotes of a symbol: see whether the account may see it", symbol=symbol, code=code, text=text
+            self._unread[symbol] = (
+                f"no quotes of {symbol}: the real terminal says {text} ({code}); see whether it is in its market "
+                "watch, and whether the account may see it"
             )
+            _logger.error("a symbol can't be read", reason=self._unread[symbol])
         self._quotes.symbol_select(symbol, True)
+
+    def _note_gap(self, symbol: str, rows: Rows) -> None:
+        stamp_ms = int(rows[0, 0])
+        at = iso_ms(stamp_ms - self._offset.at(stamp_ms) * 1000)
+        self._gaps[symbol] = (
+            f"ticks of {symbol} may be missing before {at}: the real terminal has none of those that came before; the "
+            "log can't mark it"
+        )
+        _logger.error("a gap", reason=self._gaps[symbol])
 
     def _hold_clock(self, symbol: str, newest_msc: int) -> None:
         """Ticks that have just come show what the server's clock is; another one than is set is never worked with."""

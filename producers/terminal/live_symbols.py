@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from types import SimpleNamespace
+from typing import Any, Final, cast
 
 from producers.mt5 import SymbolInfo
 from producers.recorder.specs import spec_of_symbol
@@ -12,6 +14,7 @@ from producers.terminal.symbols import ORDER_MODE, SymbolDefinition, symbol_of
 
 _DAY_S: Final = 86_400
 _WEEKEND: Final = (0, 6)
+_FIELDS: Final = tuple(SymbolInfo.__annotations__)
 
 
 def live_symbol(info: SymbolInfo, spec: LabSpec, server_clock: str) -> SymbolDefinition:
@@ -32,6 +35,20 @@ def live_symbol(info: SymbolInfo, spec: LabSpec, server_clock: str) -> SymbolDef
         expiration_mode=int(info.expiration_mode),
         volume_limit=float(info.volume_limit),
     )
+
+
+def kept_symbols(symbols: Mapping[str, SymbolInfo]) -> dict[str, Any]:
+    """Symbols as JSON, for a start at which the real terminal hasn't all of them: what is open in one stays open."""
+    return {name: {field: getattr(info, field) for field in _FIELDS} for name, info in symbols.items()}
+
+
+def known_symbols(kept: Mapping[str, Any] | None) -> dict[str, SymbolInfo]:
+    """What `kept_symbols` gave; what isn't of its form is left out."""
+    return {
+        name: cast(SymbolInfo, SimpleNamespace(**fields))
+        for name, fields in (kept or {}).items()
+        if isinstance(fields, dict) and fields.keys() == set(_FIELDS)
+    }
 
 
 def _of_a_weekend(info: SymbolInfo) -> bool:

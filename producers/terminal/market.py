@@ -76,6 +76,11 @@ class Market:
         """Whether its server gets quotes."""
         return True
 
+    @property
+    def trouble(self) -> tuple[str, ...]:
+        """What is wrong with its quotes, in sentences."""
+        return ()
+
     def kept(self) -> dict[str, Any]:
         """What a restart needs to know of it beside its time: JSON."""
         return {}

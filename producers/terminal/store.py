@@ -72,9 +72,11 @@ class Store:
         if kept["version"] != VERSION:
             raise BadFile(f"{self.path} is of another version ({kept['version']}): start a fresh home (demo --fresh)")
         if kept["played"] != self._played:
+            way_out = "start a fresh home (demo --fresh), or another one (--home)"
+            if "live" in kept["played"]:
+                way_out = "log the real terminal in to the former, or trade on paper in another home (--home)"
             raise Refused(
-                f"this home has played {_told(kept['played'])}, and is asked to play {_told(self._played)}: "
-                "start a fresh home (demo --fresh), or another one (--home)"
+                f"this home has played {_told(kept['played'])}, and is asked to play {_told(self._played)}: {way_out}"
             )
         return Kept(kept["terminal"], server)
 

@@ -32,6 +32,7 @@ _HELD_S: Final = 0.05
 """How long a request waits for a market that its followers hold: longer than a follower needs for a moment's work, and
 no longer, since one of them may be who asks."""
 _SAVE_S: Final = 5.0
+_LOOK_S: Final = 0.5
 _NAP_S, _FAST_NAP_S, _STANDING_NAP_S = 0.005, 0.002, 0.05
 _TRADING: Final = frozenset(
     [
@@ -141,6 +142,7 @@ class Terminal:
                 "requests": self._requests,
                 "connected": self._connected,
                 "faults": len(self.faults.faults),
+                "trouble": self.market.trouble,
             }
 
     def set_pace(self, change: Callable[[Pace], None]) -> None:
@@ -186,13 +188,18 @@ class Terminal:
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
-    def run(self, stop: threading.Event) -> None:
-        """Lets the market go on, whoever asks or doesn't, until `stop`; then keeps its state."""
+    def run(self, stop: threading.Event, look: Callable[[], None] = lambda: None) -> None:
+        """Lets the market go on, whoever asks or doesn't, until `stop`; then keeps its state. `look`: called now and
+        then."""
+        looked = Stopwatch()
         while not stop.wait(self._nap_s()):
             with self._lock:
                 self.advance()
                 if self._since_saved.seconds() > _SAVE_S:
                     self.save()
+            if looked.seconds() > _LOOK_S:
+                looked.restart()
+                look()
         self.close()
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,8 @@ def fills(settings: Settings) -> int:
 def test_a_real_accounts_ticks_are_traded_on_paper_and_nothing_is_sent_to_it(tmp_path: Path) -> None:
     (tmp_path / "often.py").write_text(OFTEN)
     home = tmp_path / ".tickledger"
-    with real_terminal("real") as port:
+    with ExitStack() as served:
+        port = served.enter_context(real_terminal("real"))
         options = ("--port", str(port), "--symbol", SYMBOL, "--lots", "0.1", "--no-browser")
         with Running(tmp_path, "paper", "often.py", *options) as paper:
             paper.until("Ctrl-C ends everything")
@@ -84,6 +86,8 @@ def test_a_real_accounts_ticks_are_traded_on_paper_and_nothing_is_sent_to_it(tmp
             assert real.history_orders_get(0, 2**31 - 1) == ()
             assert (real.positions_total(), real.orders_total()) == (0, 0)
             real.close()
+            served.close()
+            paper.until("terminal: no quotes: ")
             assert paper.interrupt() == 0
     again = run(tmp_path, "paper", "--no-browser")
     assert again.returncode == 2

@@ -14,9 +14,10 @@ import pytest
 
 from infra.clock import SystemClock
 from infra.settings import PREFIX
-from infra.stack.home import Home
+from infra.stack.home import Home, read_json
 from producers.mt5_remote import RemoteMt5
 from producers.terminal import connect
+from producers.terminal.live_symbols import known_symbols
 from tests.integration.paper.real_terminal import ROOT, SYMBOL, real_terminal
 from tests.integration.recorder.recording import history, until
 
@@ -80,6 +81,11 @@ def holds_all(own: Any, real: Any) -> bool:
     return len(ours) > 1_000
 
 
+def reason(home: Home) -> str:
+    """What the stack is told to be wrong with the terminal."""
+    return (read_json(home.ready_file("terminal")) or {}).get("reason") or ""
+
+
 def order() -> dict[str, Any]:
     return {"action": 1, "symbol": SYMBOL, "volume": 0.1, "type": 0, "type_filling": 1}
 
@@ -93,6 +99,8 @@ def test_it_goes_on_after_the_real_terminal_and_itself_were_killed(home: Home) -
             until(lambda: holds_all(mt5, real))
     with paper_terminal(home, port):
         until(lambda: "waits for the real terminal" in home.log_file("terminal").read_text(), 40)
+        until(lambda: "no rpyc server answers" in reason(home))
+        assert not (read_json(home.ready_file("terminal")) or {})["ready"]
         with real_terminal("demo", port, middle_ms):
             mt5 = client(home)
             assert mt5.positions_total() == 1
@@ -100,5 +108,9 @@ def test_it_goes_on_after_the_real_terminal_and_itself_were_killed(home: Home) -
                 until(lambda: holds_all(mt5, real))
                 assert mt5.order_send(order()).retcode == DONE
                 assert len(real.history_deals_get(0, 2**31 - 1)) == 1
+            (known,) = known_symbols(read_json(home.root / "terminal" / "symbols.json")).values()
+            assert (known.name, known.trade_contract_size) == (SYMBOL, mt5.symbol_info(SYMBOL).trade_contract_size)
+            until(lambda: not reason(home))
         until(lambda: not mt5.terminal_info().connected)
+        until(lambda: reason(home).startswith("no quotes: "))
         assert mt5.order_send(order()).retcode == NO_CONNECTION

@@ -29,12 +29,14 @@ class Reached:
         self.left = 0
         self.clock: str | None = "+5:30"
         self.there = True
+        self.missing: dict[str, str] = {}
 
     def find(self, terminal: LiveTerminal, wanted: Any) -> Any:
         if not self.there:
             raise TerminalError("no real terminal is reached", -10_002)
         self.terminals.append(str(terminal))
-        return SimpleNamespace(quotes=self, source=SOURCE, symbols=dict.fromkeys(wanted or ("EURUSD", "XAUUSD")))
+        had = [name for name in wanted or ("EURUSD", "XAUUSD") if name not in self.missing]
+        return SimpleNamespace(quotes=self, source=SOURCE, symbols=dict.fromkeys(had), missing=self.missing)
 
     def shutdown(self) -> None:
         self.left += 1
@@ -98,6 +100,29 @@ def test_a_later_start_changes_nothing(start: Start, asked: dict[str, Any], told
     start(symbols=["EURUSD"])
     with pytest.raises(Refused, match=told):
         start(**asked)
+
+
+def test_a_named_symbol_that_can_not_be_had_is_refused_before_anything_is_written(
+    tmp_path: Path, start: Start, reached: Reached
+) -> None:
+    reached.missing = {"XAUUSD": "XAUUSD isn't recorded: the terminal says trade_tick_value = 0.0"}
+    with pytest.raises(Refused, match="XAUUSD isn't recorded: the terminal says"):
+        start(symbols=["EURUSD", "XAUUSD"])
+    assert not (tmp_path / "home").exists()
+    assert reached.left == 1
+
+
+def test_one_of_the_market_watch_that_can_not_be_had_is_left_out_and_said(start: Start, reached: Reached) -> None:
+    reached.missing = {"XAUUSD": "XAUUSD isn't recorded"}
+    found = start()
+    assert (found.symbols, found.left_out) == (("EURUSD",), ("XAUUSD isn't recorded",))
+    assert found.settings.paper.symbols == found.settings.recorder.symbols == ("EURUSD",)
+
+
+def test_a_homes_symbol_that_can_not_be_had_later_is_still_the_homes(start: Start, reached: Reached) -> None:
+    start(symbols=["XAUUSD", "EURUSD"])
+    reached.missing = {"XAUUSD": "the real terminal has no symbol 'XAUUSD'"}
+    assert start().listings == ["broker-demo-2-paper/XAUUSD", "broker-demo-2-paper/EURUSD"]
 
 
 def test_without_a_real_terminal_nothing_is_written(tmp_path: Path, start: Start, reached: Reached) -> None:

@@ -16,7 +16,8 @@ from infra.settings import load_settings
 from infra.stack.addresses import addresses, record_address, recorded_port, shown_postgres
 from infra.stack.home import Home, Lock, read_json, write_json, write_private
 from infra.stack.process import Identity
-from infra.stack.services import announce, child_env, identity, is_ready, running, running_since_ms
+from infra.stack.services import TERMINAL, announce, child_env, identity, is_ready, running, running_since_ms, trouble
+from infra.stack.status import status
 
 
 @pytest.fixture
@@ -123,6 +124,18 @@ def test_a_service_is_ready_when_the_process_that_runs_it_says_so(home: Home) ->
     other.join()
     assert read_json(home.ready_file("worker")) is not None
     assert not is_ready(home, "worker")
+
+
+def test_a_service_says_what_is_wrong_with_it_for_as_long_as_it_runs(home: Home) -> None:
+    settings = load_settings(home=home.root)
+    announce(home.root, "terminal", reason="no quotes")
+    assert trouble(home, "terminal") is None
+    write_json(home.pid_file("terminal"), Identity.own()._asdict())
+    assert trouble(home, "terminal") == "no quotes"
+    assert status(settings, [TERMINAL])["terminal"]["reason"] == "no quotes"
+    announce(home.root, "terminal", reason=None)
+    assert trouble(home, "terminal") is None
+    assert trouble(home, "worker") is None
 
 
 def test_addresses_are_those_of_the_last_start_or_of_settings(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,7 @@ def test_a_symbol_with_a_position_stays_in_the_market_watch(simulation: Simulati
 
 
 def test_hedged_margin_is_told_as_it_is_charged(simulation: Simulation) -> None:
-    """Margin of hedged volume by MetaTrader 5's formula: `margin_hedged` in place of the contract, at the mean price."""
+    """MetaTrader 5 charges hedged volume by `margin_hedged` in place of the contract, at the mean price."""
     mt5 = client(simulation)
     simulation.control.step(60_000_000)
     bought, sold = mt5.order_send(market_order()), mt5.order_send(market_order(SELL))
