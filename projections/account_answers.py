@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from projections.columns import ACCOUNT_ANSWERS, COLUMNS, Column
+
+
+class Select(NamedTuple):
+    """How an answer is asked for: of what, which column is its time, its order, and how rows of a listing are chosen.
+
+    Where the order begins with the time, no two rows have the same place in it.
+    """
+
+    columns: str
+    source: str
+    time: str
+    order: tuple[str, ...]
+    of_listing: str
+
 
 _AS: Final = {"money": "trim_scale({})::text", "json": "{}::text"}
 
 
-def _select(what: str) -> str:
-    columns = ", ".join(f"{_AS.get(c.kind, '{}').format(c.name)} as {c.name}" for c in COLUMNS[what])
-    return f"select {columns} from tickledger.{what}"
+def _columns(what: str) -> str:
+    return ", ".join(f"{_AS.get(c.kind, '{}').format(c.name)} as {c.name}" for c in COLUMNS[what])
 
 
 def has_listing(what: str) -> bool:
@@ -24,10 +37,11 @@ def _of_listing(what: str) -> str:
 
 
 def _order(columns: tuple[Column, ...]) -> tuple[str, ...]:
-    return ("time", "account", *(("topic",) if any(c.name == "code" for c in columns) else ()), "seq")
+    return ("time", "account", *(("topic",) if any(c.name == "code" for c in columns) else ()), "seq", "log_offset")
 
 
 ACCOUNT_SELECTS: Final = {
-    what: (_select(what), "time", _order(COLUMNS[what]), _of_listing(what)) for what in ACCOUNT_ANSWERS
+    what: Select(_columns(what), f"from tickledger.{what}", "time", _order(COLUMNS[what]), _of_listing(what))
+    for what in ACCOUNT_ANSWERS
 }
-"""Of each answer: the query, its time, its order, and how rows of a listing are chosen."""
+"""By answer."""

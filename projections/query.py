@@ -18,7 +18,7 @@ from projections.tick_answers import ticks
 
 @dataclass(frozen=True)
 class Answer:
-    """Rows in ascending order, a frame at a time; they can be read once."""
+    """Rows in ascending order, a frame at a time, which may have `_place` behind the columns; they can be read once."""
 
     columns: Sequence[Column]
     frames: Iterator[pl.DataFrame]
@@ -28,8 +28,8 @@ def answer(connection: Connection, question: Question) -> Answer:
     """The answer, read from `connection` while it is consumed."""
     find = {"ticks": ticks, "bars": bars}.get(question.what, events)
     columns = COLUMNS[question.what]
-    frames = (
-        frame.select(pl.col(column.name).cast(TYPES[column.kind]) for column in columns)
-        for frame in find(connection, question)
-    )
+    shown = [pl.col(column.name).cast(TYPES[column.kind]) for column in columns]
+    if question.rows is not None:
+        shown.append(pl.col("_place"))
+    frames = (frame.select(shown) for frame in find(connection, question))
     return Answer(columns, frames)

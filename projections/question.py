@@ -17,8 +17,10 @@ class Question:
 
     `listings`: whose rows; empty = all, also those of none (of ticks and bars: name all that are wanted).
     `account`: whose, of the answers about accounts; None = all.
-    `from_n`, `to_n`: of ticks, [from_n, to_n); None = to the end.
+    `from_n`, `to_n`: of ticks, [from_n, to_n); None = to the end. `from_n` is also the first number of `reference`.
     `limit`: so many rows, the first, or with `tail` the last; None = all. `tail` needs a limit.
+    `rows`: a condition on all rows; answers then have a column `_place` too, a JSON array. Not of ticks or reference.
+    `after`: only rows behind this place; empty = all.
     """
 
     what: str
@@ -32,6 +34,8 @@ class Question:
     limit: int | None = None
     tail: bool = False
     account: str | None = None
+    rows: sql.Composable | None = None
+    after: tuple[int | str, ...] = ()
 
     def between(self, column: str = "time") -> list[sql.Composable]:
         """Conditions that `column` lies in the range."""

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
+import zlib
+from dataclasses import replace
+from hashlib import blake2b
 from io import BytesIO
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
+
+import psycopg
+from pydantic import BaseModel, ConfigDict, Field
 
 from infra.errors import TickledgerError
 from projections import formats
 from projections.account_answers import has_listing
-from projections.columns import ACCOUNT_ANSWERS, COLUMNS
+from projections.columns import ACCOUNT_ANSWERS
 from projections.database import Connection
 from projections.listings import known_listings, resolve
 from projections.query import answer
 from projections.question import Question
+from projections.streams import Stream, between, streams
 from schemas.timeframes import TIMEFRAMES
 from schemas.times import parse_time_ms
 
 MOST_ROWS: Final = 5_000
 DEFAULT_ROWS: Final = 500
+
+_NUMBERED: Final = {"ticks": "n", "reference": "ref_no"}
+_LONGEST: Final = 1 << 20
+"""Bytes of a cursor, unpacked: of ten thousand streams."""
+
+_Number = Annotated[int, Field(ge=0, lt=2**62)]
 
 
 class BadQuestion(TickledgerError):
@@ -44,71 +56,129 @@ class Asked(NamedTuple):
 def page(connection: Connection, asked: Asked) -> dict[str, Any]:
     """`items` and `next`. Raises BadQuestion or UnknownSymbol.
 
-    A cursor names a time and how many rows of that millisecond were given; of ticks the next n.
+    Ticks and reference go on by number. Of the rest a first page begins what the database has by then, in its order,
+    and a cursor keeps how far each stream was: when all that is given, what came since follows, in its order again.
     """
     if asked.newest and asked.cursor is not None:
         raise BadQuestion("newest takes no cursor: go on from a page of the first rows, or ask for the newest alone")
-    after = _read_cursor(asked.cursor)
-    of_ticks = asked.what == "ticks"
-    if of_ticks and asked.symbol is None:
+    if asked.what == "ticks" and asked.symbol is None:
         raise BadQuestion("ticks are asked for by listing: give symbol")
-    skip = 0 if of_ticks else after.get("skip", 0)
-    from_ms = _time(asked.from_time, "from")
-    if not of_ticks and "ms" in after:
-        from_ms = max(after["ms"], from_ms if from_ms is not None else after["ms"])
+    cursor = _read_cursor(asked.cursor, _name(connection, asked))
     question = Question(
         asked.what,
         _listings(connection, asked),
         _timeframe(asked.timeframe),
-        from_ms,
+        _time(asked.from_time, "from"),
         _time(asked.to_time, "to"),
-        from_n=after.get("n", 0) if of_ticks else 0,
-        limit=skip + asked.limit,
+        from_n=cursor.n,
+        limit=asked.limit,
         tail=asked.newest,
         account=asked.account,
     )
-    rows = _rows(connection, question)[skip:]
-    return {"items": rows, "next": _next(asked.what, rows, after) or asked.cursor}
-
-
-def _rows(connection: Connection, question: Question) -> list[dict[str, Any]]:
-    found = answer(connection, question)
-    out = BytesIO()
-    formats.write_json(found.frames, found.columns, out)
-    rows: list[dict[str, Any]] = json.loads(out.getvalue())
-    return rows
-
-
-def _next(what: str, rows: list[dict[str, Any]], after: dict[str, int]) -> str | None:
-    if not rows:
-        return None
-    if what == "ticks":
-        return _cursor({"n": rows[-1]["n"] + 1})
-    column = "written" if what == "reference" else "time"
-    last = rows[-1][column]
-    given = sum(1 for row in rows if row[column] == last)
-    ms = parse_time_ms(last)
-    if after.get("ms") == ms:
-        given += after.get("skip", 0)
-    return _cursor({"ms": ms, "skip": given})
-
-
-def _cursor(values: dict[str, int]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
-
-
-def _read_cursor(text: str | None) -> dict[str, int]:
-    if text is None:
-        return {}
+    if asked.what in _NUMBERED:
+        rows, _ = _rows(connection, question)
+        n = rows[-1][_NUMBERED[asked.what]] + 1 if rows else cursor.n
+        return {"items": rows, "next": _text(_Cursor(of=cursor.of, n=n))}
     try:
-        found = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        if not isinstance(found, dict) or not all(isinstance(v, int) and v >= 0 for v in found.values()):
-            raise ValueError(text)
-    except (ValueError, binascii.Error) as error:
-        raise BadQuestion(f"the cursor {text!r} is none that an answer gave: begin without one") from error
-    if found.get("skip", 0) > _MOST_SKIPPED:
-        raise BadQuestion(f"the cursor {text!r} is none that an answer gave: begin without one")
-    return {name: min(value, _MOST) for name, value in found.items()}
+        rows, cursor = _follow(connection, question, cursor)
+    except (ValueError, TypeError, psycopg.DataError) as error:
+        if not cursor.after:
+            raise
+        raise _no_cursor(asked.cursor) from error
+    return {"items": rows, "next": _text(cursor)}
+
+
+class _Cursor(BaseModel):
+    """How far a client is with its question.
+
+    `n`: the next number, of ticks and reference. Of the rest `low`: the numbers of each stream from which on nothing
+    was given; `high`, if not all of those below them were: where they end, and `after`: the place of the last one.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    of: str
+    n: _Number = 0
+    low: dict[str, _Number] = {}
+    high: dict[str, _Number] = {}
+    after: list[int | str] = []
+
+
+def _follow(connection: Connection, question: Question, cursor: _Cursor) -> tuple[list[dict[str, Any]], _Cursor]:
+    """The rows that follow, and the cursor behind them."""
+    found = streams(connection, question)
+    low, high, after = cursor.low, cursor.high, tuple(cursor.after)
+    rows: list[dict[str, Any]] = []
+    if after:
+        rows, after = _between(connection, question, found, low, high, after)
+        low = low if rows else high
+    if not rows:
+        # While the database is made again from the log, its marks are below what was given.
+        high = low | {s.name: max(s.next, low.get(s.name, 0)) for s in found}
+        rows, after = _between(connection, question, found, low, high, ())
+    if question.tail or len(rows) < (question.limit or 0):
+        return rows, _Cursor(of=cursor.of, low=high)
+    return rows, _Cursor(of=cursor.of, low=low, high=high, after=list(after))
+
+
+def _between(
+    connection: Connection,
+    question: Question,
+    found: list[Stream],
+    low: dict[str, int],
+    high: dict[str, int],
+    after: tuple[int | str, ...],
+) -> tuple[list[dict[str, Any]], tuple[int | str, ...]]:
+    """The rows of [low, high) behind `after`, and the last one's place."""
+    condition = between(found, low, high)
+    if condition is None:
+        return [], ()
+    return _rows(connection, replace(question, rows=condition, after=after))
+
+
+def _rows(connection: Connection, question: Question) -> tuple[list[dict[str, Any]], tuple[int | str, ...]]:
+    """The rows, and the place of the last one, where they have places."""
+    found = answer(connection, question)
+    frames = [frame for frame in found.frames if len(frame)]
+    out = BytesIO()
+    names = [column.name for column in found.columns]
+    formats.write_json([frame.select(names) for frame in frames], found.columns, out)
+    rows: list[dict[str, Any]] = json.loads(out.getvalue())
+    placed = question.rows is not None and bool(frames)
+    return rows, tuple(json.loads(frames[-1]["_place"][-1])) if placed else ()
+
+
+def _name(connection: Connection, asked: Asked) -> str:
+    """Names the question and the log that it is asked of: a cursor holds for these alone."""
+    log = connection.execute("select cluster_id from tickledger.log").fetchone()
+    said = (log, asked.what, asked.symbol, asked.account, asked.timeframe, asked.from_time, asked.to_time)
+    return blake2b(json.dumps(said).encode(), digest_size=6).hexdigest()
+
+
+def _text(cursor: _Cursor) -> str:
+    packed = zlib.compress(cursor.model_dump_json(exclude_defaults=True).encode())
+    return base64.urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+def _read_cursor(text: str | None, of: str) -> _Cursor:
+    if text is None:
+        return _Cursor(of=of)
+    try:
+        unpacking = zlib.decompressobj()
+        packed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        cursor = _Cursor.model_validate_json(unpacking.decompress(packed, _LONGEST))
+    except (ValueError, zlib.error) as error:
+        raise _no_cursor(text) from error
+    if cursor.of != of:
+        raise BadQuestion(
+            f"the cursor {text!r} is of another question, or of another log: give it with the same answer, symbol, "
+            "account, timeframe, from and to, or begin without one"
+        )
+    return cursor
+
+
+def _no_cursor(text: str | None) -> BadQuestion:
+    return BadQuestion(f"the cursor {text!r} is none that an answer gave: begin without one")
 
 
 def _listings(connection: Connection, asked: Asked) -> tuple[Any, ...]:
@@ -135,9 +205,3 @@ def _time(text: str | None, name: str) -> int | None:
         return parse_time_ms(text)
     except ValueError as error:
         raise BadQuestion(f"{name}: {error}") from error
-
-
-_MOST: Final = 2**62
-_MOST_SKIPPED: Final = 1_000_000
-"""Rows of one millisecond."""
-KINDS: Final = tuple(COLUMNS)

@@ -147,7 +147,7 @@ def _answer_of(what: str) -> Callable[..., dict[str, Any]]:
         from_: Annotated[str | None, Query(alias="from", description="from this time on, ISO 8601")] = None,
         to: Annotated[str | None, Query(description="up to this time, without it")] = None,
         limit: Annotated[int, Query(ge=1, le=MOST_ROWS, description="rows of a page")] = DEFAULT_ROWS,
-        cursor: Annotated[str | None, Query(description="next of the page before")] = None,
+        cursor: Annotated[str | None, Query(description="next of the answer before, to the same question")] = None,
         newest: Annotated[bool, Query(description="the last rows instead of the first")] = False,
     ) -> dict[str, Any]:
         return page(connection, Asked(what, symbol, account, timeframe, from_, to, limit, cursor, newest))

@@ -18,6 +18,16 @@ _TYPES: Final[dict[str, Any]] = {
     "money": str,
 }
 
+_IN_TIME: Final = "ascending by time; behind what there was when a cursor's first page was asked for, what came since"
+_ORDERS: Final = {"ticks": "ascending by n", "reference": "ascending by ref_no"}
+_AGAIN: Final = {
+    "alerts": "one that turns out to have been raised before is given again",
+    "decisions": "a denied one may be followed by itself with its checks",
+    "orders": "with the state that it has by then: ask anew for states",
+    "positions": "and again whenever it has changed",
+}
+"""Of rows that change: what a cursor gives of them."""
+
 
 class Answer(BaseModel):
     """Base of all answers."""
@@ -37,10 +47,13 @@ def _page(what: str, row: type[BaseModel]) -> type[BaseModel]:
     return create_model(
         f"{what.capitalize()}Page",
         __base__=Answer,
-        items=(list[row], Field(description="rows, ascending")),  # type: ignore[valid-type]
+        items=(list[row], Field(description=f"rows, {_ORDERS.get(what, _IN_TIME)}")),  # type: ignore[valid-type]
         next=(
-            str | None,
-            Field(default=None, description="give it as cursor for what follows, also later; null: nothing was found"),
+            str,
+            Field(
+                description="give it as cursor, with the same question, for what follows, also later: each row once, "
+                f"{_AGAIN.get(what, 'whatever its time is')}; no items: there is nothing more yet"
+            ),
         ),
     )
 
