@@ -102,7 +102,6 @@ def test_bars_of_a_listing_that_lags_are_given_after_those_of_others(
     session: Connection, log: Log, listing: str, project: Callable[[], None]
 ) -> None:
     other = listing + "X"
-    project()
     client = Client(session, "bars")
     client.rest()
     send_bar(log, other, 0, Timeframe.M1, 9)
@@ -143,7 +142,6 @@ def test_an_alert_of_a_service_whose_clock_is_behind_is_given(
 ) -> None:
     name = uuid4().hex[:8]
     sources = [f"{name}{number}" for number in range(8)]
-    project()
     client = Client(session, "alerts", limit=3)
     client.rest()
     for number, source in enumerate(sources):
@@ -163,7 +161,6 @@ def test_an_alert_that_was_raised_before_what_was_given_of_it_comes_again_and_pu
     session: Connection, log: Log, project: Callable[[], None]
 ) -> None:
     source = uuid4().hex[:8]
-    project()
     client = Client(session, "alerts", limit=2)
     client.rest()
     for number in range(4):
@@ -188,7 +185,6 @@ def write_limits(stack: TestStack, account: str, time_ms: int) -> None:
 def test_reference_goes_on_by_number_where_the_time_of_writing_goes_back(
     session: Connection, own_stack: TestStack, project: Callable[[], None]
 ) -> None:
-    project()
     client = Client(session, "reference", limit=1)
     client.rest()
     names = [f"ref{uuid4().hex[:8]}" for _ in range(4)]
@@ -306,6 +302,10 @@ def test_a_cursor_of_another_question_is_refused(session: Connection, project: C
     for other in (Asked("sources"), Asked("alerts", from_time="2014-05-06"), Asked("alerts", to_time="2014-05-06")):
         with pytest.raises(BadQuestion, match="of another question"):
             page(session, other._replace(cursor=cursor))
+    with session.transaction(force_rollback=True):
+        session.execute("update tickledger.log set cluster_id = 'another'")
+        with pytest.raises(BadQuestion, match="of another log"):
+            page(session, Asked("alerts", cursor=cursor))
 
 
 @pytest.mark.parametrize(
