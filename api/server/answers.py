@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, NamedTuple
 import psycopg
 from pydantic import BaseModel, ConfigDict, Field
 
-from infra.errors import TickledgerError
+from infra.errors import NotReady, TickledgerError
 from projections import formats
 from projections.account_answers import has_listing
 from projections.columns import ACCOUNT_ANSWERS
@@ -54,7 +54,7 @@ class Asked(NamedTuple):
 
 
 def page(connection: Connection, asked: Asked) -> dict[str, Any]:
-    """`items` and `next`. Raises BadQuestion or UnknownSymbol.
+    """`items` and `next`. Raises BadQuestion, UnknownSymbol or NotReady.
 
     Ticks and reference go on by number. Of the rest a first page begins what the database has by then, in its order,
     and a cursor keeps how far each stream was: when all that is given, what came since follows, in its order again.
@@ -105,16 +105,21 @@ class _Cursor(BaseModel):
 
 
 def _follow(connection: Connection, question: Question, cursor: _Cursor) -> tuple[list[dict[str, Any]], _Cursor]:
-    """The rows that follow, and the cursor behind them."""
+    """The rows that follow, and the cursor behind them. Raises NotReady while the database has less than was given."""
     found = streams(connection, question)
+    ends = {stream.name: stream.next for stream in found}
+    if any(ends.get(name, 0) < number for name, number in [*cursor.low.items(), *cursor.high.items()]):
+        raise NotReady(
+            f"the database has fewer {question.what} than this cursor was given of: it is made again from the log; "
+            "ask once more when the projector is through (tickledger status)"
+        )
     low, high, after = cursor.low, cursor.high, tuple(cursor.after)
     rows: list[dict[str, Any]] = []
     if after:
         rows, after = _between(connection, question, found, low, high, after)
         low = low if rows else high
     if not rows:
-        # While the database is made again from the log, its marks are below what was given.
-        high = low | {s.name: max(s.next, low.get(s.name, 0)) for s in found}
+        high = ends
         rows, after = _between(connection, question, found, low, high, ())
     if question.tail or len(rows) < (question.limit or 0):
         return rows, _Cursor(of=cursor.of, low=high)

@@ -15,6 +15,7 @@ import pytest
 from agents.risk import no_limits
 from api.server.answers import Asked, BadQuestion, page
 from infra.clock import FixedClock
+from infra.errors import NotReady
 from infra.reference_log import append_reference
 from projections.database import Connection, connect
 from projections.moments import use_moments
@@ -287,6 +288,25 @@ def test_an_answer_without_rows_gives_a_place_to_go_on_from(
     assert [len(client.rest()) for client in clients] == [1, 1, 0, 1]
 
 
+def test_a_database_that_is_made_again_takes_no_cursor_until_it_has_what_was_given(
+    session: Connection, log: Log, project: Callable[[], None]
+) -> None:
+    source = uuid4().hex[:8]
+    for number in range(3):
+        log.send("alerts", source, encode(alert(source, number, START_MS)))
+    project()
+    client = Client(session, "alerts", limit=2)
+    client.take()
+
+    with session.transaction(force_rollback=True):
+        session.execute("delete from tickledger.marks where topic = 'alerts'")
+        session.execute("delete from tickledger.alerts")
+        with pytest.raises(NotReady, match="made again from the log"):
+            client.take()
+
+    assert len(client.rest()) == len(Client(session, "alerts").rest()) - 2
+
+
 def packed(value: Any) -> str:
     return base64.urlsafe_b64encode(zlib.compress(json.dumps(value).encode())).decode().rstrip("=")
 
@@ -329,7 +349,7 @@ def test_a_cursor_that_no_answer_gave_is_refused(
     session: Connection, project: Callable[[], None], change: dict[str, Any]
 ) -> None:
     ends = unpacked(page(session, Asked("alerts"))["next"])
-    whole = {"of": ends["of"], "high": {"alerts/0": 9}, "after": ["2014-05-06 00:00:00+00", "x"]}
+    whole = {"of": ends["of"], "high": ends["low"], "after": ["2014-05-06 00:00:00+00", "x"]}
     page(session, Asked("alerts", cursor=packed(whole)))
 
     with pytest.raises(BadQuestion, match="none that an answer gave: begin without one"):
