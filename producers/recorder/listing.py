@@ -27,11 +27,18 @@ LOOK_BACK_S: Final = 60
 """How far before a symbol's newest tick its log begins."""
 MAX_WAITING: Final = 128
 """Blocks on their way to the log from which on a listing isn't read: the terminal keeps its ticks meanwhile."""
-NO_TICKS: Final = (1, -3)
-"""`last_error()` codes with which None means that there is no tick: the package gives either."""
+_SUCCESS: Final = 1
+_NO_MEMORY: Final = (-3, "No memory")
+"""What the package says of nothing; of a terminal that is out of memory the same code says `Terminal: Out of memory`.
+"""
 
 _EMPTY: Final = open_block("", 0, bytes(8), TickSource.LIVE, 0, "")
 _MINUTE_MS: Final = 60_000
+
+
+def means_no_ticks(code: int, text: str) -> bool:
+    """Whether None is an answer without ticks, by `last_error()` behind it; else the call failed."""
+    return code == _SUCCESS or (code, text) == _NO_MEMORY
 
 
 class CallFailed(Exception):
@@ -108,7 +115,7 @@ class RecordedListing:
         page = mt5.copy_ticks_from(self.symbol, question.second, question.rows, COPY_TICKS_ALL)
         now = clock()
         if page is None or not len(page):
-            if page is None and (failure := mt5.last_error())[0] not in NO_TICKS:
+            if page is None and not means_no_ticks(*(failure := mt5.last_error())):
                 raise CallFailed(*failure)
             # No evidence of anything: what was there before would have to be there again.
             return Polled(0, True, 0)

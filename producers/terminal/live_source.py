@@ -27,7 +27,7 @@ from producers.clocks import ServerClock
 from producers.judge import AHEAD_MS, Judge
 from producers.mt5 import COPY_TICKS_ALL, IPC_FAILURES, Mt5Quotes, TerminalError, failure, sign_in
 from producers.recorder.connection import FIRST_DELAY_S, LONGEST_DELAY_S
-from producers.recorder.listing import NO_TICKS, SWEEP_US
+from producers.recorder.listing import SWEEP_US, means_no_ticks
 from producers.recorder.offset import ServerOffset
 from producers.recorder.pinned import Source, source_of
 from producers.recorder.polling import Cursor, Rows, rows_of_page
@@ -216,7 +216,7 @@ class LiveSource:
         question = polled.cursor.ask(sweep)
         page = self._quotes.copy_ticks_from(symbol, question.second, question.rows, COPY_TICKS_ALL)
         if page is None or not len(page):
-            if page is None and (found := self._quotes.last_error())[0] not in NO_TICKS:
+            if page is None and not means_no_ticks(*(found := self._quotes.last_error())):
                 self._failed(symbol, polled, *found)
             self._silent.restart()
             return True

@@ -42,31 +42,32 @@ class Altered:
 
 def test_symbols_that_cannot_be_recorded_are_told_and_the_others_are_recorded(stack: TestStack, tmp_path: Path) -> None:
     recording, mark = Recording(stack), Mark(tmp_path / "recorder.mark")
-    names = ("EURUSD", "GBPUSD", "AUDUSD")
+    names = ("EURUSD", "GBPUSD", "AUDUSD", "NZDUSD")
+    failures = {"AUDUSD": (-1, "Terminal: Call failed"), "NZDUSD": (-3, "Terminal: Out of memory")}
     with in_process({name: walk(300, i) for i, name in enumerate(names)}, clock=tmp_path / "clock") as simulation:
         real: Any = simulation.connect()
-        forbidden = [False]
+        failed: list[tuple[int, str]] = []
 
         def symbol_info(symbol: str) -> Any:
             info = real.symbol_info(symbol)
             return SimpleNamespace(**{**info._asdict(), "trade_tick_value": 0.0}) if symbol == "GBPUSD" else info
 
         def copy_ticks_from(symbol: str, *args: Any) -> Any:
-            forbidden[0] = symbol == "AUDUSD"
-            return None if forbidden[0] else real.copy_ticks_from(symbol, *args)
+            failed[:] = [failures[symbol]] if symbol in failures else []
+            return None if failed else real.copy_ticks_from(symbol, *args)
 
         def last_error() -> Any:
-            return (-1, "Terminal: Call failed") if forbidden[0] else real.last_error()
+            return failed.pop() if failed else real.last_error()
 
         altered: Any = Altered(real, symbol_info=symbol_info, copy_ticks_from=copy_ticks_from, last_error=last_error)
-        symbols = ("EURUSD", "GBPUSD", "NOSUCH", "bad/name", "AUDUSD")
+        symbols = ("EURUSD", "GBPUSD", "NOSUCH", "bad/name", "AUDUSD", "NZDUSD")
         with recording.running(altered, simulation.clock, mark=mark, symbols=symbols):
             simulation.control.step(60 * S)
             until(lambda: (mark.get() or 0) >= simulation.clock.now_us())
-            until(lambda: len(recording.alerts()) >= 4)
+            until(lambda: len(recording.alerts()) >= 5)
         rows = history(client(simulation))
     assert recording.rows() == rows
-    assert recording.rows("GBPUSD") == recording.rows("AUDUSD") == []
+    assert recording.rows("GBPUSD") == recording.rows("AUDUSD") == recording.rows("NZDUSD") == []
     assert recording.spec("GBPUSD") is None
     told = {alert.subject: alert.message for alert in recording.alerts()}
     feed = recording.feed
@@ -74,10 +75,9 @@ def test_symbols_that_cannot_be_recorded_are_told_and_the_others_are_recorded(st
     assert "can't select 'NOSUCH'" in told[f"{feed}/NOSUCH"]
     assert "as the broker spells it in the market watch" in told[f"{feed}/NOSUCH"]
     assert "has a '/'" in told[f"{feed}/bad/name"]
-    assert re.search(
-        r"isn't read since \S+Z: the terminal says Terminal: Call failed \(-1\); it is tried again",
-        told[f"{feed}/AUDUSD"],
-    )
+    for symbol, (code, text) in failures.items():
+        said = rf"isn't read since \S+Z: the terminal says {text} \({code}\); it is tried again"
+        assert re.search(said, told[f"{feed}/{symbol}"])
 
 
 def test_a_wrong_password_and_another_source_end_it_with_the_reason_and_nothing_is_written(

@@ -408,7 +408,7 @@ def test_a_call_that_fails_for_one_symbol_leaves_the_line_up(tmp_path: Path, cap
 
         def failing(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             if name == "last_error":
-                return (-4, "Terminal: Not found")
+                return (-3, "Terminal: Out of memory")
             return None if name == "copy_ticks_from" and args[0] == "GBPUSD" else copy(name, args, kwargs)
 
         own.real._answer = failing  # type: ignore[method-assign]
