@@ -70,6 +70,13 @@ class Line:
         self._up(offset_s)
         return True
 
+    def check(self) -> None:
+        """That the terminal is still logged in to the feed's source."""
+        account = self.mt5.account_info()
+        if account is None:
+            raise failure(self.mt5, "the terminal doesn't answer")
+        self._check(source_of(account))
+
     def lost(self, reason: str, offset_s: int, since_us: int) -> None:
         """The line is down since then, if it wasn't already."""
         if self.server.connected:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -108,8 +109,12 @@ class RecordedListing:
         self._behind = True
         self._sweep_us = 0
 
-    def poll(self, mt5: Mt5, clock: Callable[[], Now]) -> Polled:
-        """Reads one page on, and writes what is new in it. Raises CallFailed, and what TickWriter.write raises."""
+    def poll(self, mt5: Mt5, clock: Callable[[], Now], check_source: Callable[[], None]) -> Polled:
+        """Reads one page on, and writes what is new in it. Raises CallFailed, and what TickWriter.write raises.
+
+        `check_source` is called before a page is written that has nothing of what was taken before: it may be another
+        source's. It raises if it is, and then nothing of the page counts as taken.
+        """
         asked_us = clock().us
         question = self._cursor.ask(sweep=asked_us >= self._sweep_us)
         page = mt5.copy_ticks_from(self.symbol, question.second, question.rows, COPY_TICKS_ALL)
@@ -120,7 +125,11 @@ class RecordedListing:
             # No evidence of anything: what was there before would have to be there again.
             return Polled(0, True, 0)
         newest_ms = now.us // 1000 + AHEAD_MS
-        fresh = self._cursor.take(page, question, newest_ms + self._offset.at(newest_ms) * 1000)
+        cursor = copy(self._cursor)
+        fresh = cursor.take(page, question, newest_ms + self._offset.at(newest_ms) * 1000)
+        if not fresh.vouched or not self.writer.head.n:
+            check_source()
+        self._cursor = cursor
         if fresh.complete and asked_us >= self._sweep_us:
             self._sweep_us = asked_us + SWEEP_US
         if not len(fresh.rows):

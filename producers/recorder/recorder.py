@@ -253,9 +253,12 @@ class Recorder:
                 if wall >= symbols_at:
                     self._admit(admission)
                     symbols_at = time.monotonic() + (_REFUSED_S if self._refusals else _SYMBOLS_S)
-                if wall >= look_at:
+                if wall >= look_at or not self._line.server.connected:
+                    # A terminal that comes back may be another account's.
                     self._look()
                     look_at = time.monotonic() + _LOOK_S
+                else:
+                    self._line.check()
                 self._reference.read_on()
                 whole = self._round(start_us)
             except TerminalError as error:
@@ -299,7 +302,7 @@ class Recorder:
             if recorded.writer.on_their_way > MAX_WAITING:
                 return False
             try:
-                polled = recorded.poll(self._mt5, self._now)
+                polled = recorded.poll(self._mt5, self._now, self._line.check)
             except CallFailed as error:
                 if error.code <= IPC_FAILURES:
                     raise TerminalError(f"the terminal doesn't answer: {error}", error.code, error.text) from error

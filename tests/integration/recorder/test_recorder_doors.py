@@ -108,23 +108,91 @@ def test_a_wrong_password_and_another_source_end_it_with_the_reason_and_nothing_
     assert "source_refused" in {alert.code for alert in recording.alerts()}
 
 
-def test_a_terminal_that_logs_in_elsewhere_while_it_is_recorded_ends_it(stack: TestStack, tmp_path: Path) -> None:
+class LoggedInElsewhere:
+    """A terminal that is logged in to another server, with prices of its own, once `goes` was set and a page is asked
+    for: before it is given, or right after."""
+
+    def __init__(self, mt5: Any, *, before: bool, goes: bool) -> None:
+        self._mt5, self._before, self.goes = mt5, before, goes
+        self._elsewhere = False
+        self.foreign_pages = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._mt5, name)
+
+    def account_info(self) -> Any:
+        account = self._mt5.account_info()
+        return SimpleNamespace(**{**account._asdict(), "server": "Elsewhere-Live"}) if self._elsewhere else account
+
+    def copy_ticks_from(self, *args: Any) -> Any:
+        page = self._mt5.copy_ticks_from(*args)
+        self._elsewhere |= self.goes and self._before and len(page) > 0
+        if self._elsewhere:
+            self.foreign_pages += 1
+            page["bid"] += 1.0
+            page["ask"] += 1.0
+        self._elsewhere |= self.goes
+        return page
+
+
+@pytest.mark.parametrize(("before", "at_once", "pages"), [(True, False, 1), (True, True, 1), (False, False, 0)])
+def test_a_terminal_that_logs_in_elsewhere_while_it_is_recorded_ends_it_and_no_tick_of_it_is_on_the_log(
+    stack: TestStack, tmp_path: Path, before: bool, at_once: bool, pages: int
+) -> None:
     recording = Recording(stack)
     with in_process({"EURUSD": walk(300)}, clock=tmp_path / "clock") as simulation:
-        real: Any = simulation.connect()
-        server: list[str] = []
+        simulation.control.step(20 * S)
+        altered: Any = LoggedInElsewhere(simulation.connect(), before=before, goes=at_once)
 
-        def account_info() -> Any:
-            account = real.account_info()
-            return SimpleNamespace(**{**account._asdict(), "server": server[0]}) if server else account
+        def ended_while_time_passes() -> bool:
+            simulation.control.step(S // 10)
+            return bool(recording.errors)
 
-        altered: Any = Altered(real, account_info=account_info)
         with recording.running(altered, simulation.clock, failing=True):
-            simulation.control.step(20 * S)
-            until(lambda: len(recording.rows()) > 5)
-            server.append("Elsewhere-Live")
-            until(lambda: bool(recording.errors))
+            until(lambda: at_once or len(recording.rows()) > 5)
+            altered.goes = True
+            until(ended_while_time_passes)
+    assert "is logged in to" in str(recording.errors[0])
     assert "Elsewhere-Live" in str(recording.errors[0])
+    assert altered.foreign_pages == pages
+    assert bool(recording.rows()) is not at_once
+    assert all(bid < 2.0 for bid in recording.column("bid"))
+
+
+class Mute:
+    """A terminal that doesn't say whose it is, the first time that it is asked right after a page."""
+
+    def __init__(self, mt5: Any) -> None:
+        self._mt5, self._asked, self._paged = mt5, False, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._mt5, name)
+
+    def account_info(self) -> Any:
+        if self._paged and not self._asked:
+            self._asked = True
+            return None
+        return self._mt5.account_info()
+
+    def last_error(self) -> Any:
+        return (-10_005, "IPC timeout") if self._asked else self._mt5.last_error()
+
+    def copy_ticks_from(self, *args: Any) -> Any:
+        self._paged = True
+        return self._mt5.copy_ticks_from(*args)
+
+
+def test_a_page_is_read_again_if_the_terminal_did_not_say_whose_it_is(stack: TestStack, tmp_path: Path) -> None:
+    recording, mark = Recording(stack), Mark(tmp_path / "recorder.mark")
+    with in_process({"EURUSD": walk(300)}, clock=tmp_path / "clock") as simulation:
+        simulation.control.step(20 * S)
+        mt5: Any = Mute(simulation.connect())
+        with recording.running(mt5, simulation.clock, mark=mark):
+            until(lambda: (mark.get() or 0) >= simulation.clock.now_us())
+        rows = history(client(simulation))
+    assert recording.rows() == rows
+    kinds = [event.kind for event in recording.events()]
+    assert kinds == [SourceKind.CONNECTED, SourceKind.LOST, SourceKind.CONNECTED]
 
 
 def test_a_feed_is_recorded_or_imported_never_both(stack: TestStack, tmp_path: Path) -> None:
