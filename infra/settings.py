@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
+import pydantic_settings
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -28,6 +30,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from infra.cache_dir import DEFAULT_HOME, shared_cache
 from infra.errors import SettingsError
+from infra.weekly_hours import weekly_hours
 
 PREFIX = "TICKLEDGER_"
 CONFIG_VARIABLE = PREFIX + "CONFIG"
@@ -36,6 +39,15 @@ LONGEST_LEAD_S = 86_400
 
 def _empty_is_none(value: Any) -> Any:
     return None if value == "" else value
+
+
+def _hours(told: dict[str, str]) -> dict[str, str]:
+    for symbol, text in told.items():
+        try:
+            weekly_hours(text)
+        except ValueError as error:
+            raise ValueError(f"{symbol} = {text!r}: {error}") from error
+    return told
 
 
 OptionalPath = Annotated[Path | None, BeforeValidator(_empty_is_none)]
@@ -150,6 +162,11 @@ class RecorderSettings(Section):
     symbols: tuple[str, ...] = Field(default=(), description="symbols to record; empty: all in the market watch")
     poll_ms: int = Field(default=50, ge=5, le=60_000, description="milliseconds between two polls of a symbol")
     page: int = Field(default=2_000, ge=10, description="ticks that a poll asks for at first; more in a burst")
+    sessions: Annotated[dict[str, str], AfterValidator(_hours)] = Field(
+        default={},
+        description="hours in which symbols trade, on the server's clock: by symbol, or * for all others, a text such "
+        "as Mon-Fri 01:00-23:55; the terminal doesn't tell them",
+    )
     server_clock: str = Field(
         default="ny7",
         description="the server's clock (ny7, eu, utc or hours such as +3), held against what its ticks show",
@@ -263,6 +280,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _without_contradictions(self) -> Self:
+        recorder = self.recorder
+        unrecorded = sorted(set(recorder.sessions) - {"*", *recorder.symbols}) if recorder.symbols else []
         contradictions = (
             (
                 bool(self.kafka.bootstrap_servers) and self.kafka.port != 0,
@@ -290,6 +309,11 @@ class Settings(BaseSettings):
                 bool(self.paper.terminal) and (bool(self.terminal.data) or self.terminal.speed != 1),
                 "paper.terminal has live ticks, so terminal.data and a terminal.speed other than 1 can't be: unset "
                 "them, or paper.terminal",
+            ),
+            (
+                bool(unrecorded),
+                f"recorder.sessions has hours for {', '.join(unrecorded)}, which recorder.symbols hasn't: correct that "
+                "name, or remove it",
             ),
         )
         for holds, message in contradictions:
@@ -338,6 +362,11 @@ def load_settings(home: Path | None = None, config: Path | None = None) -> Setti
         settings = Settings(**values)
     except ValidationError as error:
         raise SettingsError(_explain(error, file)) from None
+    except pydantic_settings.SettingsError as error:
+        raise SettingsError(
+            f"{error}: a variable of a list or a table is JSON, such as {_variable(('recorder', 'symbols'))}="
+            """'["EURUSD"]': correct it"""
+        ) from None
     settings._file = file.absolute() if file else None
     absolute = {"home": (home or settings.home).expanduser().absolute()}
     if settings.cache is not None:
@@ -399,9 +428,9 @@ def _explain(error: ValidationError, file: Path | None) -> str:
 
 
 def _explain_one(detail: ErrorDetails, file: Path | None) -> str:
-    path = tuple(str(part) for part in detail["loc"])
+    path, said = tuple(str(part) for part in detail["loc"]), detail["msg"].removeprefix("Value error, ")
     if not path:
-        return detail["msg"].removeprefix("Value error, ")
+        return said
     fields = dict(_fields())
     name, variable = ".".join(path), _variable(path)
     if detail["type"] == "extra_forbidden":
@@ -411,7 +440,7 @@ def _explain_one(detail: ErrorDetails, file: Path | None) -> str:
     secret = path not in fields or fields[path].annotation is SecretStr
     shown = "" if secret or isinstance(value, (dict, list)) else f" = {value!r}"
     meaning = f"; it is: {fields[path].description}" if path in fields else ""
-    return f"setting {name}{shown} (from {source}): {detail['msg']}{meaning}"
+    return f"setting {name}{shown} (from {source}): {said}{meaning}"
 
 
 def _near(name: str, known: set[str]) -> str:

@@ -1,4 +1,5 @@
-"""Which symbols are recorded: what the terminal has of those that are wanted, each with its spec on `reference`.
+"""Which symbols are recorded: what the terminal has of those that are wanted, each with its spec on `reference`, and
+its hours, if they are told.
 
 One that can't be recorded costs the others nothing: it is told once and looked at again, since a specification may
 still be loading, a symbol may be added, a damaged chain may be repaired.
@@ -19,9 +20,11 @@ from infra.tick_writer import TickClients, TickWriter
 from producers.listing_spec import spec_of
 from producers.mt5 import IPC_FAILURES, Mt5, SymbolInfo, failure
 from producers.recorder.reference import LiveReference
+from producers.recorder.sessions import Hours, table_of
 from producers.recorder.specs import Unusable, spec_of_symbol
 from producers.recorder.tail import Tail, refuse_imported, tail_of
-from schemas.events import Anchor, ReferenceRecord
+from schemas.configuration import SessionTable
+from schemas.events import Anchor, ListingSpec, ReferenceRecord
 from schemas.identity import InvalidName, Listing, check_symbol
 from schemas.integrity import KeyRing
 from schemas.ticks import TickSource
@@ -41,7 +44,7 @@ class Admitted(NamedTuple):
 
 
 class Admission:
-    """Looks symbols up, writes their specs and opens their chains."""
+    """Looks symbols up, writes their specs and hours, and opens their chains."""
 
     def __init__(
         self,
@@ -55,13 +58,14 @@ class Admission:
         feed: str,
         recorded: bool,
         server_clock: str,
+        hours: Hours,
         refuse: Refuse,
     ) -> None:
         """`recorded`: the feed was recorded before, so that nobody can have imported into it."""
         self._mt5, self._bootstrap, self._keys, self._clock = mt5, bootstrap, keys, clock
         self._clients, self._reference = clients, reference
         self._feed, self._recorded = feed, recorded
-        self._server_clock, self._refuse = server_clock, refuse
+        self._server_clock, self._hours, self._refuse = server_clock, hours, refuse
 
     def watched(self) -> list[str]:
         """The symbols in the market watch. Raises TerminalError."""
@@ -71,7 +75,7 @@ class Admission:
         return [symbol.name for symbol in symbols if symbol.select]
 
     def specified(self, symbols: Iterable[str]) -> list[str]:
-        """Those that the terminal has and that can be reckoned with, with their specs on `reference`."""
+        """Those that the terminal has and that can be reckoned with, with their specs and hours on `reference`."""
         found = {symbol: info for symbol in symbols if (info := self._looked_up(symbol)) is not None}
         if any(self._differs(symbol, info) for symbol, info in found.items()):
             append_reference(self._bootstrap, self._keys, self._clock, lambda records: self._missing(records, found))
@@ -114,17 +118,27 @@ class Admission:
         return info
 
     def _differs(self, symbol: str, info: SymbolInfo) -> bool:
-        now = self._reference.specs.get(self._listing(symbol))
-        return spec_of_symbol(self._listing(symbol), info, now, self._server_clock) != now
+        listing, known = self._listing(symbol), self._reference
+        return bool(self._differing(symbol, info, known.specs.get(listing), known.sessions.get(listing)))
 
     def _missing(self, records: list[ReferenceRecord], found: dict[str, SymbolInfo]) -> list[ReferenceRecord]:
         missing: list[ReferenceRecord] = []
         for symbol, info in found.items():
-            now = spec_of(self._listing(symbol), records)
-            spec = spec_of_symbol(self._listing(symbol), info, now, self._server_clock)
-            if spec != now:
-                missing.append(spec)
+            listing = self._listing(symbol)
+            missing += self._differing(symbol, info, spec_of(listing, records), table_of(listing, records))
         return missing
+
+    def _differing(
+        self, symbol: str, info: SymbolInfo, spec: ListingSpec | None, table: SessionTable | None
+    ) -> list[ReferenceRecord]:
+        """The records that a symbol is to have and hasn't; `spec` and `table`: those that hold."""
+        listing = self._listing(symbol)
+        wanted_spec = spec_of_symbol(listing, info, spec, self._server_clock)
+        wanted_table = self._hours.table(symbol, listing, table)
+        found: list[ReferenceRecord] = [] if wanted_spec == spec else [wanted_spec]
+        if wanted_table is not None and wanted_table != table:
+            found.append(wanted_table)
+        return found
 
     def _opened(self, symbol: str, anchor: Anchor | None) -> Admitted | None:
         listing = self._listing(symbol)

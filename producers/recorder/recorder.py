@@ -28,6 +28,7 @@ from producers.recorder.market_time import MarketTime
 from producers.recorder.offset import Finding, ServerOffset
 from producers.recorder.pacing import Pacing
 from producers.recorder.reference import LiveReference
+from producers.recorder.sessions import Hours
 from producers.recorder.told import Told
 from schemas.accept import Head
 from schemas.events import Severity, SourceKind
@@ -89,6 +90,8 @@ class Recorder:
         self._model = ServerClock(settings.recorder.server_clock)
         self._offset = ServerOffset(self._model, 0, untold=True)
         self._reference = LiveReference(bootstrap, keys)
+        self._hours = Hours(settings.recorder.sessions)
+        self._unused: list[str] = []
         self._listings: dict[str, RecordedListing] = {}
         self._begins: dict[str, int] = {}
         """Second of the server's clock from which on a symbol is recorded, if nothing of it is on the log."""
@@ -143,7 +146,7 @@ class Recorder:
             return Admission(
                 self._mt5, self._bootstrap, self._keys, self._clock, self._clients, self._reference, feed=feed,
                 recorded=self._line.recorded_before, server_clock=self._settings.recorder.server_clock,
-                refuse=self._refuse,
+                hours=self._hours, refuse=self._refuse,
             )  # fmt: skip
         return None
 
@@ -202,6 +205,7 @@ class Recorder:
         for symbol in wanted:
             if symbol not in self._begins:
                 self._begins[symbol] = self._start_second(symbol)
+        self._tell_unused(wanted)
         self._refused_now = set()
         specified = admission.specified(dict.fromkeys([*self._listings, *wanted]))
         opened = admission.open([symbol for symbol in specified if symbol not in self._listings])
@@ -219,6 +223,16 @@ class Recorder:
         self._listings = dict(sorted(self._listings.items(), key=lambda one: one[1].writer.partition))
         if opened:
             self._ready([recorded.listing for recorded in self._listings.values()])
+
+    def _tell_unused(self, wanted: list[str]) -> None:
+        unused = self._hours.unused(wanted)
+        if unused and unused != self._unused:
+            message = (
+                f"recorder.sessions has hours for {', '.join(unused)}, which isn't recorded: correct the name to what "
+                "the market watch has, or add the symbol there"
+            )
+            self._told.of_feed("sessions_unused", message, Severity.WARNING)
+        self._unused = unused
 
     def _begin_offset(self, opened: list[Admitted]) -> None:
         """The correction of the feed's newest block holds on."""

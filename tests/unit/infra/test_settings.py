@@ -79,6 +79,16 @@ def test_the_cache_follows_xdg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         ('[postgres]\ndsn = "geheim"\n', ["postgres.dsn", "postgresql://"]),
         ("[postgres]\ndsn = 5\n", ["postgres.dsn"]),
         ("[worker]\nsnapshot_interval_s = 400\n", ["worker.snapshot_interval_s", "lower"]),
+        (
+            '[recorder.sessions]\nEURUSD = "Mon-Fri 22:00-02:00"\n',
+            ["recorder.sessions ", "EURUSD = 'Mon-Fri 22:00-02:00': '22:00-02:00' are no hours", "tickledger.toml"],
+        ),
+        ('[recorder.sessions]\n"*" = 5\n', ["recorder.sessions.*"]),
+        ('[recorder]\nsessions = "Mon-Fri 00:00-24:00"\n', ["recorder.sessions", "by symbol"]),
+        (
+            '[recorder]\nsymbols = ["EURUSD+"]\n[recorder.sessions]\nEURUSD = "Mon-Fri 00:00-24:00"\n',
+            ["recorder.sessions has hours for EURUSD, which recorder.symbols hasn't: correct that name"],
+        ),
         ("[postgres]\nport = -1\n[kafka]\nport = -2\n", ["postgres.port", "kafka.port"]),
     ],
 )
@@ -92,6 +102,21 @@ def test_a_bad_file_is_refused_by_name_and_value(tmp_path: Path, text: str, name
     assert caught.value.exit_code == 2
 
 
+def test_hours_are_told_by_symbol_in_the_file_or_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(
+        tmp_path / ".tickledger" / "tickledger.toml",
+        '[recorder]\nsymbols = ["EURUSD+"]\n[recorder.sessions]\n"EURUSD+" = "Mon-Fri 00:05-24:00"\n',
+    )
+    assert load_settings().recorder.sessions == {"EURUSD+": "Mon-Fri 00:05-24:00"}
+    monkeypatch.setenv("TICKLEDGER_RECORDER__SESSIONS", '{"*": "Sun-Sat 00:00-24:00"}')
+    assert load_settings().recorder.sessions["*"] == "Sun-Sat 00:00-24:00"
+    monkeypatch.setenv("TICKLEDGER_RECORDER__SESSIONS", '{"*": "Mo 00:00-24:00"}')
+    with pytest.raises(SettingsError, match=r"\* = 'Mo 00:00-24:00': 'Mo' is no day"):
+        load_settings()
+
+
 def test_unknown_variables_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TICKLEDGER_KAFKA__PROT", "1")
     with pytest.raises(SettingsError, match=r"TICKLEDGER_KAFKA__PROT .* did you mean TICKLEDGER_KAFKA__PORT"):
@@ -101,6 +126,15 @@ def test_unknown_variables_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_variable_with_a_bad_value_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TICKLEDGER_KAFKA__PORT", "ninety")
     with pytest.raises(SettingsError, match="'ninety' \\(from TICKLEDGER_KAFKA__PORT\\)"):
+        load_settings()
+
+
+@pytest.mark.parametrize("name", ["SYMBOLS", "SESSIONS"])
+def test_a_variable_of_a_list_or_a_table_that_is_not_json_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(f"TICKLEDGER_RECORDER__{name}", "EURUSD")
+    with pytest.raises(SettingsError, match=r'"recorder" .* is JSON, such as TICKLEDGER_RECORDER__SYMBOLS='):
         load_settings()
 
 
