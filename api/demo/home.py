@@ -124,6 +124,8 @@ def _sections(wanted: Wanted, speed: float) -> Mapping[str, dict[str, Any]]:
     return {
         "terminal": terminal,
         "recorder": {"feed": FEED},
+        # Of other files only the terminal will know whether they trade at weekends.
+        **({} if wanted.data else {"recorder.sessions": {'"*"': "Mon-Fri 00:00-24:00"}}),
         "trade": {"account": ACCOUNT},
     }
 

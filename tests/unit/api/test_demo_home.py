@@ -10,6 +10,9 @@ import pytest
 from api.demo.home import FILE, Wanted, check_lead, check_speed, demo_settings
 from infra.errors import Refused, SettingsError
 from infra.settings import Settings, load_settings
+from infra.weekly_hours import weekly_hours
+from producers.specs import load_spec
+from producers.terminal.symbols import symbol_of
 
 
 def settings(
@@ -25,6 +28,16 @@ def test_a_new_home_plays_the_sample_day_twenty_times_as_fast_and_waits_for_who_
     assert made.terminal.followers == ("recorder", "worker", "desk-demo", "gateway")
     assert (made.recorder.feed, made.trade.account) == ("demo", "demo")
     assert load_settings(tmp_path / "home").terminal == made.terminal
+
+
+def test_the_sample_days_hours_are_those_that_its_terminal_knows_and_nobody_tells_those_of_other_files(
+    tmp_path: Path,
+) -> None:
+    told = settings(tmp_path / "home").recorder.sessions
+    known = symbol_of(load_spec("vantage-raw", "EURUSD", ()), 5)
+    assert {name: weekly_hours(text) for name, text in told.items()} == {"*": known.sessions}
+    (tmp_path / "weekend.csv").touch()
+    assert settings(tmp_path / "other", data=[tmp_path / "weekend.csv"]).recorder.sessions == {}
 
 
 def test_once_plays_as_fast_as_it_goes(tmp_path: Path) -> None:
