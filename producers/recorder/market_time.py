@@ -84,6 +84,7 @@ class MarketTime:
 
     def settle(self, listings: Collection[str]) -> None:
         """All listings that are recorded were read to their end: tells what is ahead, and what is over."""
+        self.look()  # A clock that leapt since the ticks were asked for may be why they are in time.
         self._ahead = {name: ahead for name, ahead in self._ahead.items() if name in listings}
         for name, ahead in self._ahead.items():
             if time.monotonic() - ahead.since_s >= AHEAD_TOLD_S:

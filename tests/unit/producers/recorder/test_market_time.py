@@ -125,3 +125,16 @@ def test_a_single_tick_from_the_future_is_no_leap() -> None:
     watched.tick(by_us=HOUR_US)
     watched.tick()
     assert watched.told == []
+
+
+def test_a_clock_that_catches_up_with_the_ticks_while_they_are_read_is_no_other_leap(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(market_time, "AHEAD_TOLD_S", 0.0)
+    watched = Watched(clock := FixedClock(T0_US))
+    watched.tick(by_us=HOUR_US)
+    watched.time.look()
+    clock.advance(HOUR_US)
+    watched.tick()
+    watched.time.look()
+    assert watched.codes == ["time_leapt", "time_steady"]
