@@ -60,6 +60,9 @@ class Running(NamedTuple):
     traded: tuple[StrategyConfig, ...]
     failed: tuple[Alert, ...] = ()
     """About listings on which it says nothing: it has raised, can't be folded on, or doesn't run there."""
+    by_former: frozenset[str] = frozenset()
+    """The `alert_id` of those that only a former worker said: the present one does once the listing moves, if it still
+    is so."""
 
     def as_json(self) -> dict[str, Any]:
         """What `strategies list --json` says of it."""
@@ -89,6 +92,7 @@ class Running(NamedTuple):
                     "listing": _listing_of(alert),
                     "time": iso_ms(alert.time_us // 1000),
                     "message": alert.message,
+                    "by_former_worker": alert.alert_id in self.by_former,
                 }
                 for alert in self.failed
             ],
@@ -155,9 +159,10 @@ def running(records: Sequence[ReferenceRecord]) -> list[Running]:
 def with_failures(bootstrap: str, found: Sequence[Running], worker_since_ms: int = 0) -> list[Running]:
     """The instances with what `alerts` has of each: one that was added again has begun anew. Raises Unreachable.
 
-    `worker_since_ms`: when the worker that runs was started. What it can't fold or run it has said since.
+    `worker_since_ms`: when the worker that runs was started.
     """
     alerts: dict[str, Alert] = {}
+    former: set[str] = set()
     for batch in read_range(bootstrap, "alerts", partition_of("alerts", SOURCE)):
         for message in batch:
             try:
@@ -166,9 +171,15 @@ def with_failures(bootstrap: str, found: Sequence[Running], worker_since_ms: int
                 continue
             if not isinstance(record, Alert) or record.code not in STANDSTILLS:
                 continue
-            if record.code == STRATEGY_FAILED or message.timestamp()[1] >= worker_since_ms:
-                alerts[record.alert_id] = record
-    return [one._replace(failed=tuple(a for a in alerts.values() if _concerns(a, one.activation))) for one in found]
+            alerts[record.alert_id] = record
+            former.discard(record.alert_id)
+            if record.code != STRATEGY_FAILED and message.timestamp()[1] < worker_since_ms:
+                former.add(record.alert_id)
+    by_former = frozenset(former)
+    return [
+        one._replace(failed=tuple(a for a in alerts.values() if _concerns(a, one.activation)), by_former=by_former)
+        for one in found
+    ]
 
 
 def _concerns(alert: Alert, one: OperatorActivation) -> bool:

@@ -23,8 +23,8 @@ ACTIVATION_REFUSED: Final = "activation_refused"
 LISTING_PARKED: Final = "listing_parked"
 STANDSTILLS: Final = frozenset({STRATEGY_FAILED, STRATEGY_PARKED, ACTIVATION_REFUSED, LISTING_PARKED})
 """Codes of alerts that a strategy says nothing on a listing; the subject is `operator/feed/SYMBOL`, of LISTING_PARKED
-`feed/SYMBOL`, on which none says anything. All but STRATEGY_FAILED are said again by a worker that starts, if it is
-still so."""
+`feed/SYMBOL`, on which none says anything. All but STRATEGY_FAILED are said again by a worker that starts, once
+the listing moves, if it still is so."""
 
 
 class Alarms:

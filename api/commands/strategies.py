@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import App, Parameter
 
@@ -121,8 +121,9 @@ def list_(*, home: HomeOption = None, config: ConfigOption = None, as_json: Json
     """List what runs in the home: instance, program, parameters, listings, since when, who trades it, where it failed.
 
     With --json: a list of {"instance", "operator", "version", "kind", "parameters", "listings", "since_ref_no",
-    "program_sha256", "accounts", "failed"}; no listings means all, "failed" has {"listing", "time", "message"} of each
-    on which it says nothing: it has raised, couldn't be folded on, or doesn't run there.
+    "program_sha256", "accounts", "failed"}; no listings means all, "failed" has {"listing", "time", "message",
+    "by_former_worker"} of each on which it says nothing: it has raised, couldn't be folded on, or doesn't run there.
+    What only a former worker said the present one says again once the listing moves, if it still is so.
     """
     from api.instances import running as running_instances
     from api.instances import with_failures
@@ -175,6 +176,9 @@ def _text(one: dict[str, Any]) -> str:
     return "\n".join([*lines, f"  {one['file']}"])
 
 
+_FORMER: Final = " (a former worker said so; the present one does once the listing moves, if it still is so)"
+
+
 def _running_text(found: Running) -> str:
     one = found.as_json()
     kind = {"BUILTIN": "built in", "GRAPH": "expressions", "CLASS": "a class"}.get(one["kind"], one["kind"])
@@ -187,5 +191,8 @@ def _running_text(found: Running) -> str:
     for share in one["accounts"]:
         most = f", at most {share['max_lots']:g} lots" if share["max_lots"] else ""
         lines.append(f"  traded by {share['account']}: {share['sizing']} {share['size']:g}{most}, role {share['role']}")
-    lines += [f"  FAILED at {failed['time']}: {failed['message']}" for failed in one["failed"]]
+    lines += [
+        f"  FAILED at {failed['time']}: {failed['message']}{_FORMER if failed['by_former_worker'] else ''}"
+        for failed in one["failed"]
+    ]
     return "\n".join(lines)

@@ -153,7 +153,8 @@ def test_one_that_raises_says_so_and_the_others_go_on(line: Line, file: Path) ->
     (one,) = (r for r in found_running(line) if r.activation.instance == instance)
     assert one.failed == (alert,)
     told = one.as_json()["failed"]
-    assert told == [{"listing": line.listing, "time": iso_ms(failed.time_ms), "message": alert.message}]
+    expected = {"listing": line.listing, "time": iso_ms(failed.time_ms), "message": alert.message}
+    assert told == [expected | {"by_former_worker": False}]
     assert [r.failed for r in found_running(line) if r.activation.instance == going.partition("@")[0]] == [()]
 
     # Added again it is another operator, which hasn't failed yet.
@@ -171,22 +172,24 @@ def test_a_listing_that_is_folded_no_more_is_said_of_all_that_run_on_it(line: Li
     line.write(BLOCKS[10:20])
     reader.read()
 
-    def stands_on(worker_since_ms: int = 0) -> dict[str, bool]:
+    def stands_on(worker_since_ms: int = 0) -> dict[str, list[bool]]:
+        """By operator of each alert whether only a former worker said it."""
         found = with_failures(line.kafka, running(read_reference(line.kafka, KEYS)[0]), worker_since_ms)
         return {
-            one.operator: line.listing in [told["listing"] for told in r.as_json()["failed"]]
+            r.activation.operator: [
+                t["by_former_worker"] for t in r.as_json()["failed"] if t["listing"] == line.listing
+            ]
             for r in found
-            for one in [r.activation]
-            if line.listing in one.listings
+            if line.listing in r.activation.listings
         }
 
-    assert stands_on() == {"berserker": True, "lines": True}
+    assert stands_on() == {"berserker": [False], "lines": [False]}
     # A worker that was started since says it once more if it still is so.
     started_ms = time.time_ns() // 1_000_000 + 1
-    assert stands_on(started_ms) == {"berserker": False, "lines": False}
+    assert stands_on(started_ms) == {"berserker": [True], "lines": [True]}
     time.sleep(0.005)
     Reader(line, reader.checkpoint(), line.offsets[-1]).read()
-    assert stands_on(started_ms) == {"berserker": True, "lines": True}
+    assert stands_on(started_ms) == {"berserker": [False], "lines": [False]}
 
 
 def test_one_that_raises_on_earlier_ticks_says_so_too(line: Line, file: Path) -> None:
