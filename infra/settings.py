@@ -34,7 +34,7 @@ from infra.weekly_hours import weekly_hours
 
 PREFIX = "TICKLEDGER_"
 CONFIG_VARIABLE = PREFIX + "CONFIG"
-LONGEST_LEAD_S = 86_400
+SHORTEST_LEAD_S, LONGEST_LEAD_S = 2, 86_400
 
 
 def _empty_is_none(value: Any) -> Any:

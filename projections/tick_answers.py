@@ -63,10 +63,11 @@ def _tick_pages(
     left = question.limit
     while low < high and left != 0:
         end = min(high, low + ROW_GROUP)
-        query = sql.SQL("{} where {} and n >= {} and n < {} order by n").format(
-            sql.SQL(_TICK_SELECT), _tick_filter(listing, question), sql.Literal(low), sql.Literal(end)
-        )
-        page = np.concatenate([np.empty(0, _TICK.dtype), *read_rows(connection, _TICK, query)])[:left]
+        query = sql.SQL("{} where {} and n >= {} and n < {} order by n limit {}").format(
+            sql.SQL(_TICK_SELECT), _tick_filter(listing, question), sql.Literal(low), sql.Literal(end),
+            sql.Literal(left),
+        )  # fmt: skip
+        page = np.concatenate([np.empty(0, _TICK.dtype), *read_rows(connection, _TICK, query)])
         low, left = end, None if left is None else left - len(page)
         if len(page):
             yield page
@@ -109,10 +110,13 @@ def _bounds(connection: Connection, listing: int, question: Question) -> tuple[i
         low = max(low, _edge(connection, listing, question.from_ms, "first_n", high))
     if question.to_ms is not None:
         high = min(high, _edge(connection, listing, question.to_ms, "first_n + count", high))
+    numbers = sql.SQL("n >= {} and n < {}").format(
+        sql.Literal(question.from_n), sql.Literal(end if question.to_n is None else min(end, question.to_n))
+    )
     stray = connection.execute(
         sql.SQL(
             "select min(n), max(n) + 1 from tickledger.ticks where listing_id = {} and (quality & 255) <> 0 and {}"
-        ).format(sql.Literal(listing), sql.SQL(" and ").join(question.between()))
+        ).format(sql.Literal(listing), sql.SQL(" and ").join([numbers, *question.between()]))
     ).fetchone()
     if stray is not None and stray[0] is not None:
         low, high = min(low, int(stray[0])), max(high, int(stray[1]))

@@ -21,7 +21,7 @@ from infra import log
 from infra.errors import SettingsError
 from infra.stack.addresses import recorded_port
 from infra.stack.home import Home
-from infra.stack.services import KAFKA, POSTGRES, TERMINAL, programs_of, trouble
+from infra.stack.services import KAFKA, POSTGRES, TERMINAL, is_ready, programs_of, trouble
 from infra.stack.stack import Running, run_alone
 from infra.stack.up import until_asked
 
@@ -90,7 +90,7 @@ def paper(
         while True:
             running.check()
             now = trouble(Home(settings.home), TERMINAL.name)
-            if now != told:
+            if now != told and (now is not None or is_ready(Home(settings.home), TERMINAL.name)):
                 console.print(f"terminal: {now or 'all is well again'}", soft_wrap=True, markup=False)
                 told = now
             time.sleep(0.1)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from api.settings_file import FILE, write_settings
 from infra.errors import Refused, SettingsError, home_unusable
-from infra.settings import CONFIG_VARIABLE, LONGEST_LEAD_S, Settings, load_settings
+from infra.settings import CONFIG_VARIABLE, LONGEST_LEAD_S, SHORTEST_LEAD_S, Settings, load_settings
 from infra.stack.status import status
 
 ACCOUNT: Final = "demo"
@@ -41,10 +41,13 @@ def demo_settings(home: Path | None, config: Path | None, wanted: Wanted, *, fre
         config = Path(os.environ[CONFIG_VARIABLE])
     root = (home or load_settings(home, config).home if config is None else load_settings(home, config).home).absolute()
     file = root / FILE
+    if config is not None:
+        _refuse_options(config, wanted)
+        if fresh and config.absolute().is_relative_to(root):
+            raise Refused(f"--fresh would remove {config} too: play without it (no --config), or move it out of {root}")
     if fresh and root.exists():
         _clear(root, file)
     if config is not None:
-        _refuse_options(config, wanted)
         return _checked(load_settings(home, config))
     if not file.exists():
         if (root / "kafka").exists() and any((root / "kafka").iterdir()):
@@ -132,8 +135,11 @@ def _sections(wanted: Wanted, speed: float) -> Mapping[str, dict[str, Any]]:
 
 def check_lead(lead_s: float | None) -> None:
     """Raises SettingsError."""
-    if lead_s is not None and not 0 < lead_s <= LONGEST_LEAD_S:
-        raise SettingsError(f"--lead {lead_s:g}: give seconds of market above 0, at most {LONGEST_LEAD_S:,} (a day)")
+    if lead_s is not None and not SHORTEST_LEAD_S <= lead_s <= LONGEST_LEAD_S:
+        raise SettingsError(
+            f"--lead {lead_s:g}: give seconds of market, at least {SHORTEST_LEAD_S} (the desk hears of the time once a "
+            f"second) and at most {LONGEST_LEAD_S:,} (a day)"
+        )
 
 
 def check_speed(speed: float | None) -> None:

@@ -13,10 +13,12 @@ from api.settings_file import FILE, write_settings
 from infra.clock import SystemClock
 from infra.errors import Refused, SettingsError
 from infra.settings import Settings, load_settings
+from infra.stack.home import read_json
 from producers.listing_spec import DEFAULT_SERVER_CLOCK
 from producers.recorder.pinned import Source, feed_name
 from producers.terminal.live_found import find, paper_server, server_clock_of
 from producers.terminal.live_quotes import LiveTerminal
+from producers.terminal.live_symbols import SYMBOLS_FILE, known_symbols
 
 ACCOUNT: Final = "paper"
 _FIRST_LINE: Final = (
@@ -115,7 +117,8 @@ def _known(settings: Settings, wanted: Wanted) -> PaperHome:
                     f"{settings.home} has {section}.{key} = {there!r}, as {settings.file} says, and {value!r} is asked "
                     "for: its log and account stand on the former; choose another home (--home DIR), or leave it out"
                 )
-    found = find(LiveTerminal.of(settings), settings.paper.symbols)
+    known = known_symbols(read_json(settings.home / "terminal" / SYMBOLS_FILE))
+    found = find(LiveTerminal.of(settings), settings.paper.symbols, known)
     found.quotes.shutdown()
     # What can't be had now is the home's all the same: the terminal says so, and goes on with the others.
     return PaperHome(settings, found.source, settings.paper.symbols or tuple(found.symbols), True)

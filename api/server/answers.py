@@ -156,6 +156,8 @@ def _rows(connection: Connection, question: Question) -> tuple[list[dict[str, An
 def _name(connection: Connection, asked: Asked) -> str:
     """Names the question and the log that it is asked of: a cursor holds for these alone."""
     log = connection.execute("select cluster_id from tickledger.log").fetchone()
+    if log is None:
+        raise NotReady("the database names no log yet: ask again when the projector has begun (tickledger status)")
     said = (log, asked.what, asked.symbol, asked.account, asked.timeframe, asked.from_time, asked.to_time)
     return blake2b(json.dumps(said).encode(), digest_size=6).hexdigest()
 

@@ -22,7 +22,7 @@ _IN_TIME: Final = "ascending by time; behind what there was when a cursor's firs
 _ORDERS: Final = {"ticks": "ascending by n", "reference": "ascending by ref_no"}
 _AGAIN: Final = {
     "alerts": "one that turns out to have been raised before is given again",
-    "decisions": "a denied one may be followed by itself with its checks",
+    "decisions": "a denied one may come before its code and reason are there, and again with its checks",
     "orders": "with the state that it has by then: ask anew for states",
     "positions": "and again whenever it has changed",
 }

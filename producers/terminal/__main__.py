@@ -22,7 +22,7 @@ from producers.recorder.connection import FIRST_DELAY_S, LONGEST_DELAY_S
 from producers.terminal.build import Played, build, live, played
 from producers.terminal.live_found import find
 from producers.terminal.live_quotes import LiveTerminal
-from producers.terminal.live_symbols import kept_symbols, known_symbols
+from producers.terminal.live_symbols import SYMBOLS_FILE, kept_symbols, known_symbols
 from producers.terminal.owner import calls_of
 from producers.terminal.terminal import Terminal
 from producers.terminal.transport import TerminalSocket
@@ -61,7 +61,7 @@ def run(settings: Settings, stop: threading.Event) -> None:
     try:
         state = home.root / "terminal" / "state"
         state.parent.mkdir(mode=0o700, exist_ok=True)
-        known = state.with_name("symbols.json")
+        known = state.with_name(SYMBOLS_FILE)
         data = _played(settings, stop, known)
         if data is None:
             return

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from copy import copy
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -189,6 +190,12 @@ class LiveSource:
         self._looked.restart()
         self._silent.restart()
 
+    def _check_account(self) -> None:
+        account = self._quotes.account_info()
+        if account is None:
+            raise failure(self._quotes, "the real terminal doesn't answer")
+        self._check(source_of(account))
+
     def _check(self, source: Source) -> None:
         if source != self.source:
             raise NotThatSource(
@@ -224,7 +231,12 @@ class LiveSource:
         polled.failures = 0
         self._unread.pop(symbol, None)
         now_ms = self._clock.now_us() // 1000
-        fresh = polled.cursor.take(page, question, now_ms + AHEAD_MS + self._offset.at(now_ms + AHEAD_MS) * 1000)
+        cursor = copy(polled.cursor)
+        fresh = cursor.take(page, question, now_ms + AHEAD_MS + self._offset.at(now_ms + AHEAD_MS) * 1000)
+        if not fresh.vouched:
+            # It may be another source's. If it is, nothing of it counts as taken.
+            self._check_account()
+        polled.cursor = cursor
         if fresh.complete and sweep:
             polled.sweep_us = asked_us + SWEEP_US
         if not fresh.vouched:

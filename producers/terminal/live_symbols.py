@@ -42,6 +42,10 @@ def kept_symbols(symbols: Mapping[str, SymbolInfo]) -> dict[str, Any]:
     return {name: {field: getattr(info, field) for field in _FIELDS} for name, info in symbols.items()}
 
 
+SYMBOLS_FILE: Final = "symbols.json"
+"""In a paper terminal's folder of the home: its symbols as they were last."""
+
+
 def known_symbols(kept: Mapping[str, Any] | None) -> dict[str, SymbolInfo]:
     """What `kept_symbols` gave; what isn't of its form is left out."""
     return {

@@ -241,6 +241,9 @@ class Terminal:
             self._requests = kept["requests"]
             self.server.algo_trading, self.server.api_trading = kept["permits"]
             self.market.watched = dict.fromkeys(kept["watched"])
+            # Of a live market one may be new here: it couldn't be had when this was kept.
+            new = [name for name in self.market.symbols if name not in kept["source"]] if "source" in kept else []
+            self.market.watched |= dict.fromkeys(new)
             self.market.resume(kept["now_us"])
             self.server.load(server)
             self._saved_changes = self.server.changes

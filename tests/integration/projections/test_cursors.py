@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import pytest
 
 from agents.risk import no_limits
@@ -20,8 +21,10 @@ from infra.reference_log import append_reference
 from projections.database import Connection, connect
 from projections.moments import use_moments
 from schemas.events import Alert, Severity
+from schemas.quality import Quality
 from schemas.registry import encode
 from schemas.timeframes import Timeframe
+from schemas.times import iso_ms
 from schemas.trading import PositionChanged
 from tests.conftest import TestStack
 from tests.integration.projections.account_day import Day
@@ -286,6 +289,31 @@ def test_an_answer_without_rows_gives_a_place_to_go_on_from(
     project()
 
     assert [len(client.rest()) for client in clients] == [1, 1, 0, 1]
+
+
+@pytest.mark.parametrize("limit", [3, 500])
+def test_ticks_of_a_time_go_on_where_broken_ones_lie_before_and_behind(
+    session: Connection, log: Log, listing: str, project: Callable[[], None], limit: int
+) -> None:
+    feed = Feed(log, listing)
+    feed.open()
+    quality = np.zeros(10, np.int32)
+    quality[[2, 7]] = Quality.BACKWARDS
+    feed.write(10, quality=quality)
+    project()
+
+    for times in ({"from_time": iso_ms(START_MS + 100)}, {"to_time": iso_ms(START_MS + 1_000)}):
+        rows = Client(session, "ticks", symbol=listing, limit=limit, **times).rest()
+        assert [row["n"] for row in rows] == list(range("from_time" in times, 10))
+
+
+def test_a_database_that_names_no_log_yet_is_asked_again(session: Connection, project: Callable[[], None]) -> None:
+    cursor = page(session, Asked("alerts"))["next"]
+
+    with session.transaction(force_rollback=True):
+        session.execute("delete from tickledger.log")
+        with pytest.raises(NotReady, match="names no log yet"):
+            page(session, Asked("alerts", cursor=cursor))
 
 
 def test_a_database_that_is_made_again_takes_no_cursor_until_it_has_what_was_given(

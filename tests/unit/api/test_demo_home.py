@@ -148,11 +148,23 @@ def test_options_beside_settings_of_a_file_are_refused_by_name(
     assert not (tmp_path / "home" / FILE).exists()
 
 
-@pytest.mark.parametrize("lead_s", [0.0, -1.0, 90_000.0, float("inf"), float("nan")])
+def test_fresh_removes_nothing_where_it_is_refused(tmp_path: Path) -> None:
+    settings(tmp_path)
+    inside = tmp_path / FILE
+
+    with pytest.raises(Refused, match="--symbol can't be given where"):
+        settings(tmp_path, inside, fresh=True, symbol="EURUSD")
+    with pytest.raises(Refused, match=r"--fresh would remove .*tickledger\.toml too: play without it"):
+        settings(tmp_path, inside, fresh=True)
+
+    assert inside.exists()
+
+
+@pytest.mark.parametrize("lead_s", [0.0, 1.0, -1.0, 90_000.0, float("inf"), float("nan")])
 def test_a_lead_that_cannot_be_is_refused_before_anything_is_written(lead_s: float) -> None:
     check_lead(None)
     check_lead(5.0)
-    with pytest.raises(SettingsError, match=r"--lead .*above 0.*86,400"):
+    with pytest.raises(SettingsError, match=r"--lead .*at least 2.*86,400"):
         check_lead(lead_s)
 
 

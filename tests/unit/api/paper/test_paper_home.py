@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -16,6 +18,7 @@ from infra.errors import Refused, SettingsError
 from producers.mt5 import TerminalError
 from producers.recorder.pinned import Source
 from producers.terminal.live_quotes import LiveTerminal
+from producers.terminal.live_symbols import SYMBOLS_FILE, kept_symbols
 
 SOURCE = Source("Broker-Demo 2", "A broker", 7, "real")
 Start = Callable[..., PaperHome]
@@ -30,11 +33,13 @@ class Reached:
         self.clock: str | None = "+5:30"
         self.there = True
         self.missing: dict[str, str] = {}
+        self.known: list[str] = []
 
-    def find(self, terminal: LiveTerminal, wanted: Any) -> Any:
+    def find(self, terminal: LiveTerminal, wanted: Any, known: Any = None) -> Any:
         if not self.there:
             raise TerminalError("no real terminal is reached", -10_002)
         self.terminals.append(str(terminal))
+        self.known = list(known or ())
         had = [name for name in wanted or ("EURUSD", "XAUUSD") if name not in self.missing]
         return SimpleNamespace(quotes=self, source=SOURCE, symbols=dict.fromkeys(had), missing=self.missing)
 
@@ -120,9 +125,12 @@ def test_one_of_the_market_watch_that_can_not_be_had_is_left_out_and_said(start:
 
 
 def test_a_homes_symbol_that_can_not_be_had_later_is_still_the_homes(start: Start, reached: Reached) -> None:
-    start(symbols=["XAUUSD", "EURUSD"])
+    home = start(symbols=["XAUUSD", "EURUSD"]).settings.home
+    (home / "terminal").mkdir()
+    (home / "terminal" / SYMBOLS_FILE).write_text(json.dumps(kept_symbols({"XAUUSD": Mock()}), default=str))
     reached.missing = {"XAUUSD": "the real terminal has no symbol 'XAUUSD'"}
     assert start().listings == ["broker-demo-2-paper/XAUUSD", "broker-demo-2-paper/EURUSD"]
+    assert reached.known == ["XAUUSD"], "as it was, in place of what can't be had"
 
 
 def test_without_a_real_terminal_nothing_is_written(tmp_path: Path, start: Start, reached: Reached) -> None:

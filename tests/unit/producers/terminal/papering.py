@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -99,6 +99,7 @@ class Paper:
         folder: Path,
         *symbols: str,
         known: Mapping[str, SymbolInfo] | None = None,
+        selected: Iterable[str] | None = None,
         **recorder: Any,
     ) -> None:
         self.real, self.clock = real, clock
@@ -119,7 +120,7 @@ class Paper:
         self._client = InProcess(calls_of(self.terminal))
         self.mt5: Any = Mt5Module(self._client)
         assert self.mt5.initialize()
-        for name in data.live.symbols:
+        for name in data.live.symbols if selected is None else selected:
             assert self.mt5.symbol_select(name, True)
         self.source.start()
 

@@ -123,6 +123,19 @@ def test_a_paper_terminal_trades_the_others_and_says_what_is_left_out(tmp_path: 
         again.close()
 
 
+def test_a_symbol_that_is_there_for_the_first_time_is_in_the_market_watch(tmp_path: Path, real: Real) -> None:
+    real.wrong["GBPUSD"] = NOT_LOADED
+    own = Paper(real, clock_of(real), tmp_path, "GBPUSD", "EURUSD")
+    own.has_all()
+    own.close()
+    real.wrong.clear()
+    again = Paper(real, own.clock, tmp_path, "GBPUSD", "EURUSD", selected=())
+    try:
+        assert {symbol.name for symbol in again.mt5.symbols_get() if symbol.select} == {"EURUSD", "GBPUSD"}
+    finally:
+        again.close()
+
+
 def test_what_is_open_in_a_symbol_that_has_gone_stays_open_until_it_is_back(tmp_path: Path) -> None:
     """A stop that the market passed meanwhile is met at the tick that passed it."""
     falling = [(at * 1000, 1.1 - 0.0001 * at, 1.1002 - 0.0001 * at) for at in range(60)]
@@ -181,6 +194,26 @@ def test_another_login_is_told(tmp_path: Path) -> None:
         until(lambda: not own.source._thread.is_alive())
         assert trouble(own).startswith("no quotes: ")
         assert "log it in to that again and start anew" in trouble(own)
+
+
+def test_ticks_of_another_login_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even until the next look at who is logged in."""
+    with paper(tmp_path, {"EURUSD": walk(400)}) as own:
+        own.has_all()
+        monkeypatch.setattr("producers.terminal.live_source._LOOK_S", 3_600.0)
+        before, answer = own.rows(), own.real._answer
+
+        def of_another(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            found = answer(name, args, kwargs)
+            if name == "copy_ticks_from" and found is not None:
+                found["bid"] += 0.001
+                own.real.login = 99
+            return found
+
+        own.real._answer = of_another  # type: ignore[method-assign]
+        until(lambda: "logged in to 99 at Real-Live" in trouble(own))
+        until(lambda: not own.source._thread.is_alive())
+        assert own.rows() == before
 
 
 def test_a_refused_login_is_told_and_not_tried_again(tmp_path: Path) -> None:
