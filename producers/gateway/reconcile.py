@@ -49,6 +49,8 @@ class Reconciler:
     def positions(self, positions: Sequence[TradePosition], busy: set[int]) -> None:
         """Adopts what isn't ours, and sees that ours have their stops; of all deals before this look none may wait.
 
+        The deals of an adopted position go before what is told of it later, so that this says what they left.
+
         `busy`: numbers of orders whose positions are being changed just now.
         """
         book = self._chain.book
@@ -173,7 +175,11 @@ class Reconciler:
             tp=position.tp or None,
             time_ms=self._venue.utc_ms(position.time_msc),
         )
-        before = self._chain.book.adopted.get(position.identifier)
+        book = self._chain.book
+        before = book.adopted.get(position.identifier)
+        opening = before is None and record.time_ms >= book.since_ms
+        if self._deals.waiting and not opening:
+            return
         if before is None:
             self._alarms.tell(
                 "adopted", Severity.WARNING, str(position.identifier),

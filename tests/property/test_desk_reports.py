@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas.events import Side
 from schemas.executions import (
     Accepted,
     Adopted,
@@ -76,7 +77,7 @@ def _lives(draw: st.DrawFn) -> list[Execution]:
     return draw(st.permutations(found))
 
 
-def _deal(number: int, order_no: int, side: Any, lots: int, *, out: bool, last: bool) -> Execution:
+def _deal(number: int, order_no: int, side: Any, lots: int, *, out: bool, last: bool) -> Filled | PartiallyFilled:
     return (Filled if last else PartiallyFilled)(
         **FACT, order_no=order_no, ticket=1, deal=number, position=order_no, listing="test/EURUSD",
         side=side if not out else (SHORT if side is LONG else LONG), entry=DealEntry.OUT if out else DealEntry.IN,
@@ -125,8 +126,7 @@ def _strangers(draw: st.DrawFn) -> list[Execution]:
             found.append(replace(deal, position=number, entry=entry))
         for lots in draw(st.lists(st.integers(0, 5), max_size=4)):
             side = draw(st.sampled_from([LONG, SHORT]))
-            told: dict[str, Any] = {"order_no": 0, "position": number, "listing": SPEC.listing, "price": 1.1}
-            found.append(Adopted(**FACT, **told, side=side, volume=lots / 100, time_ms=0))
+            found.append(_told(lots, number, side))
     return draw(st.permutations(found))
 
 
@@ -141,6 +141,37 @@ def test_what_strangers_earn_is_attributed_in_whatever_order_it_is_told(life: li
         waiting = sum((deal.profit + deal.commission for deal in account.state.early), D(0))
         assert account.state.balance == net + unspent + waiting
         assert all(position.volume > 0 for position in account.state.positions.values())
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_a_strangers_position_is_as_large_as_its_deals_left_it(data: st.DataObject) -> None:
+    """In the order of the gateway: the first word of it before the deals that wait, later ones after theirs."""
+    account = Account()
+    lots = before = data.draw(st.integers(0, 5), "from before the log")
+    life: list[tuple[Filled | PartiallyFilled, int]] = []
+    for number in range(1, data.draw(st.integers(2, 9))):
+        out = bool(lots) and data.draw(st.booleans())
+        part = data.draw(st.integers(1, lots if out else 5))
+        lots += -part if out else part
+        life.append((replace(_deal(number, 0, LONG, part, out=out, last=True), position=77), lots))
+        if not lots:
+            break
+    met = 0 if before else data.draw(st.sampled_from([k for k, (_, left) in enumerate(life, 1) if left]))
+    account.take(_told(life[met - 1][1] if met else before))
+    for k, (deal, left) in enumerate(life, 1):
+        account.take(deal)
+        if k > met and (deal.side is LONG or data.draw(st.booleans())):
+            account.take(_told(left))
+        if k >= met:
+            position = account.state.positions.get(77)
+            assert (position.volume if position else 0) == D(left) / 100
+
+
+def _told(lots: int, position: int = 77, side: Side = LONG) -> Adopted:
+    return Adopted(
+        **FACT, order_no=0, position=position, listing=SPEC.listing, side=side, volume=lots / 100, price=1.1, time_ms=0
+    )
 
 
 @given(st.lists(_reports(101) | st.sampled_from(["part", "fill"]), max_size=8))

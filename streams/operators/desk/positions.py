@@ -3,9 +3,9 @@
 Hedging accounts give each opening deal's order a position of its own; in netting ones deals of one symbol share it, and
 a deal may turn it round (INOUT). A deal that closes more than is known to be open waits for the deals that opened it.
 
-The volume of an adopted position is told by Adopted records, which come before or after its deals. What its deals
-earned is attributed all the same: what is attributed, entry commissions of what is open and deals that wait sum to what
-the balance changed by.
+The volume of an adopted position is told by Adopted records, which come before or after its deals. Its deals change it
+at once, or what they close would count twice, booked and open; what a record told before its deal isn't counted again.
+What is attributed, entry commissions of what is open and deals that wait sum to what the balance changed by.
 """
 
 from __future__ import annotations
@@ -72,17 +72,21 @@ def on_adopted(turn: Turn, adopted: Adopted) -> None:
         position = Position(
             position=adopted.position, order_no=adopted.order_no, instance="", listing=adopted.listing,
             side=adopted.side, digits=_digits(turn, adopted.listing), cause=Cause(), plan=None, opened_us=turn.us,
-            adopted=True,
+            adopted=True, unopened=volume,
         )  # fmt: skip
+        # What closed before is told with it.
+        closed = [deal for deal in state.early if deal.position == adopted.position and deal.side is not adopted.side]
+        position.ahead = sum((exact(deal.volume) for deal in closed), ZERO)
         state.positions[adopted.position] = position
+    elif position.side is adopted.side:
+        position.ahead += position.volume - volume
+    else:
+        position.ahead = ZERO
     position.volume = position.entered = volume
     position.side, position.price, position.sl, position.tp = adopted.side, adopted.price, adopted.sl, adopted.tp
     position.margin = bound_margin(state, adopted.listing, volume, adopted.price)
     if not volume:
-        del state.positions[adopted.position]
-        state.strangers[adopted.position] = position
-        if len(state.strangers) > KEPT_STRANGERS:
-            del state.strangers[next(iter(state.strangers))]
+        _remove(turn, position)
     say_changed(turn, position, "adopted")
     if not volume:
         _settle(turn, position)
@@ -119,23 +123,26 @@ def _on_opening(turn: Turn, deal: Deal, order: Order | None) -> None:
     commission = deal.commission
     if deal.entry is DealEntry.INOUT:
         turned = position or _unknown(turn, deal)
-        closing = min(turned.entered if turned.adopted else turned.volume, volume)
+        turns = turned.adopted and deal.position in state.positions and turned.side is not deal.side
+        closing = min(turned.volume if turns or not turned.adopted else turned.entered, volume)
         part = share_of(commission, closing, volume, money_digits(state))
         _close(turn, turned, deal, closing, part, order)
         commission, volume = commission - part, volume - closing
         position = position if turned.adopted else None
         if not volume:
             return
+        if turns:
+            _turn_round(turn, turned, deal, volume)
     decision = _decision_price(deal, order)
     costs = costs_of(state, deal, volume, decision)
     if position is None:
         position = _opened(turn, deal, order)
         state.positions[deal.position] = position
-    if not position.adopted:
-        before, position.volume = position.volume, position.volume + volume
-        position.price = float((exact(position.price) * before + exact(deal.price) * volume) / position.volume)
-        position.entered += volume
-        position.margin += bound_margin(state, deal.listing, volume, deal.price)
+    if added := _added(position, deal, volume):
+        before, position.volume = position.volume, position.volume + added
+        position.price = float((exact(position.price) * before + exact(deal.price) * added) / position.volume)
+        position.entered += added
+        position.margin += bound_margin(state, deal.listing, added, deal.price)
     position.commission += commission
     position.spread += costs.spread
     position.slippage += costs.slippage
@@ -150,6 +157,30 @@ def _on_opening(turn: Turn, deal: Deal, order: Order | None) -> None:
     if order is not None and order.leave is not ExitReason.NONE:
         leave(turn, position, order.leave)
     manage(turn, position, quoted=False)
+
+
+def _added(position: Position, deal: Deal, volume: Decimal) -> Decimal:
+    """What is still to add to a position of the volume that a deal opens."""
+    if not position.adopted:
+        return volume
+    if deal.entry is DealEntry.INOUT or deal.side is not position.side:
+        return ZERO
+    opened = min(position.unopened, volume)
+    position.unopened -= opened
+    told = min(max(-position.ahead, ZERO), volume - opened)
+    position.ahead += told
+    return volume - opened - told if position.volume else ZERO
+
+
+def _turn_round(turn: Turn, position: Position, deal: Deal, volume: Decimal) -> None:
+    """An adopted position that a deal has closed and opened on its own side, with `volume`."""
+    state = turn.state
+    state.strangers.pop(position.position, None)
+    state.positions[position.position] = position
+    position.side, position.price, position.sl, position.tp = deal.side, deal.price, None, None
+    position.volume = position.entered = volume
+    position.margin = bound_margin(state, deal.listing, volume, deal.price)
+    position.ahead = ZERO
 
 
 def _on_closing(turn: Turn, deal: Deal, order: Order | None) -> None:
@@ -220,7 +251,7 @@ def _opened(turn: Turn, deal: Deal, order: Order | None) -> Position:
 def _close(
     turn: Turn, position: Position, deal: Deal, volume: Decimal, commission: Decimal, order: Order | None
 ) -> None:
-    """Takes `volume` off the position and says what that part earned; an adopted one's is told by Adopted records."""
+    """Takes `volume` off the position and says what that part earned."""
     state, digits = turn.state, money_digits(turn.state)
     reason = _exit_reason(position, deal, order)
     decision = _decision_price(deal, order, position)
@@ -233,11 +264,12 @@ def _close(
     position.spread -= spread
     position.slippage -= slippage
     position.realized += deal.profit + commission + deal.swap
+    taken = _taken_off(position, deal, volume)
     if position.adopted:
         position.entered = whole - volume
-    else:
-        position.margin -= share_of(position.margin, volume, whole, digits)
-        position.volume -= volume
+    if taken:
+        position.margin -= share_of(position.margin, taken, position.volume, digits)
+        position.volume -= taken
     paid_spread, paid_slippage = -(spread + costs.spread), -(slippage + costs.slippage)
     paid_commission = entry_commission + commission
     _say_fill(turn, deal, position, order, DealEntry.OUT, volume, commission, deal.swap, deal.profit, costs, decision)
@@ -246,15 +278,38 @@ def _close(
         gross=deal.profit - paid_spread - paid_slippage, spread=paid_spread, slippage=paid_slippage,
         commission=paid_commission, swap=deal.swap, net=deal.profit + paid_commission + deal.swap,
     )  # fmt: skip
-    if position.adopted:
+    if not taken:
         return
     if not position.volume:
-        del state.positions[position.position]
+        _remove(turn, position)
     say_changed(turn, position, reason.lower())
     if not position.volume:
+        _settle(turn, position)
         _gone(turn, position)
     elif position.exit_order == 0:
         manage(turn, position, quoted=False)
+
+
+def _taken_off(position: Position, deal: Deal, volume: Decimal) -> Decimal:
+    """What is still to take off a position of the volume that a deal closes."""
+    if not position.adopted:
+        return volume
+    if deal.side is position.side:
+        # It is told as turned round already.
+        return ZERO
+    told = min(max(position.ahead, ZERO), volume)
+    position.ahead -= told
+    return min(volume - told, position.volume)
+
+
+def _remove(turn: Turn, position: Position) -> None:
+    """Takes a position that is gone off what is open; deals that come late may still be of an adopted one."""
+    state = turn.state
+    del state.positions[position.position]
+    if position.adopted:
+        state.strangers[position.position] = position
+        if len(state.strangers) > KEPT_STRANGERS:
+            del state.strangers[next(iter(state.strangers))]
 
 
 def _settle(turn: Turn, position: Position) -> None:

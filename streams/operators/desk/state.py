@@ -97,10 +97,14 @@ class Position:
     plan: Plan | None
     opened_us: int
     adopted: bool = False
-    """Not ours: Adopted records tell its volume."""
+    """Not ours: Adopted records tell its volume, between them its deals."""
     volume: Decimal = ZERO
     entered: Decimal = ZERO
     """All that was opened; of an adopted one what its deals, as far as they came, have left of it."""
+    unopened: Decimal = ZERO
+    """Of an adopted one: what the first Adopted record told whose opening deals haven't come."""
+    ahead: Decimal = ZERO
+    """Of an adopted one: closed volume that Adopted records told before its deals; negative: opened volume."""
     price: float = 0.0
     floor: float | None = None
     """The tightest of trailing levels and break-even so far, a price."""

@@ -33,7 +33,7 @@ from schemas.executions import (
 from schemas.integrity import KeyRing
 from schemas.times import iso_ms
 from schemas.trading import OrderType
-from tests.unit.producers.gateway.room import BUY, SECOND_US, Room, entry, falling, leave, modify, pending
+from tests.unit.producers.gateway.room import BUY, SECOND_US, SELL, Room, entry, falling, leave, modify, pending
 from tests.unit.streams.venue.venues import account
 
 
@@ -69,6 +69,56 @@ def test_an_adopted_position_that_is_gone_is_told_after_its_deal(make: Callable[
     assert room.kinds == ["Adopted", "Filled", "Filled", "Adopted"]
     assert room.of(Adopted)[1].volume == 0.0
     assert room.chain.book.adopted == {}
+
+
+@pytest.mark.parametrize("mode", list(PositionMode)[-2:])
+def test_the_deals_of_an_adopted_position_are_told_before_what_they_left(
+    make: Callable[..., Room], mode: PositionMode
+) -> None:
+    room = make(position_mode=mode)
+    opened = by_hand(room)
+    room.turns()
+    for volume in (0.05, 0.1):
+        by_hand(room, type=1, volume=volume, position=opened.order)
+        room.turns(least=20)
+    assert room.kinds == ["Adopted", "Filled"] + ["Filled", "Adopted"] * 2
+    assert [adopted.volume for adopted in room.of(Adopted)] == [0.2, 0.15, 0.05]
+
+
+def test_a_netted_position_that_a_person_adds_to_and_turns_is_told_after_its_deals(make: Callable[..., Room]) -> None:
+    room = make(position_mode=PositionMode.NETTING)
+    by_hand(room)
+    room.turns()
+    for side, volume in ((0, 0.1), (1, 0.5)):
+        by_hand(room, type=side, volume=volume)
+        room.turns(least=20)
+    assert room.kinds == ["Adopted", "Filled"] + ["Filled", "Adopted"] * 2
+    assert [(adopted.side, adopted.volume) for adopted in room.of(Adopted)] == [(BUY, 0.2), (BUY, 0.3), (SELL, 0.2)]
+
+
+def test_levels_of_an_adopted_position_are_told_once_its_deals_are(make: Callable[..., Room]) -> None:
+    room = make()
+    opened = by_hand(room)
+    room.turns()
+    by_hand(room, type=1, volume=0.1, position=opened.order)
+    by_hand(room, action=6, position=opened.order, sl=1.05, tp=0.0)
+    room.turns(least=20)
+    assert room.kinds == ["Adopted", "Filled", "Filled", "Adopted"]
+    assert (room.of(Adopted)[1].volume, room.of(Adopted)[1].sl) == (0.1, 1.05)
+
+
+def test_a_position_from_before_the_chain_is_adopted_as_the_deals_since_left_it(make: Callable[..., Room]) -> None:
+    room = make(begin=False)
+    opened = by_hand(room)
+    room.control.step(30 * SECOND_US)
+    since_ms = room.clock.now_ms()
+    room.control.step(SECOND_US)
+    by_hand(room, type=1, volume=0.1, position=opened.order)
+    room.restart()
+    room.chain.book.since_ms = since_ms
+    room.turns(least=20)
+    assert room.kinds == ["Filled", "Adopted"]
+    assert room.of(Adopted)[0].volume == 0.1
 
 
 def test_a_position_from_before_the_chain_is_adopted_without_its_deals(make: Callable[..., Room]) -> None:
