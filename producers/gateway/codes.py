@@ -201,6 +201,9 @@ OF_ENTRIES: Final = HALTING - {
 }
 """Those of them that only what adds exposure meets: that something else was taken doesn't end them."""
 
+OF_ACCOUNT: Final = frozenset({Retcode.SERVER_DISABLES_AT, Retcode.CLIENT_DISABLES_AT})
+"""Those of them that every request meets, of whichever symbol."""
+
 API_DISABLED: Final = -8
 """`last_error()` where the terminal doesn't let programs trade: nothing was sent."""
 

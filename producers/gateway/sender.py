@@ -11,7 +11,7 @@ from producers.gateway.alarms import Alarms
 from producers.gateway.answers import Answer, Doubtful, Refused, Taken
 from producers.gateway.book import Held
 from producers.gateway.chain import Chain
-from producers.gateway.codes import OF_ENTRIES, Execution, Retcode
+from producers.gateway.codes import OF_ACCOUNT, OF_ENTRIES, Execution, Retcode
 from producers.gateway.deals import Deals
 from producers.gateway.doubts import Doubts
 from producers.gateway.intake import Request
@@ -69,8 +69,8 @@ class Sender:
         self._config, self._venue, self._chain, self._deals = config, venue, chain, deals
         self._doubts, self._alarms, self._clock, self._spool, self._beat = doubts, alarms, clock, spool, beat
         self._spooled = False
-        self._refusals: set[int] = set()
-        """Codes of lasting refusals that were told and aren't over."""
+        self._refusals: set[tuple[int, str]] = set()
+        """Lasting refusals that were told and aren't over: code, and listing where it isn't the account's."""
         self._log = Outage(alarms, "log_silent", "log_back")
 
     def take_spooled(self) -> None:
@@ -206,18 +206,28 @@ class Sender:
         elif isinstance(answer, Refused):
             self._refuse(order_no, kind, answer.retcode, answer.reason)
             if answer.lasting:
-                self._refusals.add(answer.retcode)
-                self._alarms.tell(
-                    "refused", Severity.CRITICAL, str(answer.retcode),
-                    f"the terminal refuses requests of account {self._config.account} with {answer.retcode}: "
-                    f"{answer.reason}",
-                )  # fmt: skip
+                self._tell_refused(answer, asked.listing)
         else:
-            entry = isinstance(asked, Submitted) and asked.purpose is not OrderPurpose.EXIT
-            for retcode in [code for code in self._refusals if entry or code not in OF_ENTRIES]:
-                self._refusals.discard(retcode)
-                self._alarms.over("refused", str(retcode))
+            self._end_refused(asked)
             self._taken(order_no, kind, asked, answer)
+
+    def _tell_refused(self, answer: Refused, listing: str) -> None:
+        retcode, of_account = answer.retcode, answer.retcode in OF_ACCOUNT
+        self._refusals.add((retcode, "" if of_account else listing))
+        self._alarms.tell(
+            "refused", Severity.CRITICAL, str(retcode) if of_account else f"{retcode}/{listing}",
+            f"the terminal refuses requests of account {self._config.account}{'' if of_account else f' in {listing}'} "
+            f"with {retcode}: {answer.reason}",
+        )  # fmt: skip
+
+    def _end_refused(self, taken: Request) -> None:
+        """What was taken ends the refusals that it would have met too: the account's, and those of its listing."""
+        entry = isinstance(taken, Submitted) and taken.purpose is not OrderPurpose.EXIT
+        for retcode, listing in sorted(self._refusals):
+            if listing and (listing != taken.listing or (retcode in OF_ENTRIES and not entry)):
+                continue
+            self._refusals.discard((retcode, listing))
+            self._alarms.over("refused", f"{retcode}/{listing}" if listing else str(retcode))
 
     def _taken(self, order_no: int, kind: OrderRequest, asked: Request, answer: Taken) -> None:
         if isinstance(asked, CancelRequested):

@@ -104,7 +104,7 @@ class MarketPrices:
         self.followed: list[str] = []
 
     def follow(self, listing: str) -> None:
-        assert listing == LISTING
+        assert listing.startswith("t/")
         self.followed.append(listing)
 
     def at(self, listing: str, time_ms: int) -> Prevailing | None:
@@ -131,12 +131,16 @@ class Room:
         position_mode: PositionMode = PositionMode.HEDGING,
         trade_account: TradeAccount | None = None,
         begin: bool = True,
+        others: tuple[str, ...] = (),
         **terminal: Any,
     ) -> None:
+        """`others`: symbols that there are beside EURUSD, whose quotes stay the same."""
         self.ticks = flat() if ticks is None else ticks
         mode: Literal["hedging", "netting"] = "netting" if position_mode is PositionMode.NETTING else "hedging"
         settings = TerminalSettings(latency_ms=0.0, position_mode=mode, **terminal)
-        self.simulation: Simulation = in_process({"EURUSD": self.ticks}, settings=settings, account=trade_account)
+        self.simulation: Simulation = in_process(
+            {"EURUSD": self.ticks} | {name: flat() for name in others}, settings=settings, account=trade_account
+        )
         self.control, self.clock = self.simulation.control, self.simulation.clock
         self.control.step(5 * SECOND_US)
         self.config: AccountConfig = account(position_mode=position_mode)

@@ -278,6 +278,38 @@ def test_what_reduces_says_nothing_of_the_money_for_entries(make: Callable[..., 
     assert [code for code, _ in room.alarms.ever] == ["refused"]
 
 
+@pytest.mark.parametrize("retcode", [10019, 10017, 10044])
+def test_a_refusal_in_one_symbol_is_not_over_because_another_is_traded(
+    make: Callable[..., Room], monkeypatch: pytest.MonkeyPatch, retcode: int
+) -> None:
+    room = make(others=("GBPUSD",))
+    send = room.venue.send
+
+    def refusing(request: dict[str, Any]) -> Any:
+        return Refused(retcode, "Said", lasting=True) if request["symbol"] == "GBPUSD" else send(request)
+
+    def pounds(number: int) -> Any:
+        return dataclasses.replace(entry(number), listing="t/GBPUSD")
+
+    monkeypatch.setattr(room.venue, "send", refusing)
+    room.ask(pounds(7), entry(8), pounds(9), entry(10), pounds(11))
+    said = f"the terminal refuses requests of account a in t/GBPUSD with {retcode}: Said"
+    assert room.alarms.ever == [("refused", said)]
+    monkeypatch.undo()
+    room.ask(pounds(12))
+    assert room.alarms.codes == []
+
+
+def test_a_permission_of_the_account_is_told_once_for_all_symbols(make: Callable[..., Room]) -> None:
+    room = make(others=("GBPUSD",))
+    room.control.permit(algo_trading=False)
+    room.ask(entry(7), dataclasses.replace(entry(8), listing="t/GBPUSD"))
+    assert room.alarms.codes == ["refused"]
+    room.control.permit(algo_trading=True)
+    room.ask(entry(9))
+    assert room.alarms.codes == []
+
+
 @pytest.mark.parametrize("retcode", [10017, 10026])
 def test_a_permission_that_is_there_again_is_seen_by_any_request(
     make: Callable[..., Room], monkeypatch: pytest.MonkeyPatch, retcode: int
