@@ -35,6 +35,11 @@ class Doubtful(NamedTuple):
 Answer = Taken | Refused | Doubtful
 
 
+def may_come(answer: Answer) -> bool:
+    """Whether a market order may still be dealt: there is no answer, or one that names no deal (10008)."""
+    return isinstance(answer, Doubtful) or (isinstance(answer, Taken) and not answer.deal)
+
+
 def answer_of(result: OrderSendResult | None, error: tuple[int, str], *, numbered: bool) -> Answer:
     """The meaning of `order_send`'s result, with `last_error()` behind a result of None.
 

@@ -7,6 +7,7 @@ deals at the terminal. Ours is, without the log, what has an order number of the
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from enum import Enum, auto
@@ -17,16 +18,15 @@ from infra.market_clock import service_clock
 from infra.settings import Settings
 from infra.stack.home import read_json
 from producers.clocks import ServerClock
-from producers.gateway.answers import Answer, Doubtful, Refused, Taken
-from producers.gateway.codes import Action, Execution, Kind, Retcode, Traded, TradeMode
+from producers.gateway.answers import Answer, Doubtful, Refused, Taken, may_come
+from producers.gateway.codes import Execution, Retcode, TradeMode
 from producers.gateway.fence import Fence
 from producers.gateway.requests import (
-    DEVIATION_POINTS,
     FLATTENED,
     MAX_ORDER_NO,
     Impossible,
+    close_request,
     comment_of,
-    market_filling,
     number_in,
     remove_request,
 )
@@ -38,7 +38,7 @@ from schemas.configuration import ORDERS_EACH
 from schemas.executions import OrderRequest
 
 ATTEMPTS: Final = 5
-"""Looks at what is left, before a person has to."""
+"""Looks that find no less left, before a person has to."""
 WAIT_S: Final = 1.0
 """Between two of them, where something was refused."""
 AHEAD: Final = 1 << 17
@@ -106,8 +106,8 @@ def flatten(
     """Closes all positions and removes all pending orders of ours at the terminal; what is left there.
 
     `everything`: also what isn't ours. `who` asked for it and `why` comes onto the log when that is back. Needs neither
-    Kafka nor the desk, which it doesn't halt. Each step is told by `say`. Raises SettingsError, NoAnswer, WrongAccount,
-    HomeUnusable.
+    Kafka nor the desk, which it doesn't halt. Each step is told by `say`. Raises SettingsError, NoAnswer, HomeUnusable;
+    WrongAccount also once another account is open than the one that it began with.
     """
     if not settings.terminal.kind:
         raise SettingsError("no terminal is named: set terminal.kind, or close the positions in the terminal itself")
@@ -162,6 +162,7 @@ def _pinned(venue: Venue, before: dict[str, Any] | None, account: str) -> Pin:
         )
     if pin.trade_mode == TradeMode.REAL:
         raise WrongAccount(f"login {pin.login} at {pin.server} is a real account: close its positions in the terminal")
+    venue.keep(pin)
     return pin
 
 
@@ -172,25 +173,32 @@ def _flatten(
     settle_s: float,
     say: Callable[[str], None],
 ) -> Left:
-    """Goes over what is open until nothing of ours is; what is left. `keep` is called before each request. What had no
-    answer has the settle time before it is looked at again."""
-    for _ in range(ATTEMPTS):
+    """Goes over what is open until nothing of ours is; what is left. `keep` is called before each request. What may
+    still be dealt has the settle time before it is looked at again."""
+    attempts, least = 0, math.inf
+    while attempts < ATTEMPTS:
+        venue.check()
         orders = [order for order in venue.orders() if whose(order) is Whose.OURS]
         positions = [position for position in venue.positions() if whose(position) is Whose.OURS]
         if not orders and not positions:
             break
-        answers = []
+        # A position that is larger than an order may be is closed piece by piece.
+        volume = sum(position.volume for position in positions)
+        attempts = attempts + 1 if volume >= least else 1
+        least = min(least, volume)
+        removed: list[Answer] = []
+        closed: list[Answer] = []
         for order in orders:
             keep(OrderRequest.CANCEL)
-            answers.append(venue.send(remove_request(order.ticket)))
-            say(f"{_named(order)}: {_told(answers[-1], 'removed')}")
+            removed.append(_send(venue, remove_request(order.ticket)))
+            say(f"{_named(order)}: {_told(removed[-1], 'removed')}")
         for position in positions:
             keep(OrderRequest.PLACE)
-            answers.append(_close(venue, position))
-            say(f"{_named(position)}: {_told(answers[-1], 'closed')}")
-        if any(isinstance(answer, Doubtful) for answer in answers):
+            closed.append(_close(venue, position))
+            say(f"{_named(position)}: {_told(closed[-1], 'closed')}")
+        if any(isinstance(answer, Doubtful) for answer in removed) or any(may_come(answer) for answer in closed):
             time.sleep(settle_s)
-        elif not all(isinstance(answer, Taken) for answer in answers):
+        elif not all(isinstance(answer, Taken) for answer in removed + closed):
             time.sleep(WAIT_S)
     tickets: dict[Whose, list[int]] = {kind: [] for kind in Whose}
     for thing in _open(venue):
@@ -199,8 +207,10 @@ def _flatten(
 
 
 def _open(venue: Venue) -> list[TradeOrder | TradePosition]:
-    """Live orders and positions, whosever."""
-    return [*venue.orders(), *venue.positions()]
+    """Live orders and positions, whosever. Raises WrongAccount, NoAnswer."""
+    found: list[TradeOrder | TradePosition] = [*venue.orders(), *venue.positions()]
+    venue.check()
+    return found
 
 
 def _tell_others(
@@ -228,28 +238,25 @@ def _close(venue: Venue, position: TradePosition) -> Answer:
         return Refused(impossible.retcode, impossible.why)
     except NoAnswer as error:
         return Refused(0, str(error))
+    return _send(venue, request)
+
+
+def _send(venue: Venue, request: dict[str, Any]) -> Answer:
+    """Sends a request to the account that this began with. Raises WrongAccount."""
+    try:
+        venue.check()
+    except NoAnswer as error:
+        return Refused(0, str(error))
     return venue.send(request)
 
 
 def _closing(venue: Venue, position: TradePosition) -> dict[str, Any]:
-    """The request, which names the position, so that a second one can't reverse it. Raises Impossible, NoAnswer."""
+    """Raises Impossible, NoAnswer."""
     symbol = venue.symbol(position.symbol)
     if symbol is None:
         raise Impossible(Retcode.INVALID, f"the terminal has no symbol {position.symbol} any more")
-    kind = Kind.SELL if position.type == Traded.BUY else Kind.BUY
-    request: dict[str, Any] = {
-        "action": int(Action.DEAL),
-        "symbol": position.symbol,
-        "volume": float(position.volume),
-        "type": int(kind),
-        "type_filling": int(market_filling(symbol)),
-        "position": position.ticket,
-        "magic": 0,
-        "comment": FLATTENED,
-    }
-    if symbol.trade_exemode in (Execution.REQUEST, Execution.INSTANT):
-        request |= {"price": venue.quote(symbol.name)[kind is Kind.BUY], "deviation": DEVIATION_POINTS}
-    return request
+    named = symbol.trade_exemode in (Execution.REQUEST, Execution.INSTANT)
+    return close_request(position, symbol, venue.quote(symbol.name) if named else (0.0, 0.0), FLATTENED)
 
 
 def _told(answer: Answer, done: str) -> str:

@@ -127,21 +127,25 @@ def levels_request(ticket: int, symbol: SymbolInfo, sl: float | None, tp: float 
     }
 
 
-def close_request(position: TradePosition, symbol: SymbolInfo, quote: tuple[float, float]) -> dict[str, Any]:
-    """The request that closes all of a position at the market in place of its lost stop, at `quote` (bid, ask).
+def close_request(
+    position: TradePosition, symbol: SymbolInfo, quote: tuple[float, float], comment: str
+) -> dict[str, Any]:
+    """The request that closes a position at the market, at `quote` (bid, ask); of one that is larger than an order may
+    be, as much as one order closes.
 
-    It names the position, so that a second one can't reverse it. Raises Impossible.
+    It is of no order of the desk, so its magic is 0. It names the position, so that a second one can't reverse it.
+    Raises Impossible.
     """
     kind = Kind.SELL if position.type == Traded.BUY else Kind.BUY
     request: dict[str, Any] = {
         "action": int(Action.DEAL),
         "symbol": symbol.name,
-        "volume": float(position.volume),
+        "volume": float(min(position.volume, symbol.volume_max or position.volume)),
         "type": int(kind),
         "type_filling": int(market_filling(symbol)),
         "position": position.ticket,
         "magic": 0,
-        "comment": STOPPED,
+        "comment": comment,
     }
     if symbol.trade_exemode in (Execution.REQUEST, Execution.INSTANT):
         request |= {"price": quote[kind is Kind.BUY], "deviation": DEVIATION_POINTS}

@@ -17,7 +17,14 @@ from producers.gateway.doubts import Doubts
 from producers.gateway.intake import Request
 from producers.gateway.outage import Outage
 from producers.gateway.records import blank
-from producers.gateway.requests import Impossible, close_request, levels_request, place_request, remove_request
+from producers.gateway.requests import (
+    STOPPED,
+    Impossible,
+    close_request,
+    levels_request,
+    place_request,
+    remove_request,
+)
 from producers.gateway.spool import Intention, Spool, flattenings
 from producers.gateway.venue import NoAnswer, Venue, WrongAccount
 from producers.mt5 import SymbolInfo, TradePosition
@@ -256,10 +263,10 @@ class Sender:
         return self._act(OrderRequest.MODIFY, request, held.position, sl, tp)
 
     def close(self, held: Held, position: TradePosition) -> Answer:
-        """Closes a position of ours at the market. Raises WrongAccount, NoAnswer."""
+        """Closes a position of ours at the market, or as much of it as one order may. Raises WrongAccount, NoAnswer."""
         try:
             symbol = self._symbol(held.listing)
-            request = close_request(position, symbol, self._quote(symbol))
+            request = close_request(position, symbol, self._quote(symbol), STOPPED)
         except Impossible as impossible:
             return self._impossible(OrderRequest.PLACE, impossible)
         self._deals.expect(held.listing)

@@ -100,8 +100,12 @@ class Venue:
                 f"{whose} {kind}, the account {config.account} is configured as {config.position_mode.lower()}: "
                 "correct its configuration, or log the terminal in to the account that is meant"
             )
-        self._pin = found
+        self.keep(found)
         return found
+
+    def keep(self, pin: Pin) -> None:
+        """From now on `check` holds the open account against this one."""
+        self._pin = pin
 
     def claim(self, chain: str, epoch: int) -> None:
         """Over rpyc, where gateways of other machines come too, each call presents the epoch: of a lower one it then

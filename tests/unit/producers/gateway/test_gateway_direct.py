@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,14 +16,15 @@ from api.commands.flatten import flatten as command
 from infra.errors import Refused, SettingsError
 from infra.settings import Settings, TerminalSettings, TradeSettings, load_settings
 from infra.stack.home import Home, read_json, write_json
-from producers.gateway import direct, service
+from producers.gateway import direct, requests, service
+from producers.gateway.answers import Taken
 from producers.gateway.codes import Retcode
 from producers.gateway.direct import Left, flatten
 from producers.gateway.fence import Fence
 from producers.gateway.requests import Impossible, market_filling
 from producers.gateway.service import fence_of, keep_numbers, open_venue, pin_file, spool_of
 from producers.gateway.spool import Intention
-from producers.gateway.venue import NoAnswer, WrongAccount, pin_of
+from producers.gateway.venue import NoAnswer, Venue, WrongAccount, pin_of
 from producers.terminal.simulation import Simulation, in_process
 from schemas.executions import Filled, OrderRequest, OrderState, Reconciled, Sending
 from schemas.times import iso_ms
@@ -316,7 +318,7 @@ def test_one_symbol_that_cant_be_dealt_in_keeps_no_other_position_open(
             raise failure
         return market_filling(symbol)
 
-    monkeypatch.setattr(direct, "market_filling", first_two_fail)
+    monkeypatch.setattr(requests, "market_filling", first_two_fail)
     assert flattening.run() == 0
     assert flattening.mt5.positions_get() == ()
     text = "\n".join(flattening.said)
@@ -386,6 +388,93 @@ def test_another_account_at_the_terminal_is_left_alone(flattening: Flattening) -
     with pytest.raises(WrongAccount, match="has login 1000001"):
         flattening.run()
     assert len(flattening.mt5.positions_get()) == 1
+
+
+def switched(flattening: Flattening, monkeypatch: pytest.MonkeyPatch, name: str, calls: int) -> None:
+    """After so many calls of a function of the venue somebody logs the terminal in to another account."""
+    call, left, server = getattr(Venue, name), [calls], flattening.simulation.terminal.server
+
+    def switching(venue: Venue, *args: Any) -> Any:
+        answer = call(venue, *args)
+        left[0] -= 1
+        if not left[0]:
+            server.account = dataclasses.replace(server.account, login=2_000_002)
+        return answer
+
+    monkeypatch.setattr(Venue, name, switching)
+
+
+@pytest.mark.parametrize(
+    ("name", "calls", "sent"),
+    [("orders", 1, 0), ("positions", 2, 0), ("send", 1, 1), ("send", 2, 2), ("send", 3, 3), ("positions", 3, 3)],
+    ids=["at the first look", "after it", "behind a removal", "between closes", "behind the last", "at the last look"],
+)
+def test_an_account_that_is_logged_in_meanwhile_is_left_alone(
+    flattening: Flattening, monkeypatch: pytest.MonkeyPatch, name: str, calls: int, sent: int
+) -> None:
+    flattening.trade(7, "tl7")
+    flattening.trade(8, "tl8")
+    flattening.trade(9, "tl9", action=5, type=2, price=1.05, type_filling=2)
+    pin = pin_of(flattening.mt5.account_info())
+    switched(flattening, monkeypatch, name, calls)
+    with pytest.raises(WrongAccount, match=r"login 2000002 at \S+ open, not 1000001 .*: nothing is sent to it"):
+        flattening.run()
+    left = len(flattening.mt5.positions_get()) + len(flattening.mt5.orders_get())
+    assert left == 3 - sent
+    assert "left open" not in flattening.text
+    fence = Fence(fence_of(flattening.settings, pin), "gateway")
+    assert fence.take() is False
+    fence.release()
+
+
+def test_a_terminal_that_doesnt_say_which_account_it_has_is_sent_nothing_and_asked_again(
+    flattening: Flattening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flattening.trade(7, "tl7")
+    check, silent = Venue.check, iter([False, False, True])
+
+    def checked(venue: Venue) -> None:
+        if next(silent, False):
+            raise NoAnswer("the terminal doesn't tell of the account")
+        check(venue)
+
+    monkeypatch.setattr(Venue, "check", checked)
+    assert flattening.run() == 0
+    assert "refused (0): the terminal doesn't tell of the account" in flattening.text
+    assert flattening.mt5.positions_get() == ()
+
+
+def test_a_position_larger_than_an_order_may_be_is_closed_piece_by_piece(
+    home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "small.toml"
+    path.write_text('base = "vantage-raw"\nvolume_max = 0.1\n')
+    flattening = Flattening(home, monkeypatch, spec=str(path), position_mode="netting")
+    for number in range(1, direct.ATTEMPTS + 3):
+        flattening.trade(number, f"tl{number}")
+    assert flattening.run() == 0
+    assert flattening.mt5.positions_get() == ()
+    closing = [deal.volume for deal in flattening.mt5.history_deals_get(0, 2**31 - 1) if deal.entry == 1]
+    assert closing == [0.1] * (direct.ATTEMPTS + 2)
+
+
+def test_a_close_that_is_only_placed_has_the_settle_time(
+    flattening: Flattening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flattening.trade(7, "tl7")
+    asked: list[Any] = []
+
+    def placed(venue: Venue, request: dict[str, Any]) -> Taken:
+        asked.append(request)
+        return Taken(10008, 5, 0, 0.0, 0.0)
+
+    def dealt(seconds: float) -> None:
+        assert flattening.mt5.order_send(asked[-1]).retcode == 10009
+
+    monkeypatch.setattr(Venue, "send", placed)
+    monkeypatch.setattr(direct, "time", SimpleNamespace(sleep=dealt))
+    assert flattening.run() == 0
+    assert len(asked) == 1
 
 
 def test_a_home_without_terminal_or_with_another_account_says_so(flattening: Flattening) -> None:

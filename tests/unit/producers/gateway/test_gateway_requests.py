@@ -40,6 +40,7 @@ class Symbol:
     trade_exemode: int = codes.Execution.MARKET
     filling_mode: int = 2
     expiration_mode: int = 15
+    volume_max: float = 0.0
 
 
 SYMBOL: Any = Symbol()
@@ -66,9 +67,16 @@ def test_instant_execution_asks_for_the_side_that_it_deals_at(side: Side, price:
 def test_instant_execution_closes_at_the_other_side(held: int, price: float) -> None:
     symbol: Any = replace(SYMBOL, trade_exemode=codes.Execution.INSTANT, filling_mode=0)
     position: Any = SimpleNamespace(type=int(held), ticket=5, volume=0.1)
-    request = close_request(position, symbol, (1.1, 1.2))
+    request = close_request(position, symbol, (1.1, 1.2), "tl-stop")
     assert (request["price"], request["position"], request["magic"], request["comment"]) == (price, 5, 0, "tl-stop")
     assert all(type(value) in (int, float, str) for value in request.values())
+
+
+@pytest.mark.parametrize(("most", "volume"), [(0.0, 250.0), (100.0, 100.0), (250.0, 250.0), (500.0, 250.0)])
+def test_a_close_asks_for_no_more_than_an_order_may_be(most: float, volume: float) -> None:
+    position: Any = SimpleNamespace(type=int(codes.Traded.BUY), ticket=5, volume=250.0)
+    symbol: Any = replace(SYMBOL, volume_max=most)
+    assert close_request(position, symbol, (0.0, 0.0), "tl-stop")["volume"] == volume
 
 
 @pytest.mark.parametrize(
