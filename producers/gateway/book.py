@@ -103,6 +103,8 @@ class Book:
         self.positions: dict[int, Held] = {}
         self.adopted: dict[int, Adopted] = {}
         """Positions that aren't ours, as last told."""
+        self.closings: set[int] = set()
+        """Tickets of the gateway's own orders, which close what has passed its lost stop."""
         self.deals: set[int] = set()
         self.money = ZERO
         """What all deals have made: profit, commission and swap."""
@@ -159,6 +161,20 @@ class Book:
         elif record.order_no:
             self._report(self.order(record.order_no), record)
             self._file(self.order(record.order_no))
+        elif isinstance(record, Accepted):
+            self._acted(record)
+
+    def _acted(self, record: Accepted) -> None:
+        """An act of the gateway's own was taken."""
+        if record.request is OrderRequest.PLACE:
+            self.closings.add(record.ticket)
+        else:
+            self._level(record)
+
+    def _level(self, record: Accepted) -> None:
+        held = self.positions.get(record.position)
+        if held is not None:
+            held.levels = record.sl, record.tp
 
     def _file(self, known: Known) -> None:
         if known.over and known.asked is None:
@@ -183,9 +199,7 @@ class Book:
         if request is OrderRequest.MODIFY:
             self._moved(known, record)
         if isinstance(record, Accepted) and request is OrderRequest.MODIFY:
-            held = self.positions.get(record.position)
-            if held is not None:
-                held.levels = record.sl, record.tp
+            self._level(record)
         elif isinstance(record, Accepted):
             known.ticket = record.ticket
             if known.state in (OrderState.SUBMITTED, OrderState.SENDING):

@@ -195,7 +195,8 @@ class Deals:
 
     def _tell_foreign(self, deal: TradeDeal, ours: bool) -> None:
         number = number_in(deal.magic, deal.comment)
-        if deal.position_id in self._chain.book.adopted or deal.comment in (FLATTENED, STOPPED):
+        book = self._chain.book
+        if deal.position_id in book.adopted or deal.comment in (FLATTENED, STOPPED) or deal.order in book.closings:
             return
         if ours:
             message = (

@@ -257,9 +257,13 @@ class Gateway:
         return True
 
     def _busy(self) -> set[int]:
-        """Numbers of orders that are being asked something, or about to be."""
-        asked = {known.order_no for known in self._chain.book.unanswered()}
-        return asked | {queued.request.order_no for queued in self._queue}
+        """Numbers of orders that are being asked something or about to be, or whose position is being closed."""
+        book, queued = self._chain.book, [one.request for one in self._queue]
+        unanswered = book.unanswered()
+        asked = {known.order_no for known in unanswered} | {request.order_no for request in queued}
+        orders = [*(known.submitted for known in unanswered), *queued]
+        closed = {order.position for order in orders if isinstance(order, Submitted)}
+        return asked | {book.positions[number].order_no for number in closed if number in book.positions}
 
     def _forget(self) -> None:
         """Old orders that are over need no more than to be known."""

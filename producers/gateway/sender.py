@@ -253,9 +253,8 @@ class Sender:
 
     # -- acts of the gateway, under the number 0 -----------------------------------------------------------------------
 
-    def restore(self, held: Held, ticket: int) -> Answer:
-        """Gives a position of ours the levels that it has lost. Raises WrongAccount, NoAnswer."""
-        sl, tp = self._chain.book.levels(held)
+    def restore(self, held: Held, ticket: int, sl: float | None, tp: float | None) -> Answer:
+        """Gives a position of ours levels that it has lost, None = none. Raises WrongAccount, NoAnswer."""
         try:
             request = levels_request(ticket, self._symbol(held.listing), sl, tp)
         except Impossible as impossible:

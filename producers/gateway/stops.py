@@ -1,7 +1,8 @@
 """Positions of ours that have lost their stop at the terminal.
 
-They get it back. Where the price has passed it meanwhile, the server doesn't take it any more: then the position is
-closed at the market, as its stop would have. Where neither is possible, people are told what to do.
+They get it back, with their target unless the price has passed that one. Where the price has passed the stop meanwhile,
+the server doesn't take it any more: then the position is closed at the market, as its stop would have. Where neither is
+possible, people are told what to do.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import time
 from typing import Final, NamedTuple
 
 from producers.gateway.alarms import Alarms
-from producers.gateway.answers import Doubtful, Refused, Taken
+from producers.gateway.answers import Answer, Refused, Taken, may_come
 from producers.gateway.book import Held
 from producers.gateway.chain import Chain
+from producers.gateway.codes import Retcode
 from producers.gateway.sender import Sender
 from producers.mt5 import TradePosition
 from schemas.events import Severity, Side
@@ -39,6 +41,8 @@ class Stops:
     def __init__(self, chain: Chain, sender: Sender, alarms: Alarms, settle_s: float) -> None:
         self._chain, self._sender, self._alarms, self._settle_s = chain, sender, alarms, settle_s
         self._lost: dict[int, _Lost] = {}
+        self._closes_from_s = time.monotonic() + settle_s
+        """What the gateway before this one had on its way may be a close, and dealt until then."""
 
     def see(self, held: Held, position: TradePosition) -> bool:
         """Whether a position of ours has the stop that it has to have; else something is done about it, when due."""
@@ -64,8 +68,10 @@ class Stops:
             f"position {about} in {held.listing} has lost its stop {sl} at the terminal: it gets it back, or is closed "
             "if the price has passed it",
         )  # fmt: skip
-        not_before_s = time.monotonic() + RESTORE_S[min(lost.attempts, len(RESTORE_S) - 1)]
-        self._lost[held.position] = lost = _Lost(lost.attempts + 1, not_before_s, beyond)
+        # To close it is another matter than to set its stop: its attempts count from the first.
+        attempts = lost.attempts if lost.beyond or not beyond else 0
+        not_before_s = time.monotonic() + RESTORE_S[min(attempts, len(RESTORE_S) - 1)]
+        self._lost[held.position] = lost = _Lost(attempts + 1, not_before_s, beyond)
         self._lost[held.position] = self._repair(held, position, sl, lost)
         return False
 
@@ -77,17 +83,21 @@ class Stops:
     def _repair(self, held: Held, position: TradePosition, sl: float, lost: _Lost) -> _Lost:
         """Sets the stop again, or closes what has passed it. That it failed is told only if the next look finds it so:
         the position may have been closed by somebody else just now."""
-        answer = self._sender.restore(held, position.ticket)
-        if isinstance(answer, Refused) and lost.beyond:
+        answer = self._restore(held, position, sl)
+        early = time.monotonic() < self._closes_from_s
+        if early:
+            lost = lost._replace(not_before_s=min(lost.not_before_s, self._closes_from_s))
+        if isinstance(answer, Refused) and lost.beyond and not early:
             answer = self._sender.close(held, position)
             if isinstance(answer, Taken):
+                # What is left of it is the next matter.
+                lost = lost._replace(attempts=0)
                 self._alarms.tell(
                     "stop_made_up", Severity.CRITICAL, str(held.position),
                     f"position {held.position} in {held.listing} was at {position.price_current:g}, beyond the stop "
                     f"{sl} that it has lost at the terminal: the gateway closes it at the market",
                 )  # fmt: skip
-            elif isinstance(answer, Doubtful):
-                # It may be executed until then.
+            if may_come(answer):
                 lost = lost._replace(not_before_s=max(lost.not_before_s, time.monotonic() + self._settle_s))
         elif lost.attempts < TOLD_AFTER:
             return lost
@@ -95,6 +105,23 @@ class Stops:
             return lost
         code = f"({answer.retcode}) " if isinstance(answer, Refused) else ""
         return lost._replace(failed=f"{code}{answer.reason}")
+
+    def _restore(self, held: Held, position: TradePosition, sl: float) -> Answer:
+        """Sets both levels again; the stop alone where the price has passed the target, which isn't taken any more."""
+        _, tp = self._chain.book.levels(held)
+        answer = self._sender.restore(held, position.ticket, sl, tp)
+        wrong = isinstance(answer, Refused) and answer.retcode == Retcode.INVALID_STOPS
+        if not wrong or tp is None or not _is_at_target(position, held.side, tp):
+            return answer
+        answer = self._sender.restore(held, position.ticket, sl, None)
+        if isinstance(answer, Taken):
+            about = held.position
+            self._alarms.tell(
+                "levels_differ", Severity.WARNING, f"{about}/{sl:g}/0",
+                f"position {about} in {held.listing} has its stop {sl} back and not its target {tp}, which the price "
+                f"({position.price_current:g}) has passed: it runs on without one",
+            )  # fmt: skip
+        return answer
 
     def _end(self, number: int) -> None:
         if self._lost.pop(number, None) is not None:
@@ -106,3 +133,9 @@ def _is_beyond(position: TradePosition, side: Side, sl: float) -> bool:
     """Whether the price at which a position would be closed now is at its stop or has passed it; 0 = not known."""
     price = position.price_current
     return price > 0 and (price <= sl if side is Side.LONG else price >= sl)
+
+
+def _is_at_target(position: TradePosition, side: Side, tp: float) -> bool:
+    """Whether that price is at its target or has passed it."""
+    price = position.price_current
+    return price > 0 and (price >= tp if side is Side.LONG else price <= tp)
