@@ -43,7 +43,8 @@ def demo_settings(home: Path | None, config: Path | None, wanted: Wanted, *, fre
     file = root / FILE
     if config is not None:
         _refuse_options(config, wanted)
-        if fresh and config.absolute().is_relative_to(root):
+        _checked(load_settings(home, config))
+        if fresh and config.resolve().is_relative_to(root.resolve()):
             raise Refused(f"--fresh would remove {config} too: play without it (no --config), or move it out of {root}")
     if fresh and root.exists():
         _clear(root, file)

@@ -85,8 +85,8 @@ class Gateway:
         self._deals = Deals(config, venue, chain, prices, bookings, alarms)
         self._doubts = Doubts(config.account, venue, chain, self._deals, alarms, clock, trade.settle_s)
         self._sender = Sender(config, venue, chain, self._deals, self._doubts, alarms, clock, spool, beat)
-        stops = Stops(chain, self._sender, alarms, trade.settle_s)
-        self._reconciler = Reconciler(config, venue, chain, self._deals, stops, bookings, alarms, clock)
+        self._stops = Stops(chain, self._sender, alarms, trade.settle_s)
+        self._reconciler = Reconciler(config, venue, chain, self._deals, self._stops, bookings, alarms, clock)
         self._repeats = Repeats(chain, alarms)
         self._queue: deque[_Queued] = deque()
         self._counts: dict[tuple[int, OrderRequest], int] = {}
@@ -225,7 +225,9 @@ class Gateway:
             self._is_back()
         if settled:
             self._reconciler.positions(positions, self._busy())
-            self._positions_s = self._looked_s
+            if not self._deals.waiting:
+                # Else what is told of adopted positions waits for deals that this look has brought.
+                self._positions_s = self._looked_s
         if self._doubts.any:
             self._doubts.resolve()
         if working or whole:
@@ -261,7 +263,8 @@ class Gateway:
         book, queued = self._chain.book, [one.request for one in self._queue]
         unanswered = book.unanswered()
         asked = {known.order_no for known in unanswered} | {request.order_no for request in queued}
-        orders = [*(known.submitted for known in unanswered), *queued]
+        # A closing that was taken may still be dealt.
+        orders = [*(known.submitted for known in (*unanswered, *book.working())), *queued]
         closed = {order.position for order in orders if isinstance(order, Submitted)}
         return asked | {book.positions[number].order_no for number in closed if number in book.positions}
 
@@ -289,6 +292,7 @@ class Gateway:
         self._away.end("the terminal answers again, and has its trade server: what waits is sent")
         self._reconcile_us = 0
         self._doubts.restart()
+        self._stops.restart()
 
     def _pause(self) -> float:
         """Seconds until the next look, or less while a deal waits for its tick."""

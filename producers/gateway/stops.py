@@ -1,8 +1,8 @@
 """Positions of ours that have lost their stop at the terminal.
 
-They get it back, with their target unless the price has passed that one. Where the price has passed the stop meanwhile,
-the server doesn't take it any more: then the position is closed at the market, as its stop would have. Where neither is
-possible, people are told what to do.
+They get it back, with their target unless the price has passed that one or is near it. Where the price has passed the
+stop meanwhile, the server doesn't take it any more: then the position is closed at the market, as its stop would have.
+Where neither is possible, people are told what to do.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Stops:
         self._chain, self._sender, self._alarms, self._settle_s = chain, sender, alarms, settle_s
         self._lost: dict[int, _Lost] = {}
         self._closes_from_s = time.monotonic() + settle_s
-        """What the gateway before this one had on its way may be a close, and dealt until then."""
+        """What was on its way when the gateway began or the terminal came back may be a close, and dealt until then."""
 
     def see(self, held: Held, position: TradePosition) -> bool:
         """Whether a position of ours has the stop that it has to have; else something is done about it, when due."""
@@ -74,6 +74,10 @@ class Stops:
         self._lost[held.position] = lost = _Lost(attempts + 1, not_before_s, beyond)
         self._lost[held.position] = self._repair(held, position, sl, lost)
         return False
+
+    def restart(self) -> None:
+        """The terminal is back: a close that was on its way has the settle time again to be seen."""
+        self._closes_from_s = time.monotonic() + self._settle_s
 
     def forget(self) -> None:
         """Positions that are gone have lost nothing."""
@@ -107,11 +111,12 @@ class Stops:
         return lost._replace(failed=f"{code}{answer.reason}")
 
     def _restore(self, held: Held, position: TradePosition, sl: float) -> Answer:
-        """Sets both levels again; the stop alone where the price has passed the target, which isn't taken any more."""
+        """Sets both levels again, or the stop alone: where the price has passed the target, or is too near, both aren't
+        taken."""
         _, tp = self._chain.book.levels(held)
         answer = self._sender.restore(held, position.ticket, sl, tp)
         wrong = isinstance(answer, Refused) and answer.retcode == Retcode.INVALID_STOPS
-        if not wrong or tp is None or not _is_at_target(position, held.side, tp):
+        if not wrong or tp is None or _is_beyond(position, held.side, sl):
             return answer
         answer = self._sender.restore(held, position.ticket, sl, None)
         if isinstance(answer, Taken):
@@ -119,7 +124,7 @@ class Stops:
             self._alarms.tell(
                 "levels_differ", Severity.WARNING, f"{about}/{sl:g}/0",
                 f"position {about} in {held.listing} has its stop {sl} back and not its target {tp}, which the price "
-                f"({position.price_current:g}) has passed: it runs on without one",
+                f"({position.price_current:g}) has passed or is too near to: it runs on without one",
             )  # fmt: skip
         return answer
 
@@ -133,9 +138,3 @@ def _is_beyond(position: TradePosition, side: Side, sl: float) -> bool:
     """Whether the price at which a position would be closed now is at its stop or has passed it; 0 = not known."""
     price = position.price_current
     return price > 0 and (price <= sl if side is Side.LONG else price >= sl)
-
-
-def _is_at_target(position: TradePosition, side: Side, tp: float) -> bool:
-    """Whether that price is at its target or has passed it."""
-    price = position.price_current
-    return price > 0 and (price >= tp if side is Side.LONG else price <= tp)

@@ -180,7 +180,7 @@ def _turn_round(turn: Turn, position: Position, deal: Deal, volume: Decimal) -> 
     position.side, position.price, position.sl, position.tp = deal.side, deal.price, None, None
     position.volume = position.entered = volume
     position.margin = bound_margin(state, deal.listing, volume, deal.price)
-    position.ahead = ZERO
+    position.unopened = position.ahead = ZERO
 
 
 def _on_closing(turn: Turn, deal: Deal, order: Order | None) -> None:

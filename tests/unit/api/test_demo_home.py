@@ -158,6 +158,17 @@ def test_fresh_removes_nothing_where_it_is_refused(tmp_path: Path) -> None:
         settings(tmp_path, inside, fresh=True)
 
     assert inside.exists()
+    around = tmp_path.with_name(f"{tmp_path.name} around")
+    around.symlink_to(tmp_path)
+    own, other = tmp_path / "own.toml", tmp_path.with_name(f"{tmp_path.name} other.toml")
+    own.write_text(f'home = "{around}"\n[terminal]\nkind = "simulated"\n[trade]\naccount = "mine"\n')
+    with pytest.raises(Refused, match=r"--fresh would remove .*own"):
+        demo_settings(None, own, Wanted(), fresh=True, once=False)
+    other.write_text(f'home = "{tmp_path}"\n[terminal]\nkind = "official"\n[trade]\naccount = "mine"\n')
+    with pytest.raises(Refused, match="the demo plays a simulated terminal"):
+        demo_settings(None, other, Wanted(), fresh=True, once=False)
+
+    assert inside.exists()
 
 
 @pytest.mark.parametrize("lead_s", [0.0, 1.0, -1.0, 90_000.0, float("inf"), float("nan")])

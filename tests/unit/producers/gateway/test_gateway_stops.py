@@ -254,7 +254,26 @@ def test_a_restarted_gateway_closes_nothing_before_what_was_on_its_way_has_settl
     assert room.mt5.positions_get() == ()
 
 
-@pytest.mark.parametrize("asked", ["waits", "in doubt"])
+def test_a_close_that_was_on_its_way_has_the_settle_time_again_when_the_terminal_is_back(
+    make: Callable[..., Room], monkeypatch: pytest.MonkeyPatch, machine: MachineClock
+) -> None:
+    room = settling(make, falling())
+    without_stop(room, sl=1.0985)
+    room.control.step(30 * SECOND_US)
+    machine.now_s += 10
+    asked = answering(room, monkeypatch, WRONG_SIDE, Doubtful("no answer"))
+    room.turns()
+    machine.now_s += 60
+    room.gateway._away.begin(room.clock.now_us())
+    room.gateway._looked_s -= 60
+    room.gateway.turn()
+    assert asked == [6, 1, 6]
+    machine.now_s += 10.1
+    room.turns()
+    assert asked == [6, 1, 6, 6, 1]
+
+
+@pytest.mark.parametrize("asked", ["waits", "in doubt", "only placed"])
 def test_a_position_that_the_desk_is_closing_is_left_to_it(
     make: Callable[..., Room], monkeypatch: pytest.MonkeyPatch, machine: MachineClock, asked: str
 ) -> None:
@@ -264,9 +283,11 @@ def test_a_position_that_the_desk_is_closing_is_left_to_it(
     machine.now_s += 10
     if asked == "waits":
         monkeypatch.setattr(room.gateway, "_work", lambda: None)
-    else:
+    elif asked == "in doubt":
         room.control.fault("fail", call="order_send", times=1)
         monkeypatch.setattr(room.gateway._doubts, "resolve", lambda: None)
+    else:
+        answering(room, monkeypatch, WRONG_SIDE, Taken(10008, 5, 0, 0.0, 0.0))
     room.gateway.receive(leave(8, number))
     for _ in range(5):
         room.gateway.turn()
@@ -295,6 +316,19 @@ def test_a_position_whose_price_has_passed_its_target_gets_its_stop_back_alone(
     room.turns(least=10)
     assert room.alarms.ever == [], "the log says which levels it has now"
     assert len(room.of(Sending)) == 3
+
+
+def test_a_target_that_is_too_near_keeps_no_stop_away(
+    make: Callable[..., Room], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = make()
+    without_stop(room, tp=1.12)
+    send = room.venue.send
+    monkeypatch.setattr(room.venue, "send", lambda request: WRONG_SIDE if request.get("tp") else send(request))
+    room.turns()
+    [position] = room.mt5.positions_get()
+    assert (position.sl, position.tp) == (1.095, 0.0)
+    assert "has passed or is too near to" in told(room, "levels_differ")[0]
 
 
 def test_a_stop_alone_that_is_refused_too_is_told_as_any(

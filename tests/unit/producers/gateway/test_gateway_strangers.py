@@ -438,6 +438,26 @@ def test_a_steady_flow_of_deals_does_not_keep_log_and_terminal_from_being_compar
     raise AssertionError(f"deals never came to rest: {room.alarms.codes}")
 
 
+def test_a_new_deal_at_each_look_does_not_keep_what_is_adopted_from_being_told(
+    make: Callable[..., Room], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway, "COMPARED_S", 0.2)
+    room = make(begin=False, position_mode=PositionMode.NETTING)
+    room.trade = room.trade.model_copy(update={"reconcile_s": 3_600.0})
+    room.restart()
+    by_hand(room, volume=0.01)
+    room.turns()
+    before = len(room.of(Adopted))
+    for _ in range(60):
+        by_hand(room, volume=0.01)
+        room.gateway._looked_s -= 1
+        room.gateway.turn()
+        time.sleep(0.02)
+        if len(room.of(Adopted)) > before:
+            return
+    raise AssertionError("what is adopted was never told again")
+
+
 @pytest.mark.parametrize("kind", ["entry", "exit"])
 def test_an_account_that_changes_while_the_log_takes_its_time_is_sent_nothing(
     make: Callable[..., Room], monkeypatch: pytest.MonkeyPatch, kind: str
