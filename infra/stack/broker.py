@@ -184,7 +184,7 @@ def wait_ready(
             try:
                 if client.list_topics(timeout=2).brokers and (not leading or _leads(client)):
                     return True
-            except KafkaException:
+            except (KafkaException, TimeoutError):
                 pass
             _pause(0.1)
         _pause(0.02)
@@ -192,7 +192,7 @@ def wait_ready(
 
 
 def _leads(client: AdminClient) -> bool:
-    """Whether each partition says where it ends. Raises KafkaException if one doesn't."""
+    """Whether each partition says where it ends. Raises KafkaException if one doesn't, TimeoutError if not in time."""
     from confluent_kafka import TopicPartition
     from confluent_kafka.admin._listoffsets import OffsetSpec
 

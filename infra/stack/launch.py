@@ -259,9 +259,15 @@ class Launcher:
             )
 
     def _announce(self, name: str, process: Identity) -> None:
+        def gave_up() -> bool:
+            return self._aborted.is_set() or not process.alive()
+
         try:
-            if self._answers[name](lambda: self._aborted.is_set() or not process.alive()):
-                announce_for(self._home, name, process, ready=True)
+            # However long it takes: who waits for it has a patience of their own.
+            while not gave_up():
+                if self._answers[name](gave_up):
+                    announce_for(self._home, name, process, ready=True)
+                    return
         except TickledgerError as error:
             self._errors[name] = error
 
