@@ -187,7 +187,7 @@ def test_a_listing_that_is_folded_no_more_is_said_of_all_that_run_on_it(line: Li
     # A worker that was started since says it once more if it still is so.
     started_ms = time.time_ns() // 1_000_000 + 1
     assert stands_on(started_ms) == {"berserker": [True], "lines": [True]}
-    time.sleep(0.005)
+    time.sleep(0.005)  # Records are stamped in whole milliseconds: what is said from here on is stamped later.
     Reader(line, reader.checkpoint(), line.offsets[-1]).read()
     assert stands_on(started_ms) == {"berserker": [False], "lines": [False]}
 
