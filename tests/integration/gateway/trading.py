@@ -177,12 +177,19 @@ class Trading:
     def done(self, order_nos: Sequence[int]) -> None:
         """Waits until these orders have been filled or refused for good, and the log has all deals."""
 
-        def over() -> bool:
+        def missing() -> list[int]:
             ends = {r.order_no for r in self.executions(Filled | Rejected)}
             ends |= {r.order_no for r in self.executions(Reconciled) if r.state is OrderState.REJECTED}
-            return ends.issuperset(order_nos) and len(self.executions(Filled)) == len(self.deals())
+            return sorted(set(order_nos) - ends)
 
-        until(over, show=self.said)
+        def over() -> bool:
+            return not missing() and len(self.executions(Filled)) == len(self.deals())
+
+        def seen() -> str:
+            deals = f"{len(self.executions(Filled))} of {len(self.deals())} deals are on the log"
+            return f"{self.said()}\nof {len(order_nos)} orders {missing()} have no end, {deals}"
+
+        until(over, show=seen)
 
     def alerts(self) -> Counter[str]:
         """Codes of the alerts about the account, each once."""
