@@ -19,7 +19,7 @@ from infra.settings import Settings
 from infra.stack.home import read_json
 from producers.clocks import ServerClock
 from producers.gateway.answers import Answer, Doubtful, Refused, Taken, may_come
-from producers.gateway.codes import Execution, Retcode, TradeMode
+from producers.gateway.codes import Retcode, TradeMode
 from producers.gateway.fence import Fence
 from producers.gateway.requests import (
     FLATTENED,
@@ -233,7 +233,10 @@ def _named(thing: TradeOrder | TradePosition) -> str:
 def _close(venue: Venue, position: TradePosition) -> Answer:
     """Closes a position at the market; one that nothing can be asked about is refused, and costs the others nothing."""
     try:
-        request = _closing(venue, position)
+        symbol = venue.symbol(position.symbol)
+        if symbol is None:
+            return Refused(Retcode.INVALID, f"the terminal has no symbol {position.symbol} any more")
+        request = close_request(position, symbol, venue.quote(symbol), FLATTENED)
     except Impossible as impossible:
         return Refused(impossible.retcode, impossible.why)
     except NoAnswer as error:
@@ -248,15 +251,6 @@ def _send(venue: Venue, request: dict[str, Any]) -> Answer:
     except NoAnswer as error:
         return Refused(0, str(error))
     return venue.send(request)
-
-
-def _closing(venue: Venue, position: TradePosition) -> dict[str, Any]:
-    """Raises Impossible, NoAnswer."""
-    symbol = venue.symbol(position.symbol)
-    if symbol is None:
-        raise Impossible(Retcode.INVALID, f"the terminal has no symbol {position.symbol} any more")
-    named = symbol.trade_exemode in (Execution.REQUEST, Execution.INSTANT)
-    return close_request(position, symbol, venue.quote(symbol.name) if named else (0.0, 0.0), FLATTENED)
 
 
 def _told(answer: Answer, done: str) -> str:

@@ -11,7 +11,7 @@ from producers.gateway.alarms import Alarms
 from producers.gateway.answers import Answer, Doubtful, Refused, Taken
 from producers.gateway.book import Held
 from producers.gateway.chain import Chain
-from producers.gateway.codes import OF_ACCOUNT, OF_ENTRIES, Execution, Retcode
+from producers.gateway.codes import OF_ACCOUNT, OF_ENTRIES, Retcode
 from producers.gateway.deals import Deals
 from producers.gateway.doubts import Doubts
 from producers.gateway.intake import Request
@@ -265,7 +265,7 @@ class Sender:
         """Closes a position of ours at the market, or as much of it as one order may. Raises WrongAccount, NoAnswer."""
         try:
             symbol = self._symbol(held.listing)
-            request = close_request(position, symbol, self._quote(symbol), STOPPED)
+            request = close_request(position, symbol, self._venue.quote(symbol), STOPPED)
         except Impossible as impossible:
             return self._impossible(OrderRequest.PLACE, impossible)
         self._deals.expect(held.listing)
@@ -300,7 +300,7 @@ class Sender:
     def _request_of(self, order: Submitted) -> dict[str, Any]:
         """Raises Impossible, NoAnswer."""
         symbol = self._symbol(order.listing)
-        quote = self._quote(symbol) if order.type is OrderType.MARKET else (0.0, 0.0)
+        quote = self._venue.quote(symbol) if order.type is OrderType.MARKET else (0.0, 0.0)
         expires_s = 0
         if order.expires_ms:
             # Up to the whole second that a terminal takes.
@@ -312,11 +312,6 @@ class Sender:
                 raise Impossible(Retcode.POSITION_CLOSED, f"position {order.position} is not open")
             request["position"] = ticket
         return request
-
-    def _quote(self, symbol: SymbolInfo) -> tuple[float, float]:
-        """Bid and ask where a market order names its price, else 0. Raises NoAnswer."""
-        named = symbol.trade_exemode in (Execution.REQUEST, Execution.INSTANT)
-        return self._venue.quote(symbol.name) if named else (0.0, 0.0)
 
     def _symbol(self, listing: str) -> SymbolInfo:
         """Raises Impossible, NoAnswer."""

@@ -17,7 +17,7 @@ from infra.errors import TickledgerError
 from infra.settings import TerminalSettings
 from producers.clocks import ServerClock
 from producers.gateway.answers import Answer, Doubtful, answer_of
-from producers.gateway.codes import HEDGING, Action, TradeMode
+from producers.gateway.codes import HEDGING, Action, Execution, TradeMode
 from producers.mt5 import (
     AccountInfo,
     Mt5,
@@ -181,9 +181,11 @@ class Venue:
             self._symbols[name] = found
         return found
 
-    def quote(self, name: str) -> tuple[float, float]:
-        """Bid and ask now."""
-        tick = self._answered(self._mt5.symbol_info_tick(name), name)
+    def quote(self, symbol: SymbolInfo) -> tuple[float, float]:
+        """Bid and ask now where a market order names its price, else 0."""
+        if symbol.trade_exemode not in (Execution.REQUEST, Execution.INSTANT):
+            return 0.0, 0.0
+        tick = self._answered(self._mt5.symbol_info_tick(symbol.name), symbol.name)
         return tick.bid, tick.ask
 
     # -- requests ------------------------------------------------------------------------------------------------------
