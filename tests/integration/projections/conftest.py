@@ -11,6 +11,8 @@ import psycopg
 import pytest
 
 from infra.clock import FixedClock
+from projections.database import Connection, connect
+from projections.moments import use_moments
 from projections.projector import Projector
 from tests.conftest import StartStack, TestStack
 from tests.integration.projections.scripted import KEYS, START_MS, Log
@@ -66,6 +68,14 @@ def ask(dsn: str) -> Ask:
             return connection.execute(query.encode(), parameters).fetchall()
 
     return run
+
+
+@pytest.fixture
+def session(dsn: str) -> Iterator[Connection]:
+    """A reader's connection."""
+    with connect(dsn, "test") as connection:
+        use_moments(connection)
+        yield connection
 
 
 @pytest.fixture

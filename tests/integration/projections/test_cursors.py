@@ -18,8 +18,7 @@ from api.server.answers import Asked, BadQuestion, page
 from infra.clock import FixedClock
 from infra.errors import NotReady
 from infra.reference_log import append_reference
-from projections.database import Connection, connect
-from projections.moments import use_moments
+from projections.database import Connection
 from schemas.events import Alert, Severity
 from schemas.quality import Quality
 from schemas.registry import encode
@@ -70,13 +69,6 @@ class Client:
         while items := self.take():
             rows += items
         return rows
-
-
-@pytest.fixture
-def session(dsn: str) -> Iterator[Connection]:
-    with connect(dsn, "test") as connection:
-        use_moments(connection)
-        yield connection
 
 
 def send_bar(log: Log, listing: str, number: int, timeframe: Timeframe, minute: int) -> None:

@@ -12,9 +12,8 @@ import pytest
 
 from projections import tick_answers
 from projections.audit import UnknownRecord, trail
-from projections.database import Connection, connect
+from projections.database import Connection
 from projections.listings import Known, UnknownSymbol, known_listings, resolve
-from projections.moments import use_moments
 from projections.query import answer
 from projections.question import Question
 from schemas.catalogue import partition_of
@@ -39,13 +38,6 @@ def dsn(own_stack: TestStack) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def project(own_stack: TestStack, dsn: str) -> Callable[[], None]:
     return projecting(own_stack, dsn)
-
-
-@pytest.fixture
-def session(dsn: str) -> Iterator[Connection]:
-    with connect(dsn, "test") as connection:
-        use_moments(connection)
-        yield connection
 
 
 @pytest.fixture
