@@ -30,6 +30,8 @@ _END_S: Final = 5.0
 _BEAT_BYTES: Final = 8
 _BEAT_S: Final = 0.25
 _LOOK_S: Final = 0.05
+_COUNTS_S: Final = 0.25
+"""So much at most counts of the time between two looks: a machine that stands keeps the holder from beating too."""
 
 
 def fence_path(folder: Path, terminal: str, server: str, login: int) -> Path:
@@ -58,15 +60,17 @@ class Fence:
         except OSError as error:
             raise home_unusable(self.path.parent, error) from None
         ended = False
-        waited_from, seen = time.monotonic(), self._read()[0]
+        looked_s, silent_s, seen = time.monotonic(), 0.0, self._read()[0]
         while not self._lock.take():
             beats, holder = self._read()
             if beats != seen and not now:
                 raise Fenced(f"{self._named(holder)} is at work on this account at this terminal: stop it first")
-            if now or time.monotonic() - waited_from > SILENT_S:
+            before_s, looked_s = looked_s, time.monotonic()
+            silent_s += min(looked_s - before_s, _COUNTS_S)
+            if now or silent_s > SILENT_S:
                 self._end(holder)
                 ended = True
-                waited_from = time.monotonic()
+                silent_s = 0.0
             time.sleep(_LOOK_S)
         self._sign()
         return ended

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -50,6 +54,21 @@ def test_a_free_fence_is_taken_without_ending_anybody(tmp_path: Path) -> None:
 def test_a_holder_that_works_is_left_alone(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
     with pytest.raises(Fenced, match=f"the gateway with pid {holder.pid} is at work"):
         Fence(tmp_path / "fence.lock", "gateway").take()
+    assert holder.poll() is None
+
+
+def test_a_holder_that_works_is_left_alone_by_a_newcomer_whose_machine_stood(
+    tmp_path: Path, holder: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = itertools.count(0, 10)
+    clock = SimpleNamespace(monotonic=lambda: float(next(times)), sleep=time.sleep)
+    monkeypatch.setattr("producers.gateway.fence.time", clock)
+    holder.send_signal(signal.SIGSTOP)
+    waking = threading.Timer(0.1, holder.send_signal, (signal.SIGCONT,))
+    waking.start()
+    with pytest.raises(Fenced, match="is at work"):
+        Fence(tmp_path / "fence.lock", "gateway").take()
+    waking.join()
     assert holder.poll() is None
 
 
