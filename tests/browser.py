@@ -24,6 +24,7 @@ def opened(width: int = 1400, height: int = 1000) -> Iterator[tuple[Page, list[s
         chromium = driver.chromium.launch(executable_path=browser(), args=["--no-sandbox"])
         try:
             page = chromium.new_page(viewport={"width": width, "height": height})
+            page.set_default_timeout(120_000)
             page.on("console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None)
             page.on("pageerror", lambda error: wrong.append(str(error)))
             yield page, wrong

@@ -6,7 +6,7 @@ import pytest
 
 from api.bench import memory, recovery, replay
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 
 def test_replay_gives_the_bars_of_records_folded_one_by_one_in_any_cut() -> None:

@@ -19,7 +19,7 @@ from infra.stack.services import running
 from producers.sample import SAMPLE_DAY
 from tests.e2e.command import Running, run
 
-pytestmark = [pytest.mark.stack, pytest.mark.kill, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.stack, pytest.mark.kill, pytest.mark.timeout(1500)]
 
 SAMPLE = SAMPLE_DAY[1]
 DAYS = 4

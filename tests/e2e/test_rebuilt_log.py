@@ -26,7 +26,7 @@ from schemas.integrity import KeyRing
 from streams.verify import Range, Report, Verification
 from tests.conftest import StartStack, TestStack
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 
 LISTING = "first/EURUSD"
 OTHER = next(

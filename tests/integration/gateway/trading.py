@@ -59,7 +59,7 @@ class Trading:
             "KEYS__RING": str(ring_file(stack.settings)),
             "TERMINAL__KIND": "simulated",
             "TERMINAL__LATENCY_MS": "1",
-            "TERMINAL__TIMEOUT_MS": "3000",
+            "TERMINAL__TIMEOUT_MS": "30000",
             "TRADE__ACCOUNT": self.name,
             "TRADE__SETTLE_S": "1",
             "TRADE__RECONCILE_S": "1",
@@ -189,7 +189,7 @@ class Trading:
             deals = f"{len(self.executions(Filled))} of {len(self.deals())} deals are on the log"
             return f"{self.said()}\nof {len(order_nos)} orders {missing()} have no end, {deals}"
 
-        until(over, show=seen)
+        until(over, seconds=150, show=seen)
 
     def alerts(self) -> Counter[str]:
         """Codes of the alerts about the account, each once."""

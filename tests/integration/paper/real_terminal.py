@@ -28,11 +28,11 @@ SYMBOL = "BTCUSD"
 MODES = {"demo": codes.ACCOUNT_TRADE_MODE_DEMO, "real": codes.ACCOUNT_TRADE_MODE_REAL}
 
 
-def around(middle_ms: int, seconds: int = 300) -> Ticks:
+def around(middle_ms: int, before_s: int = 300, after_s: int = 900) -> Ticks:
     """Twelve ticks a second, some in one millisecond."""
     random = np.random.default_rng(7)
-    count = 2 * seconds * 12
-    time_ms = np.sort(middle_ms - seconds * 1000 + random.integers(0, 2 * seconds * 1000 // 4, count) * 4)
+    count = (before_s + after_s) * 12
+    time_ms = np.sort(middle_ms - before_s * 1000 + random.integers(0, (before_s + after_s) * 1000 // 4, count) * 4)
     bid = np.round(60_000 + np.cumsum(random.integers(-3, 4, count)) * 0.01, 2)
     return Ticks.of_quotes(time_ms.astype(np.int64), bid, np.round(bid + 0.05, 2))
 

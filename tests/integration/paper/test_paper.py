@@ -22,7 +22,7 @@ from tests.e2e.command import Running, run
 from tests.integration.paper.real_terminal import SYMBOL, real_terminal
 from tests.integration.recorder.recording import Recording, history, until
 
-pytestmark = pytest.mark.stack
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 pytest.importorskip("rpyc")
 
 FEED = "broker-live-3-paper"
@@ -74,12 +74,12 @@ def test_a_real_accounts_ticks_are_traded_on_paper_and_nothing_is_sent_to_it(tmp
             shows_a_market_that_nobody_plays(page_of(said))
             assert "logged in as 77 at Broker-Live 3 (A broker, real); it is asked for quotes and never" in said
             assert "account paper trades Often on paper" in said
-            until(lambda: fills(settings) >= 2, 60)
+            until(lambda: fills(settings) >= 2, 180)
             own: Any = connect(home)
             assert own.initialize()
             assert len(own.history_deals_get(0, 2**31 - 1)) > 2
             log = Recording(TestStack(home, settings, kafka_address(settings), ""), FEED)
-            real: Any = RemoteMt5.dial("127.0.0.1", port, 10)
+            real: Any = RemoteMt5.dial("127.0.0.1", port, 60)
             assert real.initialize()
             holds_all_of(log, real)
             assert len(real.history_deals_get(0, 2**31 - 1)) == 1
@@ -103,7 +103,7 @@ def page_of(said: str) -> str:
 
 def shows_a_market_that_nobody_plays(page: str) -> None:
     """So the page has no controls of it."""
-    with urllib.request.urlopen(f"{page}/api/market", timeout=10) as answer:
+    with urllib.request.urlopen(f"{page}/api/market", timeout=60) as answer:
         market = json.load(answer)
     assert (market["simulated"], market["now"] is None, market["played_to"]) == (False, False, None)
 
@@ -111,7 +111,7 @@ def shows_a_market_that_nobody_plays(page: str) -> None:
 def holds_all_of(log: Recording, real: Mt5) -> None:
     """What is on the log is what the real terminal has from there on, row by row."""
     rows = history(real, SYMBOL)
-    until(lambda: rows[-1] in log.rows(SYMBOL)[-400:])
+    until(lambda: rows[-1] in log.rows(SYMBOL), 120)
     on_the_log = log.rows(SYMBOL)
     on_the_log = on_the_log[: len(on_the_log) - on_the_log[::-1].index(rows[-1])]
     assert len(on_the_log) > 100

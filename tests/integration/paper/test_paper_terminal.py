@@ -54,7 +54,7 @@ def paper_terminal(home: Home, port: int) -> Iterator[subprocess.Popen[bytes]]:
 
 def client(home: Home) -> Any:
     mt5: Any = connect(home.root)
-    until(mt5.initialize, 40)
+    until(mt5.initialize, 120)
     return mt5
 
 
@@ -98,7 +98,7 @@ def test_it_goes_on_after_the_real_terminal_and_itself_were_killed(home: Home) -
         with asked(port) as real:
             until(lambda: holds_all(mt5, real))
     with paper_terminal(home, port):
-        until(lambda: "waits for the real terminal" in home.log_file("terminal").read_text(), 40)
+        until(lambda: "waits for the real terminal" in home.log_file("terminal").read_text(), 120)
         until(lambda: "no rpyc server answers" in reason(home))
         assert not (read_json(home.ready_file("terminal")) or {})["ready"]
         with real_terminal("demo", port, middle_ms):

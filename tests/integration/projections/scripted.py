@@ -50,7 +50,7 @@ class Log:
                 return
 
     def flush(self) -> None:
-        assert self.producer.flush(60) == 0
+        assert self.producer.flush(150) == 0
         assert self.lost == []
 
 

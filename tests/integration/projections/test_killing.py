@@ -22,7 +22,7 @@ from tests.integration.projections.conftest import Ask
 from tests.integration.projections.scripted import KEYS, START_MS, Feed, Log, bar, value_of
 from tests.integration.projections.scripted import signal as made_signal
 
-pytestmark = [pytest.mark.stack, pytest.mark.kill]
+pytestmark = [pytest.mark.stack, pytest.mark.kill, pytest.mark.timeout(900)]
 
 COUNT = """
 select count(*), count(distinct n), coalesce(max(n), -1) from tickledger.ticks
@@ -57,7 +57,7 @@ class Service:
         return self.process
 
     def wait_ready(self) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             record = read_json(self.home / "run" / "projector.json")
             if record and self.process and record.get("ready") and record["pid"] == self.process.pid:
@@ -80,7 +80,7 @@ def service(own_stack: TestStack, dsn: str, tmp_path: Path) -> Iterator[Service]
         found.process.communicate()
 
 
-def wait_for(ask: Ask, listing: str, ticks: int, timeout_s: float = 30) -> None:
+def wait_for(ask: Ask, listing: str, ticks: int, timeout_s: float = 150) -> None:
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         try:
@@ -108,17 +108,18 @@ def test_killed_under_load_again_and_again_it_has_each_record_once(
     for _ in range(3):
         service.start()
         service.wait_ready()
-        wait_for(ask, listing, there + 1)
+        # On a slow machine all of them may have come before this one was killed.
+        wait_for(ask, listing, min(there + 1, feed.n))
         there = ask(COUNT, listing)[0][0]
         service.kill()
     service.start()
-    wait_for(ask, listing, feed.n, 60)
+    wait_for(ask, listing, feed.n)
     queries = [
         f"select count(*), count(distinct out_seq), max(out_seq) from tickledger.{table} "
         "join tickledger.listings on id = listing_id where name = %s"
         for table in ("bars", "signals")
     ]
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 150
     while time.monotonic() < deadline and any(ask(query, listing)[0][0] < 3000 for query in queries):
         time.sleep(0.1)
     time.sleep(0.5)
@@ -158,7 +159,7 @@ def test_a_second_projector_on_the_database_ends_and_says_so(
     service.wait_ready()
     twin = Service(own_stack, dsn, tmp_path / "twin")
     process = twin.start()
-    _, said = process.communicate(timeout=40)
+    _, said = process.communicate(timeout=120)
 
     assert process.returncode == 2
     assert "another projector writes the database" in said
@@ -175,7 +176,7 @@ def test_a_stopped_projector_keeps_its_database(
     service.wait_ready()
     process.send_signal(signal.SIGSTOP)
     twin = Service(own_stack, dsn, tmp_path / "twin").start()
-    twin.communicate(timeout=40)
+    twin.communicate(timeout=120)
     process.send_signal(signal.SIGCONT)
     feed = Feed(log, listing)
     feed.open()
@@ -212,7 +213,7 @@ def test_it_goes_on_by_itself_when_database_or_broker_are_killed(
             for _ in range(10):
                 log.post("ticks", listing, feed.block(300))
             log.flush()
-            wait_for(ask, listing, feed.n, 60)
+            wait_for(ask, listing, feed.n)
 
             assert ask(COUNT, listing) == [(feed.n, feed.n, feed.n - 1)]
             assert service.process is not None
@@ -228,7 +229,7 @@ def test_it_ends_on_sigterm_with_what_it_has_taken_written(log: Log, listing: st
     process = service.start()
     wait_for(ask, listing, 7)
     process.terminate()
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
 
     assert process.returncode == 0
 

@@ -50,6 +50,8 @@ def test_it_fills_and_a_fill_opens_its_audit_walk(address: str) -> None:
     with opened() as (page, wrong):
         page.goto(address)
         page.locator("#fills tr.link").first.wait_for()
+        # Each section comes by itself, and this one last.
+        page.locator("#services", has_text="kafka").wait_for()
 
         assert page.locator("#connection").inner_text() == "live"
         assert "kafka" in page.locator("#services").inner_text()

@@ -214,12 +214,12 @@ def test_waiting_ends_when_the_worker_has_folded_and_its_outputs_are_in_the_data
         wait_until_projected(own_stack.kafka, dsn, stalled_s=20)
         fold(5, 0)
         with pytest.raises(NotReady, match=rf"not folded that far by .*{operator}"):
-            wait(1)
+            wait(5)
         assert seen[-1] == 5
         fold(10, 2)
         log.send("bars", listing, value_of(bar(listing, 0, operator=operator)))
         with pytest.raises(NotReady, match=f"outputs are missing of {operator}"):
-            wait(1)
+            wait(5)
         log.send("bars", listing, value_of(bar(listing, 1, operator=operator)))
         wait(20)
         assert seen[-1] == 10

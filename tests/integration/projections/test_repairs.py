@@ -112,17 +112,20 @@ def test_a_repair_that_comes_while_the_projector_runs_is_taken_at_once(
     thread = threading.Thread(target=projector.run)
     thread.start()
     try:
-        deadline = time.monotonic() + 30
-        while not _has(ask, listing, 10) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        _wait(ask, listing, 10)
         repair(own_stack, listing, position, good)
-        while not _has(ask, listing, 40) and time.monotonic() < deadline:
-            time.sleep(0.05)
+        _wait(ask, listing, 40)
     finally:
         projector.stop()
         thread.join()
 
     assert ask(TICKS, listing) == [(40, 49)]
+
+
+def _wait(ask: Ask, listing: str, ticks: int) -> None:
+    deadline = time.monotonic() + 120
+    while not _has(ask, listing, ticks) and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def _has(ask: Ask, listing: str, ticks: int) -> bool:

@@ -162,7 +162,7 @@ def history(mt5: Mt5, symbol: str = "EURUSD") -> list[tuple[int, ...]]:
     return [tuple(row) for row in rows.tolist()]
 
 
-def until(holds: Callable[[], bool], seconds: float = 15) -> None:
+def until(holds: Callable[[], bool], seconds: float = 60) -> None:
     """Waits for it."""
     deadline = time.monotonic() + seconds
     while not holds():

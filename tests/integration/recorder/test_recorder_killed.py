@@ -67,7 +67,7 @@ def test_told_to_end_it_puts_everything_on_the_log_first(stack: TestStack, tmp_p
         process = own.recorder()
         until(lambda: len(recording.rows()) > 50, 90)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
         rows = history(own.client())
         on_the_log = recording.rows()
     first = rows.index(on_the_log[0])

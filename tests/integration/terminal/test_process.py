@@ -70,7 +70,7 @@ def ready(home: Home, process: subprocess.Popen[bytes]) -> bool:
 
 
 def test_a_terminal_serves_all_that_share_its_market_and_ends_when_asked(home: Home) -> None:
-    with terminal(home, speed="0") as process:
+    with terminal(home) as process:
         recorder, gateway = client(home), client(home)
         page = control(home.root)
         clock = service_clock(Settings(home=home.root, terminal=TerminalSettings(kind="simulated")))

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
+from producers.gateway import gateway
 from tests.unit.producers.gateway.room import Room
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that stands for seconds hurries no comparison."""
+    monkeypatch.setattr(gateway, "COMPARED_S", 3_600.0)
 
 
 @pytest.fixture

@@ -165,9 +165,9 @@ def test_the_settle_time_begins_anew_when_the_terminal_was_away(make: Callable[.
 def test_nothing_is_given_up_while_the_terminal_is_silent(make: Callable[..., Room]) -> None:
     room = make()
     room.control.fault(**FAILED)
+    room.control.fault("fail", call="*_get")
     room.gateway.receive(entry(7))
     room.gateway.turn()
-    room.control.fault("fail", call="*_get")
     with pytest.raises(AssertionError, match="something to do"):
         room.turns(most=80)
     assert room.kinds == ["Sending"]

@@ -131,6 +131,7 @@ def test_a_close_that_is_refused_is_told_at_once(make: Callable[..., Room], monk
     room = make(falling())
     without_stop(room, sl=1.0985)
     room.control.step(30 * SECOND_US)
+    monkeypatch.setattr(stops, "RESTORE_S", (3_600.0,))
     monkeypatch.setattr(room.venue, "send", lambda _: Refused(10018, "Market closed"))
     room.turns()
     [message] = told(room, "unprotected")
@@ -144,6 +145,7 @@ def test_a_close_of_a_symbol_that_is_gone_is_refused_unsent(
     room = make(falling())
     without_stop(room, sl=1.0985)
     room.control.step(30 * SECOND_US)
+    monkeypatch.setattr(stops, "RESTORE_S", (3_600.0,))
     monkeypatch.setattr(room.venue, "symbol", lambda _: None)
     room.turns()
     assert [(r.request, r.retcode) for r in room.of(Rejected)] == [
@@ -192,9 +194,9 @@ def test_what_is_left_of_a_position_that_was_closed_in_part_is_closed_too(
 
 
 def settling(make: Callable[..., Room], ticks: Ticks | None = None, **keys: Any) -> Room:
-    """A room whose settle time is ten seconds."""
+    """A room whose settle time is ten seconds, and which compares everything only at its start."""
     room = make(ticks, begin=False, **keys)
-    room.trade = room.trade.model_copy(update={"settle_s": 10.0})
+    room.trade = room.trade.model_copy(update={"settle_s": 10.0, "reconcile_s": 3_600.0})
     room.restart()
     return room
 
