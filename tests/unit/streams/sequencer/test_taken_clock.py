@@ -53,6 +53,21 @@ def test_a_wall_that_is_set_back_isnt_followed_and_is_a_step_once() -> None:
     assert (walls.clock.now_us(), walls.clock.stepped_us()) == (1_000_000_010, 0)
 
 
+def test_a_machine_that_stood_between_its_two_readings_has_set_no_clock() -> None:
+    walls = Walls()
+    stands = iter([2_000_000])
+    real = walls.wall.now_us
+
+    def now_us() -> int:
+        found = real()
+        walls.go_on(next(stands, 0))
+        return found
+
+    walls.wall.now_us = now_us  # type: ignore[method-assign]
+    assert walls.clock.stepped_us() == 0
+    assert next(stands, None) is None
+
+
 def test_by_default_it_is_the_machines_time() -> None:
     clock = TakenClock()
     assert abs(clock.now_us() - WallClock().now_us()) < APART_US
