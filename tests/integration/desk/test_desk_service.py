@@ -16,7 +16,7 @@ from schemas.journal import EntryKind, JournalEntry
 from schemas.registry import decode
 from streams import snapshots
 from tests.integration.desk.account_day import KEYS, AccountDay
-from tests.integration.streams.service import Service, wait
+from tests.integration.streams.service import UNHURRIED, Service, wait
 
 pytestmark = [pytest.mark.stack, pytest.mark.kill]
 
@@ -71,7 +71,7 @@ def test_its_mark_is_the_time_of_the_last_entry(day: AccountDay, tmp_path: Path)
 
 
 def test_it_ends_on_sigterm_with_all_of_it_in_a_snapshot(day: AccountDay, tmp_path: Path) -> None:
-    with desk(day, tmp_path / "home", TICKLEDGER_WORKER__SNAPSHOT_INTERVAL_S="60") as service:
+    with desk(day, tmp_path / "home", TICKLEDGER_WORKER__SNAPSHOT_INTERVAL_S="60", **UNHURRIED) as service:
         service.start().ready()
         day.journal()
         wait(lambda: is_complete(day))

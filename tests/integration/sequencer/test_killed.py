@@ -82,7 +82,7 @@ def test_one_that_is_stopped_and_wakes_behind_another_ends_and_changes_nothing(
         one.process.send_signal(signal.SIGCONT)
         for _ in range(10):
             account.signal()
-        assert one.process.wait(30) == FENCED
+        assert one.process.wait(120) == FENCED
         wait(lambda: not missing(account, expected))
         assert two.end() == 0
     said = [line for line in one.lines() if line["event"] == "another sequencer has taken over"]
@@ -96,7 +96,7 @@ def test_a_service_without_an_account_ends_and_one_whose_account_is_to_come_wait
 ) -> None:
     without = Service(account.kafka, tmp_path / "none", name="sequencer", module="streams.sequencer")
     with without:
-        assert without.start().process.wait(30) == REFUSED
+        assert without.start().process.wait(120) == REFUSED
     assert "no account is traded in this home" in without.lines()[-1]["reason"]
     with service(account, tmp_path / "home") as waiting:
         waiting.start()

@@ -60,14 +60,14 @@ class Keeper:
         """The last value that it said under ``key``; None if it didn't."""
         return next((line[key] for line in reversed(self.lines) if key in line), None)
 
-    def ready(self, timeout_s: float = 90) -> Self:
+    def ready(self, timeout_s: float = 150) -> Self:
         wait(lambda: self.said("ready") is not None or self.process.poll() is not None, timeout_s)
         if self.process.poll() is not None:
             self._reader.join()
         assert self.said("ready") is not None, (self.process.poll(), self.lines)
         return self
 
-    def end(self, timeout_s: float = 60) -> int:
+    def end(self, timeout_s: float = 200) -> int:
         """Its exit code, once it has ended by itself."""
         code = self.process.wait(timeout_s)
         self._reader.join()
@@ -79,7 +79,7 @@ class Keeper:
         return process.pid
 
 
-def wait(until: Callable[[], bool], timeout_s: float = 30) -> None:
+def wait(until: Callable[[], bool], timeout_s: float = 90) -> None:
     deadline = time.monotonic() + timeout_s
     while not until():
         assert time.monotonic() < deadline, "waited in vain"

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from threading import Thread
 
@@ -33,7 +32,7 @@ def restarted(keeper: Keeper, service: str, former: int) -> None:
         process = running(keeper.home, service)
         return process is not None and process.pid != former and is_ready(keeper.home, service)
 
-    wait(ready, 60)
+    wait(ready, 120)
 
 
 def supervisor_of(keeper: Keeper) -> int:
@@ -42,7 +41,17 @@ def supervisor_of(keeper: Keeper) -> int:
     return int(stat.rpartition(")")[2].split()[1])
 
 
-def gone(processes: list[Identity], timeout_s: float = 60) -> None:
+def counting(dsn: str) -> int:
+    """How many backends are busy with the long query of these tests."""
+    with psycopg.connect(dsn) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE state = 'active' AND query LIKE '%3000000000%' AND pid <> pg_backend_pid()"
+        ).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def gone(processes: list[Identity], timeout_s: float = 120) -> None:
     wait(lambda: not any(process.alive() for process in processes), timeout_s)
 
 
@@ -78,13 +87,13 @@ def test_a_database_that_is_killed_while_it_is_busy_is_started_again(home: Path)
         busy = [Thread(target=be_busy) for _ in range(2)]
         for thread in busy:
             thread.start()
-        time.sleep(0.5)
+        wait(lambda: counting(dsn) == 2)
         former = keeper.pid("postgres")
         everything = family(former)
         os.kill(former, signal.SIGKILL)
         restarted(keeper, "postgres", former)
         for thread in busy:
-            thread.join(30)
+            thread.join(90)
             assert not thread.is_alive()
         assert not [process for process in everything if process.alive()]
         with psycopg.connect(dsn) as connection:
@@ -133,7 +142,7 @@ def test_busy_backends_of_a_database_whose_whole_family_was_killed_are_found(hom
 
         thread = Thread(target=be_busy)
         thread.start()
-        time.sleep(0.5)
+        wait(lambda: counting(dsn) == 1)
         left = family(keeper.pid("postgres"))[1:]
         supervisor, postmaster = supervisor_of(keeper), keeper.pid("postgres")
         os.kill(supervisor, signal.SIGSTOP)
@@ -146,7 +155,7 @@ def test_busy_backends_of_a_database_whose_whole_family_was_killed_are_found(hom
             following.ready()
             assert not [process for process in left if process.alive()]
             assert any("left behind" in line.get("progress", "") for line in following.lines)
-        thread.join(30)
+        thread.join(90)
 
 
 def test_a_recorded_process_is_ended_and_one_that_only_has_its_number_is_not(home: Path) -> None:

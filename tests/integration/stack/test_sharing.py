@@ -49,7 +49,7 @@ def test_who_started_waits_for_who_still_uses_unless_asked_to_end(home: Path, tm
             time.sleep(0.3)
             assert owner.process.poll() is None
             owner.process.send_signal(signal.SIGTERM)
-            assert owner.end(30) == 0
+            assert owner.end() == 0
             user.process.kill()
 
 
@@ -82,6 +82,6 @@ def test_a_user_is_told_when_its_owner_ends_what_it_uses(home: Path) -> None:
         with Keeper(home, "hold", "kafka", "never") as user:
             assert user.ready().said("started") == []
             owner.process.send_signal(signal.SIGTERM)
-            assert user.end(30) == 2
+            assert user.end() == 2
             assert "was ended by the command that ran it; run this one again" in user.said("error")
             assert user.said("kind") == "ServiceFailed"

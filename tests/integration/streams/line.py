@@ -106,7 +106,7 @@ class Line:
             self.producer.produce(
                 topic, key=key or self.listing, value=value, partition=self.partition, on_delivery=delivered
             )
-        assert self.producer.flush(30) == 0
+        assert self.producer.flush(120) == 0
         return made
 
     def write(self, blocks: list[TickBlock]) -> list[int]:

@@ -63,7 +63,7 @@ def test_a_worker_killed_in_the_middle_gives_the_golden_digests_and_verify_finds
             counts = {file.listing: GOLDEN["ticks"][file.listing]["count"] for file in SAMPLE_DAY}
             return sum(s.head.n == counts[s.listing] for s in states) == 2 * len(SAMPLE_DAY)
 
-        wait(is_folded, 60)
+        wait(is_folded, 150)
         for topic in ("bars", "signals"):
             for file in SAMPLE_DAY:
                 assert found(own.kafka, topic, file.listing) == GOLDEN[topic][file.listing], (topic, file.listing)

@@ -22,9 +22,9 @@ from streams import snapshots
 from streams.worker import SERVICE
 from tests.conftest import StartStack, TestStack
 from tests.integration.streams.line import KEYS, Line, lively
-from tests.integration.streams.service import Service, wait
+from tests.integration.streams.service import UNHURRIED, Service, wait
 
-pytestmark = [pytest.mark.stack, pytest.mark.kill]
+pytestmark = [pytest.mark.stack, pytest.mark.kill, pytest.mark.timeout(900)]
 
 
 def blocks(count: int) -> list[TickBlock]:
@@ -33,7 +33,7 @@ def blocks(count: int) -> list[TickBlock]:
 
 
 @contextmanager
-def load(*lines: Line, blocks_a_second: float = 40) -> Iterator[None]:
+def load(*lines: Line, blocks_a_second: float = 10) -> Iterator[None]:
     """Writes to the listings in the background until the body is done."""
     enough = threading.Event()
 
@@ -96,7 +96,7 @@ def test_killed_again_and_again_under_load_it_leaves_the_topics_as_if_never(line
 def test_of_two_workers_either_may_be_killed(broker: TestStack, tmp_path: Path) -> None:
     lines = [Line(broker.kafka).usual() for _ in range(4)]
     with Service(broker.kafka, tmp_path / "a") as a, Service(broker.kafka, tmp_path / "b") as b:
-        with load(*lines, blocks_a_second=20):
+        with load(*lines, blocks_a_second=5):
             a.start()
             b.start().ready()
             a.ready()
@@ -113,7 +113,7 @@ def test_of_two_workers_either_may_be_killed(broker: TestStack, tmp_path: Path) 
 
 def test_it_ends_on_sigterm_with_all_of_it_snapshotted_and_acknowledged(line: Line, tmp_path: Path) -> None:
     line.usual()
-    with Service(line.kafka, tmp_path / "home", TICKLEDGER_WORKER__SNAPSHOT_INTERVAL_S="60") as worker:
+    with Service(line.kafka, tmp_path / "home", TICKLEDGER_WORKER__SNAPSHOT_INTERVAL_S="60", **UNHURRIED) as worker:
         worker.start().ready()
         line.write(blocks(20))
         wait(lambda: len(line.records("bars")) > 0)
@@ -157,7 +157,7 @@ def test_a_refused_output_ends_it_before_anything_is_acknowledged(line: Line, tm
     try:
         with Service(line.kafka, tmp_path / "home") as worker:
             worker.start()
-            assert worker.process.wait(30) == 1
+            assert worker.process.wait(120) == 1
             assert "the broker refused an output on bars" in worker.lines()[-1]["reason"]
             assert snapshotted(line).seq == 0
             assert committed(line) < line.offsets[0]
@@ -171,5 +171,5 @@ def test_a_refused_output_ends_it_before_anything_is_acknowledged(line: Line, tm
 def test_it_says_why_it_cannot_start(broker: TestStack, tmp_path: Path) -> None:
     with Service(broker.kafka, tmp_path / "home") as worker:
         (tmp_path / "home" / "keys" / "ring.json").chmod(0o644)
-        assert worker.start().process.wait(30) == REFUSED
+        assert worker.start().process.wait(120) == REFUSED
         assert "so others can read the keys" in worker.lines()[-1]["reason"]
