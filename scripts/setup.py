@@ -35,7 +35,7 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = str(BIN / "python")
 STAMP = VENV / "set-up.json"
 UNFINISHED = VENV / "set-up.unfinished"
-ROOMS = ("agents", "api", "infra", "producers", "projections", "schemas", "streams")
+ROOMS = ("agents", "api", "infra", "producers", "projections", "schemas", "streams", "tickledger")
 KERNELS = ("schemas", "agents", "streams", "producers")
 """The rooms whose kernels are compiled ahead."""
 
