@@ -26,8 +26,8 @@ UV = "0.13.9"
 PYPI = "https://pypi.org/simple"
 GROUPS = {"": (), "test": ("test",), "check": ("test", "check"), "docs": ("docs",)}
 RUNS_THE_STACK = ("", "test")
-LEAST_FREE_MB = 2_000
-"""What the first set-up needs: packages and their cache, jars and Java's start-up cache take 1.5 GB."""
+LEAST_FREE_MB = 2_200
+"""What the first set-up needs: packages with their cache and bytecode, jars and Java's start-up cache take 1.7 GB."""
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -38,6 +38,8 @@ UNFINISHED = VENV / "set-up.unfinished"
 ROOMS = ("agents", "api", "infra", "producers", "projections", "schemas", "streams", "tickledger")
 KERNELS = ("schemas", "agents", "streams", "producers")
 """The rooms whose kernels are compiled ahead."""
+COMPILE = ("-m", "compileall", "-qq", "-j", "0")
+BY_CONTENT = ("--invalidation-mode", "checked-hash")
 
 
 class SetupError(Exception):
@@ -133,8 +135,8 @@ def install_packages(groups: tuple[str, ...]) -> None:
     failed = install_from_mirror(uv, chosen, quiet) if mirror() else run(*sync)
     if failed:
         raise SetupError(f"the packages could not be installed{why_not_fetched()}")
-    UNFINISHED.unlink()
     record(bytecode="")
+    UNFINISHED.unlink()
     say(f"set-up: packages are there ({time.monotonic() - begun:.0f} s)")
 
 
@@ -149,29 +151,46 @@ def install_from_mirror(uv: str, chosen: list[str], quiet: tuple[str, ...]) -> i
 
 
 def compile_sources() -> None:
-    """Bytecode of packages and rooms: else each process compiles them as it starts, always where Python keeps none."""
-    folders = [ROOT / room for room in ROOMS]
+    """Bytecode of packages and rooms: else each process compiles them as it starts, always where Python keeps none.
+
+    It only saves time: what can't be compiled keeps nobody from anything.
+    """
     if recorded().get("bytecode") != "made":
         say("set-up: compiling Python's sources (about 15 s, once)")
-        folders += [*VENV.glob("lib/python*/site-packages"), *VENV.glob("Lib/site-packages")]
-    # What of a package isn't for this Python is told by whoever imports it, if anybody does.
-    run(PYTHON, "-m", "compileall", "-qq", "-j", "0", *map(str, folders))
-    record(bytecode="made")
+        # Files that aren't for this Python, and warnings, are the matter of whoever imports them.
+        run(PYTHON, "-P", "-W", "ignore", *COMPILE, *map(str, site_packages()))
+        record(bytecode="made")
+    state = state_of(ROOMS)
+    rooms = [str(ROOT / room) for room in ROOMS]
+    # By their content: a time of change may be the same for another text.
+    if recorded().get("rooms") != state and not run(PYTHON, "-P", *COMPILE, *BY_CONTENT, *rooms):
+        record(rooms=state)
+
+
+def site_packages() -> list[Path]:
+    """Where the environment has its packages."""
+    return [*VENV.glob("lib/python*/site-packages"), *VENV.glob("Lib/site-packages")]
 
 
 def compile_kernels() -> None:
     """Compile what numba compiles, once for these sources: else the first minute of the demo would do it."""
-    digest = hashlib.sha256()
-    for path in sorted(path for room in KERNELS for path in (ROOT / room).rglob("*.py")):
-        stat = path.stat()
-        digest.update(f"{path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
-    if recorded().get("kernels") != digest.hexdigest():
+    state = state_of(KERNELS)
+    if recorded().get("kernels") != state:
         say("set-up: compiling the kernels (about 40 s, once)")
         run_module("streams.operators.warm")
         run_module("producers.warm")
         run_module("agents.kernels.warm")
         run_module("streams.backtest.warm")
-        record(kernels=digest.hexdigest())
+        record(kernels=state)
+
+
+def state_of(rooms: tuple[str, ...]) -> str:
+    """What tells that no source of these rooms has changed."""
+    digest = hashlib.sha256()
+    for path in sorted(path for room in rooms for path in (ROOT / room).rglob("*.py")):
+        stat = path.stat()
+        digest.update(f"{path} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
 
 
 def run_module(module: str) -> None:

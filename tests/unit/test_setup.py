@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -56,7 +57,7 @@ def test_a_full_disk_is_named_before_anything_is_made(
 ) -> None:
     monkeypatch.setattr(set_up.shutil, "disk_usage", lambda _: SimpleNamespace(free=150_000_000))
     assert set_up.main([]) == 2
-    assert "has 150 MB left, the first set-up needs 2000: free some" in capsys.readouterr().err
+    assert "has 150 MB left, the first set-up needs 2200: free some" in capsys.readouterr().err
     assert not set_up.VENV.exists()
 
 
@@ -130,3 +131,49 @@ def test_a_mirror_gets_the_locked_versions_with_their_hashes(
     assert [command[1] for command in ran] == ["export", "pip", "pip"]
     assert "--require-hashes" in ran[1]
     assert set_up.environment()["UV_DEFAULT_INDEX"] == "https://mirror.example/simple"
+
+
+def test_sources_are_compiled_once_and_again_where_they_changed(
+    set_up: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package, room = set_up.VENV / "lib" / "python3.x" / "site-packages" / "package.py", set_up.ROOT / "api" / "room.py"
+    for source in (package, room):
+        source.parent.mkdir(parents=True)
+        source.write_text("x = 1\n")
+    (package.parent / "not_for_this_python.py").write_text("print 1\n")
+    monkeypatch.setattr(set_up, "PYTHON", sys.executable)
+    ran: list[str] = []
+    run = set_up.run
+    monkeypatch.setattr(set_up, "run", lambda *command: ran.extend(command) or run(*command))
+
+    def compiled() -> set[str]:
+        ran.clear()
+        set_up.compile_sources()
+        return {name for name in ("site-packages", "api") if any(part.endswith(name) for part in ran)}
+
+    assert compiled() == {"site-packages", "api"}
+    for source in (package, room):
+        assert Path(importlib.util.cache_from_source(str(source))).exists()
+    assert compiled() == set()
+    room.write_text("x = 12\n")
+    assert compiled() == {"api"}
+    set_up.record(bytecode="")
+    assert compiled() == {"site-packages"}
+    room.write_text("x = (\n")
+    assert compiled() == {"api"}
+    assert compiled() == {"api"}, "what can't be compiled is tried again, and is no error"
+
+
+def test_a_set_up_that_has_nothing_to_do_writes_nothing(set_up: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another user, or a checkout that is read-only, has been set up all the same."""
+    set_up.VENV.mkdir()
+    set_up.record(bytecode="made", rooms=set_up.state_of(set_up.ROOMS), kernels=set_up.state_of(set_up.KERNELS))
+    monkeypatch.delattr(set_up, "record")
+    monkeypatch.delattr(set_up, "run")
+    set_up.compile_sources()
+    set_up.compile_kernels()
+
+
+def test_sources_of_all_packages_of_the_program_are_compiled(set_up: ModuleType) -> None:
+    project = tomllib.loads((SCRIPT.parents[1] / "pyproject.toml").read_text())
+    assert sorted(set_up.ROOMS) == sorted(project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])

@@ -1,10 +1,7 @@
-"""Set-up compiles every kernel there is, and the sources of what is imported: what it forgot would be compiled in front
-of the first tick or entry, or whenever a process starts."""
+"""Set-up compiles every kernel there is: one that it forgot would be compiled in front of the first tick or entry."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
 import os
 import re
@@ -64,10 +61,3 @@ def test_set_up_compiles_every_kernel() -> None:
     count, missing = json.loads(done.stdout)
     assert count > 20
     assert missing == []
-
-
-def test_set_up_compiles_sources_of_packages_and_rooms() -> None:
-    """Where Python keeps no bytecode of its own accord, a service would else take seconds longer to come back."""
-    names = ("faust.app.base", "numba.core.compiler", "pydantic.main", "api.cli", "streams.worker", "tickledger.ta")
-    sources = [Path(str(importlib.import_module(name).__file__)) for name in names]
-    assert [str(path) for path in sources if not Path(importlib.util.cache_from_source(str(path))).exists()] == []
