@@ -25,7 +25,7 @@ from infra.stack.home import Lock
 from infra.stack.process import Identity
 
 SILENT_S: Final = 3.0
-"""A holder that hasn't beaten for so long counts as stopped."""
+"""A holder that hasn't beaten for so long, by time in which the newcomer ran, counts as stopped."""
 _END_S: Final = 5.0
 _BEAT_BYTES: Final = 8
 _BEAT_S: Final = 0.25

@@ -182,7 +182,7 @@ class Venue:
         return found
 
     def quote(self, symbol: SymbolInfo) -> tuple[float, float]:
-        """Bid and ask now where a market order names its price, else 0."""
+        """Bid and ask now where a market order names its price, else 0. Raises NoAnswer."""
         if symbol.trade_exemode not in (Execution.REQUEST, Execution.INSTANT):
             return 0.0, 0.0
         tick = self._answered(self._mt5.symbol_info_tick(symbol.name), symbol.name)

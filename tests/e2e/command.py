@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 COMMAND = str(Path(sys.executable).with_name("tickledger"))
-PATIENCE_S = 1000.0
+PATIENCE_S = 800.0
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

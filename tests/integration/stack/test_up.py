@@ -43,7 +43,7 @@ def test_up_starts_all_says_so_to_a_second_one_and_ends_in_order(home: Path) -> 
         everything = family(keeper.process.pid)
         assert len(everything) >= 7
         keeper.process.send_signal(signal.SIGINT)
-        assert keeper.end() == 0
+        assert keeper.end(60) == 0
         assert not [process for process in everything if process.alive()]
 
     assert (home / "second.ended").read_text() == "postgres kafka first second"
@@ -60,7 +60,7 @@ def test_down_ends_what_up_keeps(home: Path) -> None:
         everything = family(keeper.process.pid)
         down = once(home, "down", "first")
         assert (down["found"], down["code"]) == (True, 0)
-        assert keeper.end() == 0
+        assert keeper.end(60) == 0
         assert not [process for process in everything if process.alive()]
     assert once(home, "down", "first")["found"] is False
 

@@ -33,12 +33,12 @@ def blocks(count: int) -> list[TickBlock]:
 
 
 @contextmanager
-def load(*lines: Line, blocks_a_second: float = 10) -> Iterator[None]:
+def load(*lines: Line, blocks_a_second: float = 20) -> Iterator[None]:
     """Writes to the listings in the background until the body is done."""
     enough = threading.Event()
 
     def write() -> None:
-        for block in blocks(2_000):
+        for block in blocks(3_000):
             for line in lines:
                 line.write([block])
             if enough.wait(1 / blocks_a_second):
@@ -96,7 +96,7 @@ def test_killed_again_and_again_under_load_it_leaves_the_topics_as_if_never(line
 def test_of_two_workers_either_may_be_killed(broker: TestStack, tmp_path: Path) -> None:
     lines = [Line(broker.kafka).usual() for _ in range(4)]
     with Service(broker.kafka, tmp_path / "a") as a, Service(broker.kafka, tmp_path / "b") as b:
-        with load(*lines, blocks_a_second=5):
+        with load(*lines, blocks_a_second=10):
             a.start()
             b.start().ready()
             a.ready()
