@@ -72,11 +72,12 @@ def demo(
     console = screen.new_console()
     with until_asked(), attach_or_start(settings, services, prepare, tell, programs) as running:
         page = f"http://127.0.0.1:{recorded_port(Home(settings.home), 'api')}/"
-        console.print(f"page {page}", style="bold", markup=False)
-        if not once and not no_browser:
-            webbrowser.open(page)
         with played.watched(running) as day:
             day.set_pace(speed if speed is not None else 0.0 if once else None)
+            # Behind it: who pauses the market on the page must not find it let on again.
+            console.print(f"page {page}", style="bold", markup=False)
+            if not once and not no_browser:
+                webbrowser.open(page)
             if day.was_played:
                 console.print("this home has been played to the end already: --fresh plays it anew", style="yellow")
             elif not once:
