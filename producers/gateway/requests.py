@@ -93,7 +93,7 @@ def place_request(
     }
     if order.type is OrderType.MARKET:
         request |= {"action": int(Action.DEAL), "type_filling": int(market_filling(symbol)), "type_time": 0}
-        if symbol.trade_exemode in (Execution.REQUEST, Execution.INSTANT):
+        if names_price(symbol):
             request |= {"price": quote[kind is Kind.BUY], "deviation": DEVIATION_POINTS}
         return request
     if order.purpose is OrderPurpose.EXIT or order.position:
@@ -147,7 +147,7 @@ def close_request(
         "magic": 0,
         "comment": comment,
     }
-    if symbol.trade_exemode in (Execution.REQUEST, Execution.INSTANT):
+    if names_price(symbol):
         request |= {"price": quote[kind is Kind.BUY], "deviation": DEVIATION_POINTS}
     return request
 
@@ -157,17 +157,22 @@ def remove_request(ticket: int) -> dict[str, Any]:
     return {"action": int(Action.REMOVE), "order": ticket}
 
 
+def names_price(symbol: SymbolInfo) -> bool:
+    """Whether a market order in the symbol says at what price: that is how its broker executes."""
+    return symbol.trade_exemode in (Execution.REQUEST, Execution.INSTANT)
+
+
 def market_filling(symbol: SymbolInfo) -> Filling:
     """How a market order is to be filled: as much as there is, where the symbol allows that. Raises Impossible.
 
     `filling_mode` counts only where the broker executes at the market or on an exchange.
     """
-    allowed, mode = FillingBit(symbol.filling_mode & 3), symbol.trade_exemode
-    if mode in (Execution.REQUEST, Execution.INSTANT) or FillingBit.IOC in allowed:
+    allowed = FillingBit(symbol.filling_mode & 3)
+    if names_price(symbol) or FillingBit.IOC in allowed:
         return Filling.IOC
     if FillingBit.FOK in allowed:
         return Filling.FOK
-    if mode == Execution.EXCHANGE:
+    if symbol.trade_exemode == Execution.EXCHANGE:
         return Filling.RETURN
     raise Impossible(Retcode.INVALID_FILL, f"{symbol.name} allows no filling mode for market orders")
 

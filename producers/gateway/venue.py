@@ -17,7 +17,8 @@ from infra.errors import TickledgerError
 from infra.settings import TerminalSettings
 from producers.clocks import ServerClock
 from producers.gateway.answers import Answer, Doubtful, answer_of
-from producers.gateway.codes import HEDGING, Action, Execution, TradeMode
+from producers.gateway.codes import HEDGING, Action, TradeMode
+from producers.gateway.requests import names_price
 from producers.mt5 import (
     AccountInfo,
     Mt5,
@@ -183,7 +184,7 @@ class Venue:
 
     def quote(self, symbol: SymbolInfo) -> tuple[float, float]:
         """Bid and ask now where a market order names its price, else 0. Raises NoAnswer."""
-        if symbol.trade_exemode not in (Execution.REQUEST, Execution.INSTANT):
+        if not names_price(symbol):
             return 0.0, 0.0
         tick = self._answered(self._mt5.symbol_info_tick(symbol.name), symbol.name)
         return tick.bid, tick.ask
