@@ -100,6 +100,7 @@ def test_killed_at_any_moment_nothing_is_doubled_or_lost(account: Trading) -> No
             side = moments.choice((Side.LONG, Side.SHORT))
             stop = round(bid + (-0.02 if side is Side.LONG else 0.02), 5)
             asked.append(account.ask(account.entry(side, 0.01, sl=stop)).order_no)
+        # What is left until the moment that was drawn: at work on them, or done.
         time.sleep(max(0.0, kill_at - time.monotonic()))
         gateway.kill()
         gateway.wait()

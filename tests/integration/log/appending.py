@@ -32,6 +32,7 @@ def main() -> int:
             return [] if listing in there else [spec_of(listing)]
 
         try:
+            # Each of several at once may lose to the others again and again.
             append_reference(bootstrap, load(Path(ring)), SystemClock(), wanted, attempts=100)
         except TickledgerError as error:
             print(f"{type(error).__name__}: {error}", flush=True)

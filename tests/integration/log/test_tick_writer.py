@@ -70,6 +70,7 @@ def test_a_writer_that_was_fenced_ends_and_its_late_blocks_are_void(place: Place
         with pytest.raises(
             Fenced, match=r"another writer opened .* \(epoch 2\): this one has ended; \d+ of its blocks"
         ):
+            # More than it may have on its way: it has to read what came in between.
             write(first, blocks=300)
         first.close()
         write(second, blocks=4)

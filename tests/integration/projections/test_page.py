@@ -54,6 +54,7 @@ def test_it_fills_and_a_fill_opens_its_audit_walk(address: str) -> None:
         page.locator("#services", has_text="kafka").wait_for()
 
         assert page.locator("#connection").inner_text() == "live"
+        assert "kafka" in page.locator("#services").inner_text()
         assert "executions" in page.locator("#topics").inner_text()
         assert "/EURUSD" in page.locator("#feeds").inner_text()
         assert "FILLED" in page.locator("#orders").inner_text()

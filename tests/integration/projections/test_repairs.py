@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-import time
 from collections.abc import Callable
 
 import psycopg
@@ -24,6 +23,7 @@ from tests.conftest import TestStack
 from tests.integration.projections.conftest import Ask
 from tests.integration.projections.contents import contents
 from tests.integration.projections.scripted import KEYS, START_MS, Feed, Log
+from tests.integration.streams.service import wait
 
 pytestmark = pytest.mark.stack
 
@@ -112,20 +112,14 @@ def test_a_repair_that_comes_while_the_projector_runs_is_taken_at_once(
     thread = threading.Thread(target=projector.run)
     thread.start()
     try:
-        _wait(ask, listing, 10)
+        wait(lambda: _has(ask, listing, 10))
         repair(own_stack, listing, position, good)
-        _wait(ask, listing, 40)
+        wait(lambda: _has(ask, listing, 40))
     finally:
         projector.stop()
         thread.join()
 
     assert ask(TICKS, listing) == [(40, 49)]
-
-
-def _wait(ask: Ask, listing: str, ticks: int) -> None:
-    deadline = time.monotonic() + 120
-    while not _has(ask, listing, ticks) and time.monotonic() < deadline:
-        time.sleep(0.05)
 
 
 def _has(ask: Ask, listing: str, ticks: int) -> bool:

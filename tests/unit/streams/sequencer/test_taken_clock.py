@@ -9,11 +9,18 @@ from streams.sequencer.taken_clock import APART_US, TakenClock
 
 
 class Walls:
-    """A wall and a monotonic clock, moved apart or together."""
+    """A wall and a monotonic clock, moved apart or together. `stands_us`: how long the machine stands before each of
+    the next readings of the monotonic one."""
 
     def __init__(self) -> None:
         self.wall, self.mono_us = FixedClock(1_000_000_000), 5
-        self.clock = TakenClock(self.wall, lambda: self.mono_us * 1_000)
+        self.stands_us: list[int] = []
+        self.clock = TakenClock(self.wall, self._monotonic_ns)
+
+    def _monotonic_ns(self) -> int:
+        if self.stands_us:
+            self.go_on(self.stands_us.pop(0))
+        return self.mono_us * 1_000
 
     def go_on(self, us: int) -> None:
         self.wall.advance(us)
@@ -55,17 +62,9 @@ def test_a_wall_that_is_set_back_isnt_followed_and_is_a_step_once() -> None:
 
 def test_a_machine_that_stood_between_its_two_readings_has_set_no_clock() -> None:
     walls = Walls()
-    stands = iter([2_000_000])
-    real = walls.wall.now_us
-
-    def now_us() -> int:
-        found = real()
-        walls.go_on(next(stands, 0))
-        return found
-
-    walls.wall.now_us = now_us  # type: ignore[method-assign]
+    walls.stands_us = [2_000_000, 2_000_000]
     assert walls.clock.stepped_us() == 0
-    assert next(stands, None) is None
+    assert walls.stands_us == []
 
 
 def test_by_default_it_is_the_machines_time() -> None:
