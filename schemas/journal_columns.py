@@ -21,10 +21,11 @@ from schemas.registry import UnreadableRecord, schemas
 from schemas.ticks import Doubles, Ints, Longs
 
 
-class ClockColumns(NamedTuple):
-    """The rows of a CLOCK.
+class ClockRows(NamedTuple):
+    """Quotes as a CLOCK carries them, in the order in which they were taken.
 
-    us int64[n], listing int32[n] (index into `names`, -1 = none), n and time_ms int64[n], bid and ask float64[n],
+    us int64[n] (strictly increasing from one second to the next; rows of one second, of several listings, have the
+    same), listing int32[n] (index into `names`, -1 = none), n and time_ms int64[n], bid and ask float64[n],
     quality int32[n], watermark_ms int64[n].
     """
 
@@ -37,6 +38,16 @@ class ClockColumns(NamedTuple):
     ask: Doubles
     quality: Ints
     watermark_ms: Longs
+
+    def part(self, start: int, end: int) -> ClockRows:
+        """Rows [start, end)."""
+        if not start and end == len(self.us):
+            return self
+        s = slice(start, end)
+        return ClockRows(
+            self.names, self.us[s], self.listing[s], self.n[s], self.time_ms[s], self.bid[s], self.ask[s],
+            self.quality[s], self.watermark_ms[s],
+        )  # fmt: skip
 
 
 class Entry(NamedTuple):
@@ -52,7 +63,7 @@ class Entry(NamedTuple):
     stream: str
     stream_seq: int
     input: bytes
-    clock: ClockColumns | None
+    clock: ClockRows | None
     marks: Mapping[str, int]
     key_id: str
     prev: bytes
@@ -75,7 +86,7 @@ def read_entry(value: bytes) -> Entry:
         clock = None
         rows = at[_ROWS]
         if kind is EntryKind.CLOCK:
-            clock = ClockColumns(
+            clock = ClockRows(
                 _names(value[at[_NAMES_AT] : at[_NAMES_END]], at[_NAMES]), longs[0, :rows], ints[0, :rows],
                 longs[1, :rows], longs[2, :rows], prices[0, :rows], prices[1, :rows], ints[1, :rows], longs[3, :rows],
             )  # fmt: skip

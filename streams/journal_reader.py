@@ -57,9 +57,12 @@ class JournalReader:
             return None
         head = self.chains.heads[account]
         follows = (
-            entry.kind is not EntryKind.OPEN
+            entry.prev == head.mac
+            and entry.seq == head.seq + 1 == head.n + 1
+            and entry.epoch == head.epoch
+            and entry.nonce == head.nonce
+            and entry.account == account
+            and entry.kind is not EntryKind.OPEN
             and not head.stopped
-            and (entry.account, entry.epoch, entry.nonce) == (account, head.epoch, head.nonce)
-            and (entry.seq, entry.prev, entry.seq - 1) == (head.seq + 1, head.mac, head.n)
         )
         return entry if follows and self._keys.holds(TOPIC, entry.key_id, value) else None

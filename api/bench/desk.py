@@ -23,12 +23,11 @@ from schemas.executions import Command, CommandKind
 from schemas.integrity import MAC_BYTES, ZERO_MAC, ZERO_NONCE
 from schemas.journal import EntryKind, JournalEntry, JournalSource
 from schemas.journal_codec import Head, encode_clock, encode_taken
-from schemas.journal_columns import Entry, read_entry
+from schemas.journal_columns import ClockRows, Entry, read_entry
 from schemas.registry import decode, encode
 from streams.backtest.journal import KEY_ID, KEYS, Journal
 from streams.journal_reader import TOPIC, JournalReader
 from streams.operators.desk import Desk
-from streams.operators.marks import ClockRows
 from streams.outputs import topic_of, value_of
 
 GOAL: Final = 50e3

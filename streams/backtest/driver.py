@@ -19,6 +19,7 @@ import numpy as np
 
 from schemas.events import Derived, Side, Signal, SignalKind
 from schemas.executions import Execution
+from schemas.journal_columns import ClockRows
 from schemas.ticks import BlockKind, TickBlock
 from schemas.trading import CancelRequested, Decided, ModifyRequested, Submitted
 from streams.backtest.journal import Journal
@@ -26,7 +27,7 @@ from streams.backtest.quotes import Quotes, Rows
 from streams.fold import Output
 from streams.operators.desk import Desk, DeskState, Input
 from streams.operators.desk.accounting import conversion_of
-from streams.operators.marks import ClockRows, Marks
+from streams.operators.marks import Marks
 from streams.venue.lab import Venue
 
 NEVER_US: Final = 2**63 - 1

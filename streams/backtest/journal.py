@@ -19,8 +19,8 @@ from schemas.executions import Command
 from schemas.integrity import MAC_BYTES, ZERO_MAC, ZERO_NONCE, KeyRing
 from schemas.journal import EntryKind, JournalSource
 from schemas.journal_codec import MOST_ROWS, Head, encode_clock, encode_taken
+from schemas.journal_columns import ClockRows
 from schemas.registry import Record, encode
-from streams.operators.marks import ClockRows
 
 TOPIC: Final = "journal"
 KEY_ID: Final = "backtest"

@@ -1,43 +1,14 @@
-"""What reaches a desk and leaves it in columns: quotes at whole seconds, and an account's equity at whole minutes."""
+"""What leaves a desk in columns: an account's equity at whole minutes."""
 
 from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from schemas.ticks import Doubles, Ints, Longs
 from schemas.trading import EquityMarked
-
-
-class ClockRows(NamedTuple):
-    """Quotes as a journal's CLOCK carries them, in the order in which they were taken.
-
-    us int64[n] (strictly increasing from one second to the next; rows of one second, of several listings, have the
-    same), listing int32[n] (index into `names`), n and time_ms int64[n], bid and ask float64[n], quality int32[n],
-    watermark_ms int64[n].
-    """
-
-    names: tuple[str, ...]
-    us: Longs
-    listing: Ints
-    n: Longs
-    time_ms: Longs
-    bid: Doubles
-    ask: Doubles
-    quality: Ints
-    watermark_ms: Longs
-
-    def part(self, start: int, end: int) -> ClockRows:
-        """Rows [start, end)."""
-        s = slice(start, end)
-        return ClockRows(
-            self.names, self.us[s], self.listing[s], self.n[s], self.time_ms[s], self.bid[s], self.ask[s],
-            self.quality[s], self.watermark_ms[s],
-        )  # fmt: skip
-
 
 MARK_DTYPE: Final = np.dtype(
     [

@@ -14,7 +14,7 @@ from schemas.chains import Position
 from schemas.integrity import ZERO_MAC, KeyRing
 from schemas.journal import EntryKind, JournalSource
 from schemas.journal_codec import MOST_ROWS, Head, encode_clock, encode_taken
-from streams.operators.marks import ClockRows
+from schemas.journal_columns import ClockRows
 from streams.sequencer.inputs import Input
 from streams.sequencer.place import TOPIC, Place
 

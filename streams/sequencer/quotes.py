@@ -18,10 +18,10 @@ from schemas.catalogue import partition_of
 from schemas.chains import Chains, Position
 from schemas.events import Anchor
 from schemas.integrity import KeyRing
+from schemas.journal_columns import ClockRows
 from schemas.quality import BROKEN
 from schemas.ticks import BlockKind, TickBlock
 from streams.alarms import Alarms
-from streams.operators.marks import ClockRows
 
 SECOND_US: Final = 1_000_000
 TOPIC: Final = "ticks"

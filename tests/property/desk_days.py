@@ -31,9 +31,9 @@ from schemas.executions import (
     PartiallyFilled,
     Rejected,
 )
+from schemas.journal_columns import ClockRows
 from schemas.trading import CancelRequested, Decided, ModifyRequested, OrderPurpose, Submitted
 from streams.operators.desk import Desk, DeskState, Input, bare_time
-from streams.operators.marks import ClockRows
 from tests.unit.streams.desk.account import CONFIG, FACT, LONG, SHORT, SPEC, rows, signal, strategy
 
 SECOND = 1_000_000

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from agents.money import Quote
+from schemas.journal_columns import ClockRows
 from schemas.quality import BROKEN
 from schemas.ticks import Doubles, Ints, Longs
 from schemas.trading import Decided
@@ -31,7 +32,7 @@ from streams.operators.desk.limits import begin_day, floors, judge_limits
 from streams.operators.desk.reference import configure
 from streams.operators.desk.state import NEVER_US, DeskState
 from streams.operators.desk.turn import MONEY_DIGITS, Turn, units
-from streams.operators.marks import MARK_DTYPE, ClockRows, Marks
+from streams.operators.marks import MARK_DTYPE, Marks
 
 SECOND_US: Final = 1_000_000
 _FEW: Final = 8
@@ -49,7 +50,7 @@ def take_clock(state: DeskState, rows: ClockRows, terse: bool = False) -> tuple[
         if turn.acted:
             break
     if start:
-        state.now_us = max(state.now_us, int(rows.us[start - 1]))
+        state.now_us = max(state.now_us, rows.us.item(start - 1))
     return start, out
 
 
@@ -106,7 +107,7 @@ def _flat(turn: Turn, rows: ClockRows, start: int) -> int:
     """Nothing is held: quotes are kept, days begin."""
     state, count = turn.state, len(rows.us)
     end = count
-    if rows.us[-1] >= (first := passing(state)):
+    if rows.us.item(-1) >= (first := passing(state)):
         end = start + int(np.searchsorted(rows.us[start:], first))
     _keep_quotes(state, rows, start, end)
     if end == count:
@@ -121,12 +122,16 @@ def _flat(turn: Turn, rows: ClockRows, start: int) -> int:
 
 def _keep_quotes(state: DeskState, rows: ClockRows, start: int, end: int) -> None:
     if end - start <= _FEW:
-        for row in range(start, end):
-            place = int(rows.listing[row])
-            if place >= 0 and not int(rows.quality[row]) & BROKEN:
-                known = state.quotes.get(rows.names[place])
-                if known is None or rows.n[row] > known.n:
-                    _keep(state, rows.names[place], rows, row)
+        few = rows.part(start, end)
+        quotes, qualities = state.quotes, state.qualities
+        for place, quality, n, bid, ask, time_ms in zip(
+            few.listing.tolist(), few.quality.tolist(), few.n.tolist(), few.bid.tolist(), few.ask.tolist(),
+            few.time_ms.tolist(), strict=True,
+        ):  # fmt: skip
+            if place >= 0 and not quality & BROKEN:
+                name = rows.names[place]
+                if (known := quotes.get(name)) is None or n > known.n:
+                    quotes[name], qualities[name] = Quote(bid, ask, n, time_ms), quality
         return
     for name, listing in enumerate(rows.names):
         of = np.flatnonzero((rows.listing[start:end] == name) & ((rows.quality[start:end] & BROKEN) == 0))
@@ -184,16 +189,14 @@ def _act(turn: Turn) -> None:
 
 @dataclass(slots=True)
 class _Columns:
-    """What is held as the kernel takes it; made anew when an input changes it."""
+    """What is held as the kernel takes it, until an input changes it; quotes are those of `listings`."""
 
-    names: tuple[str, ...]
-    listings: list[str]
-    place: Ints
+    listings: tuple[str, ...]
+    at: dict[str, int]
     quote_n: Longs
     quote_bid: Doubles
     quote_ask: Doubles
     quote_row: Longs
-    watched: Ints
     held_place: Ints
     held: Doubles
     money: Longs
@@ -210,21 +213,25 @@ def _run(turn: Turn, rows: ClockRows, timer_us: int) -> tuple[int, int]:
     """The kernel over the rows: quotes, peak and marks taken over; (row, why) of where it stopped."""
     state = turn.state
     columns = state.cache.get("columns")
-    if columns is None or columns.names != rows.names:
-        columns = state.cache["columns"] = _columns(state, rows.names)
+    if columns is None:
+        columns = state.cache["columns"] = _columns(state)
+    place = [columns.at.get(name, -1) for name in rows.names]
     money = columns.money
     money[7], money[8] = state.out_seqs.get("portfolio", 0), state.ref_no
     until = min(int(rows.us[-1]), timer_us)
     marks = np.empty((max((until - int(money[5])) // MINUTE_US + 1, 0), MARK_WORDS), np.int64)
     columns.quote_row.fill(-1)
     row, why, written = run_clock(
-        rows.us, rows.listing, rows.n, rows.bid, rows.ask, rows.quality, columns.place, columns.quote_n,
-        columns.quote_bid, columns.quote_ask, columns.quote_row, columns.watched, columns.held_place, columns.held,
-        money, columns.kept, columns.scale, timer_us, marks,
+        rows.us, rows.listing, rows.n, rows.bid, rows.ask, rows.quality, np.array(place, np.int32), columns.quote_n,
+        columns.quote_bid, columns.quote_ask, columns.quote_row, columns.held_place, columns.held, money, columns.kept,
+        columns.scale, timer_us, marks,
     )  # fmt: skip
-    for at, of in enumerate(columns.quote_row.tolist()):
-        if of >= 0:
-            _keep(state, columns.listings[at], rows, of)
+    if -1 in place:
+        _keep_quotes(state, rows, 0, row if why in (NOTHING, TIMER) else row + 1)
+    else:
+        for at, of in enumerate(columns.quote_row.tolist()):
+            if of >= 0:
+                _keep(state, columns.listings[at], rows, of)
     state.peak, state.next_minute_us = int(money[3]), int(money[5])
     if written:
         # What isn't filled is not kept either.
@@ -232,9 +239,8 @@ def _run(turn: Turn, rows: ClockRows, timer_us: int) -> tuple[int, int]:
     return int(row), int(why)
 
 
-def _columns(state: DeskState, names: tuple[str, ...]) -> _Columns:
-    matter = watched(state)
-    listings = list(dict.fromkeys((*matter, *names)))
+def _columns(state: DeskState) -> _Columns:
+    listings = watched(state)
     at = {listing: i for i, listing in enumerate(listings)}
     quotes = [state.quotes.get(listing) or Quote(0.0, 0.0, -1) for listing in listings]
     held = np.empty((len(state.positions), 7), np.float64)
@@ -254,14 +260,12 @@ def _columns(state: DeskState, names: tuple[str, ...]) -> _Columns:
         state.next_minute_us, len(held), 0, 0,
     )  # fmt: skip
     return _Columns(
-        names,
         listings,
-        np.array([at[name] for name in names], np.int32),
+        at,
         np.array([quote.n for quote in quotes], np.int64),
         np.array([quote.bid for quote in quotes], np.float64),
         np.array([quote.ask for quote in quotes], np.float64),
         np.empty(len(listings), np.int64),
-        np.array([listing in matter for listing in listings], np.int32),
         held_place,
         held,
         np.array(money, np.int64),
@@ -274,7 +278,7 @@ def warm_clock() -> None:
     """Compiles the kernel, at set-up."""
     ints, longs, doubles = np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.float64)
     run_clock(
-        longs, ints, longs, doubles, doubles, ints, ints, longs, doubles, doubles, longs, ints,
+        longs, ints, longs, doubles, doubles, ints, ints, longs, doubles, doubles, longs,
         np.empty((0, 2), np.int32), np.empty((0, 7), np.float64), np.zeros(MARK_WORDS, np.int64), -1.0, 100.0, NEVER_US,
         np.empty((0, MARK_WORDS), np.int64),
     )  # fmt: skip

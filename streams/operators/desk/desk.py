@@ -22,7 +22,7 @@ from schemas.executions import (
 )
 from schemas.identity import split_operator
 from schemas.journal import EntryKind, JournalEntry
-from schemas.journal_columns import Entry
+from schemas.journal_columns import ClockRows, Entry
 from schemas.registry import decode
 from schemas.trading import Decided, ExitReason, OrderPurpose
 from streams.operators.desk.accounting import as_records, first_minute_after, watched
@@ -47,7 +47,7 @@ from streams.operators.desk.reference import take_reference
 from streams.operators.desk.state import NEVER_US, DeskState, Order, Position
 from streams.operators.desk.turn import Turn
 from streams.operators.desk.volatility import observe
-from streams.operators.marks import ClockRows, Marks
+from streams.operators.marks import Marks
 
 Input = Signal | Execution | Command | ReferenceRecord
 """What a journal takes in."""
@@ -81,12 +81,12 @@ class Desk:
             out = self.take(state, entry.taken_us, decode(entry.input))  # type: ignore[arg-type]
         elif entry.kind is EntryKind.CLOCK:
             rows = rows_of(entry)
-            if not len(rows.us) or rows.us[-1] < entry.taken_us:
+            if not len(rows.us) or rows.us.item(-1) < entry.taken_us:
                 # Nothing changed since, or at all, but time went on.
                 out = self._all(state, rows) + self._all(state, bare_time(entry.taken_us))
             else:
                 out = self._all(state, rows)
-        return self.records(state, out)
+        return self.records(state, out) if out else []
 
     def take(self, state: DeskState, taken_us: int, record: Input) -> list[Decided | Marks]:
         """What an input decides that was taken at `taken_us`."""

@@ -8,14 +8,13 @@ from typing import Final
 import numpy as np
 
 from schemas.journal import EntryKind, JournalEntry
-from schemas.journal_columns import Entry
-from streams.operators.marks import ClockRows
+from schemas.journal_columns import ClockRows, Entry
 
 
 def rows_of(entry: JournalEntry | Entry) -> ClockRows:
     """The rows of a CLOCK entry."""
     if isinstance(entry, Entry):
-        return ClockRows(*entry.clock) if entry.clock is not None else _NONE
+        return _NONE if entry.clock is None else entry.clock
     return ClockRows(
         entry.clock_names,
         np.array(entry.clock_us, np.int64),

@@ -59,7 +59,6 @@ def run_clock(
     quote_bid: Doubles,
     quote_ask: Doubles,
     quote_row: Longs,
-    watched: Ints,
     held_place: Ints,
     held: Doubles,
     money: Longs,
@@ -70,9 +69,9 @@ def run_clock(
 ) -> tuple[int, int, int]:
     """(row, why, marks written): rows before `row` are applied; with LEVEL or LIMIT `row` itself is, too.
 
-    us, listing, n, bid, ask, quality: the rows. place int32[names]: where a name's quote is kept, -1 = nowhere.
-    quote_n, quote_bid, quote_ask, quote_row [quotes]: the newest quotes, and the row that each came from, changed in
-    place. watched int32[quotes]: 1 if equity depends on it. held_place int32[positions, 2]: quotes of a position and of
+    us, listing, n, bid, ask, quality: the rows. place int32[names]: where a name's quote is kept, -1 = nowhere:
+    equity doesn't depend on it. quote_n, quote_bid, quote_ask, quote_row [quotes]: the newest quotes, and the row that
+    each came from, changed in place. held_place int32[positions, 2]: quotes of a position and of
     what converts it, -1 = fixed. held float64[positions, 7]: sign, opening price, size, fixed rate, 1 if it is
     converted directly, above, below (levels in closing quotes times sign). money int64[9], changed in place: balance,
     unit (10^-8 of the last digit of the account's money), margin, peak, the day's floor of equity, next minute,
@@ -83,7 +82,7 @@ def run_clock(
     count = held.shape[0]
     balance, unit, peak, floor, minute = money[0], money[1], money[3], money[4], money[5]
     row, why = len(us), NOTHING
-    # By the newest quotes: it changes only with one of those that are watched.
+    # By the newest quotes: it changes only with one of those that are kept.
     equity = _equity(quote_bid, quote_ask, held_place, held, balance, unit, scale)
     for i in range(len(us)):
         now = us[i]
@@ -108,8 +107,6 @@ def run_clock(
         if at < 0 or n[i] <= quote_n[at] or (quality[i] & BROKEN) != 0:
             continue
         quote_n[at], quote_bid[at], quote_ask[at], quote_row[at] = n[i], bid[i], ask[i], i
-        if watched[at] == 0:
-            continue
         equity = _equity(quote_bid, quote_ask, held_place, held, balance, unit, scale)
         if equity > peak:
             peak = equity

@@ -19,10 +19,10 @@ from schemas.executions import Command
 from schemas.integrity import ZERO_MAC, KeyRing
 from schemas.journal import EntryKind, JournalEntry, JournalSource
 from schemas.journal_codec import Head, encode_clock, encode_taken
+from schemas.journal_columns import ClockRows
 from schemas.registry import decode, encode, seal
 from streams.desk_program import desk_activation
 from streams.operators.desk import Desk
-from streams.operators.marks import ClockRows
 from streams.outputs import topic_of, value_of
 from streams.sequencer.scope import Scope
 from tests.integration.projections.scripted import KEYS

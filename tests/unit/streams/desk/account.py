@@ -28,9 +28,9 @@ from schemas.executions import (
     Sending,
 )
 from schemas.integrity import ZERO_MAC, ZERO_NONCE
+from schemas.journal_columns import ClockRows
 from schemas.trading import Decided, Denied, ModifyRequested, OrderPurpose, Submitted
 from streams.operators.desk import Desk, DeskState, Input
-from streams.operators.marks import ClockRows
 
 LISTING = "test/EURUSD"
 T0 = 1_700_000_000_000_000

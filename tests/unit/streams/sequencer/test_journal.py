@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.journal_codec import MOST_ROWS
-from streams.operators.marks import ClockRows
+from schemas.journal_columns import ClockRows
 from streams.sequencer.journal import _whole_seconds
 
 
