@@ -34,6 +34,8 @@ no longer, since one of them may be who asks."""
 _SAVE_S: Final = 5.0
 _LOOK_S: Final = 0.5
 _NAP_S, _FAST_NAP_S, _STANDING_NAP_S = 0.005, 0.002, 0.05
+_STEP_US: Final = 5_000
+"""In real time prices are told as they were so long ago, if nothing has moved the market on since."""
 _TRADING: Final = frozenset(
     [
         "account_info", "positions_total", "positions_get", "orders_total", "orders_get", "history_orders_total",
@@ -96,7 +98,8 @@ class Terminal:
         """
         with self._lock:
             self._check_running()
-            self.advance()
+            if name not in _PRICES or self._behind():
+                self.advance()
             self._calls += 1
             fault = self.faults.of_call(name, self.market.now_us())
             if fault is None and name != "order_send":
@@ -254,6 +257,12 @@ class Terminal:
         """Nothing is done any more once the state was kept for the last time."""
         if self._closed:
             raise TerminalFailure(mt5.RES_E_INTERNAL_FAIL_RECEIVE, "IPC recv failed")
+
+    def _behind(self) -> bool:
+        """Whether the market has to go on before its prices are told: in real time they come in steps, as from a
+        server, however often they are asked for."""
+        pace = self.pace
+        return pace.standing or pace.speed != 1 or pace.now_us() - self.market.now_us() >= _STEP_US
 
     def _answer(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         if name == "order_send":
