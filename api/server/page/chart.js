@@ -18,25 +18,44 @@ function cleared(canvas) {
   return { context, width, height };
 }
 
-/** Draws the grid with `count` labels of values between low and high, and returns value -> y. */
-function scale({ context, width, height }, low, high, text, count = 5) {
+/** The round step (1, 2 or 5 times a power of ten) that cuts `room` into at most `count` parts. */
+function roundStep(room, count) {
+  const power = 10 ** Math.floor(Math.log10(room / count));
+  return power * ([1, 2, 5].find((times) => room / (power * times) <= count) ?? 10);
+}
+
+/** Draws the grid, labelled at round values between low and high, and returns value -> y. `digits`: at most so many. */
+function scale({ context, width, height }, low, high, digits, count = 6) {
   const room = high - low || Math.abs(high) * 0.001 || 1;
   const top = 8, bottom = height - 18;
   const y = (value) => bottom - ((value - low) / room) * (bottom - top);
+  const step = Math.max(roundStep(room, count), 10 ** -digits);
   context.strokeStyle = color("line");
   context.fillStyle = color("soft");
-  for (let i = 0; i <= count; i += 1) {
-    const value = low + (room * i) / count;
+  for (let i = Math.ceil(low / step); i * step <= low + room; i += 1) {
     context.beginPath();
-    context.moveTo(0, y(value));
-    context.lineTo(width - 58, y(value));
+    context.moveTo(0, y(i * step));
+    context.lineTo(width - 58, y(i * step));
     context.stroke();
-    context.fillText(text(value), width - 54, y(value) + 4);
+    context.fillText((i * step).toFixed(digits), width - 54, y(i * step) + 4);
   }
   return y;
 }
 
+const minutes = [1, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440];
 const hour = (seconds) => new Date(seconds * 1000).toISOString().slice(11, 16);
+
+/** The round step of time, seconds, that cuts `span` seconds on `width` pixels into parts with room for a label. */
+function timeStep(span, width) {
+  const least = (span / 60) * (56 / width);
+  return 60 * (minutes.find((step) => step >= least) ?? 1440 * Math.ceil(least / 1440));
+}
+
+/** Writes the time `seconds` below x, whole within the chart. */
+function timeLabel({ context, width, height }, seconds, x) {
+  const half = context.measureText(hour(seconds)).width / 2;
+  if (x >= half && x <= width - 58 - half) context.fillText(hour(seconds), x - half, height - 4);
+}
 
 /** Draws a listing's candles; returns what can be clicked: [{x, y, id}]. */
 export function candles(canvas, section, digits) {
@@ -50,7 +69,7 @@ export function candles(canvas, section, digits) {
   }
   const low = Math.min(...bars.map((bar) => bar.l)), high = Math.max(...bars.map((bar) => bar.h));
   const margin = (high - low) * 0.08 || 1e-5;
-  const y = scale(area, low - margin, high + margin, (value) => value.toFixed(digits));
+  const y = scale(area, low - margin, high + margin, digits);
   const step = (width - 64) / Math.max(bars.length, 60);
   const first = bars[0].t;
   const place = new Map(bars.map((bar, i) => [bar.t, i]));
@@ -62,7 +81,14 @@ export function candles(canvas, section, digits) {
     return x(next < 0 ? bars.length - 1 : Math.max(0, next - 1));
   };
   context.fillStyle = color("soft");
-  for (let i = 0; i < bars.length; i += Math.max(1, Math.ceil(80 / step))) context.fillText(hour(bars[i].t), x(i), height - 4);
+  const every = timeStep(60 * (width / step), width);
+  let behind = -Infinity;
+  bars.forEach((bar, i) => {
+    // Minutes without a tick have no bar: two labels can be nearer than their times are.
+    if (bar.t % every || x(i) < behind) return;
+    timeLabel(area, bar.t, x(i));
+    behind = x(i) + 48;
+  });
   bars.forEach((bar, i) => {
     context.strokeStyle = context.fillStyle = bar.c >= bar.o ? color("up") : color("down");
     context.beginPath();
@@ -96,8 +122,23 @@ export function candles(canvas, section, digits) {
   return spots;
 }
 
-/** Draws equity and balance, and shades what equity is below its peak: the drawdown. */
-export function equity(canvas, rows) {
+/** Rows with the time filled in at which nothing was held, up to `now`: equity is marked only while something is. */
+function filled(rows, now) {
+  const found = [];
+  rows.forEach((row, i) => {
+    found.push(row);
+    const next = rows[i + 1] ?? { ...row, t: now, balance: row.equity };
+    if (next.t > row.t + 60) {
+      const flat = { ...row, balance: next.balance, equity: next.balance };
+      found.push({ ...flat, t: row.t + 60 }, { ...flat, t: next.t });
+    }
+  });
+  return found;
+}
+
+/** Draws equity and balance up to `now`, and shades what equity is below its peak: the drawdown. */
+export function equity(canvas, marks, now) {
+  const rows = filled(marks, now);
   const area = cleared(canvas);
   const { context, width, height } = area;
   if (!rows.length) {
@@ -108,12 +149,12 @@ export function equity(canvas, rows) {
   const values = rows.flatMap((row) => [row.equity, row.balance, row.peak]);
   const low = Math.min(...values), high = Math.max(...values);
   const margin = (high - low) * 0.1 || 1;
-  const y = scale(area, low - margin, high + margin, (value) => value.toFixed(0));
+  const y = scale(area, low - margin, high + margin, high - low + 2 * margin < 12 ? 2 : 0);
   const begin = rows[0].t, span = rows[rows.length - 1].t - begin || 1;
   const x = (row) => ((row.t - begin) / span) * (width - 64) + 2;
   context.fillStyle = color("soft");
-  context.fillText(hour(begin), 2, height - 4);
-  if (rows.length > 1) context.fillText(hour(begin + span), width - 92, height - 4);
+  const every = timeStep(span, width - 64);
+  for (let t = Math.ceil(begin / every) * every; t <= begin + span; t += every) timeLabel(area, t, x({ t }));
   context.fillStyle = color("down");
   context.globalAlpha = 0.15;
   context.beginPath();

@@ -3,7 +3,7 @@
 import { candles, equity } from "/chart.js";
 
 const $ = (id) => document.getElementById(id);
-const state = { listing: new URLSearchParams(location.search).get("listing"), feeds: [], section: null, market: null, spots: [] };
+const state = { listing: new URLSearchParams(location.search).get("listing"), feeds: [], section: null, account: null, market: null, spots: [] };
 let source = null;
 
 const clock = (seconds) => (seconds == null ? "" : new Date(seconds * 1000).toISOString().slice(11, 23).replace(/\.000$/, ""));
@@ -110,7 +110,8 @@ const show = {
       ? `${account.account}: equity ${money(last.equity)}, balance ${money(last.balance)}, drawdown ${money(drawdown)} (${((100 * drawdown) / last.peak).toFixed(2)} %)`
       : account.account;
     $("trading").textContent = `trading: ${account.state.state}${account.state.cause ? `, ${account.state.cause}` : ""}${account.state.who ? ` (${account.state.who})` : ""}`;
-    equity($("equity"), account.equity);
+    state.account = account;
+    drawEquity();
     table("positions", account.positions, [["opened", "opened", clock], ["position", "position", null, number], ["listing", "listing"], ["instance", "instance", whose],
       ["side", "side"], ["lots", "volume", null, number], ["price", "price", price, number], ["stop", "sl", price, number], ["target", "tp", price, number]]);
     table("orders", account.orders, [["time", "t", clock], ["order", "order_no", null, number], ["listing", "listing"], ["instance", "instance"], ["purpose", "purpose"],
@@ -126,7 +127,9 @@ const show = {
       ["spread", "spread", money, number], ["slippage", "slippage", money, number], ["commission", "commission", money, number], ["swap", "swap", money, number], ["net", "net", money, number]]);
   },
   market(market) {
+    const minute = state.market?.now?.slice(0, 16);
     state.market = market;
+    if (minute !== market.now?.slice(0, 16)) drawEquity();
     $("controls").hidden = !market.simulated;
     if (market.now) $("clock").textContent = `${market.now.replace("T", " ").slice(0, 19)} UTC${market.ended ? ", played to the end" : ""}`;
     if (!market.simulated) return;
@@ -143,6 +146,13 @@ const show = {
     connected(!trouble, trouble ? `database: ${trouble}` : "live");
   },
 };
+
+/** Equity up to the market's minute, if nothing is held: what is held is marked each minute. */
+function drawEquity() {
+  if (!state.account) return;
+  const now = !state.account.positions.length && state.market?.now ? Date.parse(state.market.now) / 1000 : 0;
+  equity($("equity"), state.account.equity, now);
+}
 
 function connected(isGood, text) {
   $("connection").textContent = text;
