@@ -7,6 +7,7 @@ checks arguments, keeps `last_error` and makes the structures; what they hold co
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Final, Protocol
 
@@ -42,10 +43,14 @@ class Transport(Protocol):
 class Mt5Module(ModuleType):
     """One connection, as the package has one in a process. Calls before `initialize` fail with -10004."""
 
-    __version__ = "5.0.6231"
+    __version__: str
+    __author__: str
 
     def __init__(self, transport: Transport) -> None:
         super().__init__("MetaTrader5", "MetaTrader 5, simulated")
+        self.__version__, self.__author__ = "5.0.6231", "MetaQuotes Ltd."
+        # Without one `importlib.util.find_spec` fails for a module that is there.
+        self.__spec__ = ModuleSpec(self.__name__, None)
         self._transport = transport
         self._connected = False
         self._timeout_s = _TIMEOUT_MS / 1000

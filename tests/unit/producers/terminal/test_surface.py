@@ -7,6 +7,7 @@ import pickle
 import sys
 from collections.abc import Iterator
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -200,6 +201,16 @@ def test_it_is_a_module_that_programs_import_from(as_installed: Any) -> None:
     assert names["order_send"] == as_installed.order_send
     assert (names["TradeDeal"], names["TIMEFRAME_H1"]) == (TradeDeal, 16385)
     assert found.__version__ == SURFACE["version"]
+
+
+def test_it_says_whose_package_it_is_and_of_which_version(mt5: Any) -> None:
+    assert (vars(mt5)["__version__"], vars(mt5)["__author__"]) == (SURFACE["version"], "MetaQuotes Ltd.")
+
+
+def test_programs_that_look_for_the_package_find_it(as_installed: Any) -> None:
+    found = find_spec("MetaTrader5")
+    assert found is not None
+    assert (found.name, found) == ("MetaTrader5", as_installed.__spec__)
 
 
 def test_the_server_has_words_for_every_code_that_it_gives_and_they_fit_a_comment() -> None:
