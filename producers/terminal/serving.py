@@ -19,6 +19,8 @@ from streams.venue.engine import Engine
 from streams.venue.retcodes import Refusal, Retcode
 
 NO_QUOTE: Final = Quote(0.0, 0.0)
+_LOT_DIGITS: Final = 8
+"""MetaTrader 5 holds lots as whole numbers of a hundred-millionth: 0.1 * 3 is 0.3."""
 
 
 class Done(NamedTuple):
@@ -40,7 +42,7 @@ class Requests:
 
     def serve(self, asked: Asked) -> Done:
         """Does what is asked."""
-        asked = self._numbered(asked)
+        asked = self._taken(asked)
         match asked.action:
             case mt5.TRADE_ACTION_DEAL:
                 return self._deal(asked)
@@ -58,7 +60,7 @@ class Requests:
 
     def preview(self, asked: Asked) -> Decimal:
         """The margin that it would bind; nothing is done. Looks less closely than `serve`, as a terminal does."""
-        asked = self._numbered(asked)
+        asked = self._taken(asked)
         match asked.action:
             case mt5.TRADE_ACTION_DEAL | mt5.TRADE_ACTION_PENDING:
                 deals = asked.action == mt5.TRADE_ACTION_DEAL
@@ -132,9 +134,10 @@ class Requests:
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    def _numbered(self, asked: Asked) -> Asked:
-        """With the engine's number of its position in place of the ticket."""
-        return asked._replace(position=self._book.number(asked.position)) if asked.position else asked
+    def _taken(self, asked: Asked) -> Asked:
+        """With lots as the server holds them, and the engine's number of its position in place of the ticket."""
+        position = self._book.number(asked.position) if asked.position else 0
+        return asked._replace(volume=round(asked.volume, _LOT_DIGITS), position=position)
 
     def _position(self, asked: Asked) -> tuple[Position, Quote]:
         """The position whose levels are meant: by its ticket, or on a netting account by its symbol."""

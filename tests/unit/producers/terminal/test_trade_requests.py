@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -43,6 +44,21 @@ def test_a_market_order_fills_at_the_quote_and_says_so() -> None:
     assert (position.sl, position.tp, position.price_open, position.price_current) == (1.09, 1.12, 1.1001, 1.1)
     assert (position.profit, position.time, position.time_msc) == (-1.0, NOW_S, NOW_S * 1000)
     assert result.request.magic == 7
+
+
+@pytest.mark.parametrize(("lots", "meant"), [(0.1 * 3, 0.3), (57 * 0.01, 0.57), (0.7 + 0.1, 0.8)])
+def test_lots_are_taken_without_the_noise_of_floats(lots: float, meant: float) -> None:
+    desk = Desk(balance=Decimal(100_000))
+    assert lots != meant
+    assert desk.mt5.order_check(desk.request(volume=lots)).retcode == 0
+    result = desk.send(volume=lots)
+    assert (result.retcode, result.volume, result.request.volume) == (DONE, meant, lots)
+    (position,) = desk.mt5.positions_get()
+    assert position.volume == meant
+    assert desk.mt5.history_orders_get(ticket=result.order)[0].volume_initial == meant
+    assert desk.pend(1.09, volume=lots).volume == meant
+    assert desk.send(type=SELL, volume=lots, position=position.ticket).retcode == DONE
+    assert desk.mt5.positions_get() == ()
 
 
 def test_on_a_hedging_account_the_opposite_order_opens_a_position_and_a_named_one_closes() -> None:
@@ -212,7 +228,9 @@ def test_an_order_that_may_wait_is_filled_on_the_ticks_that_follow() -> None:
         ({"action": 0}, 10013, "Invalid request"),
         ({"volume": 0.0}, 10014, "Invalid volume"),
         ({"volume": 0.015}, 10014, "Invalid volume"),
+        ({"volume": 0.1 + 1e-8}, 10014, "Invalid volume"),
         ({"volume": float("nan")}, 10014, "Invalid volume"),
+        ({"volume": float("inf")}, 10014, "Invalid volume"),
         ({"volume": 101.0}, 10014, "Invalid volume"),
         ({"sl": 1.2}, 10016, "Invalid stops"),
         ({"tp": float("inf")}, 10016, "Invalid stops"),
