@@ -269,14 +269,14 @@ class Mt5Module(ModuleType):
         }  # fmt: skip
         given = {"comment": comment, "position": ticket}
         request |= {key: value for key, value in given.items() if value is not None}
+        if price is not None:
+            return self.order_send(request | {"price": price})
         result = None
         for _ in range(_TRIES):
-            now = price
-            if now is None:
-                tick = self.symbol_info_tick(symbol)
-                if tick is None:
-                    return None
-                now = tick.ask if type == CONSTANTS["ORDER_TYPE_BUY"] else tick.bid
+            tick = self.symbol_info_tick(symbol)
+            if tick is None:
+                return None
+            now = tick.ask if type == CONSTANTS["ORDER_TYPE_BUY"] else tick.bid
             result = self.order_send(request | {"price": now})
             if result is None or result.retcode not in _AGAIN:
                 break

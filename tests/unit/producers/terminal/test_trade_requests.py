@@ -510,6 +510,12 @@ def test_a_short_form_gives_up_after_ten_requotes() -> None:
     assert desk.asked.count("order_send") == 10
 
 
+def test_a_short_form_that_names_its_price_is_sent_once() -> None:
+    desk = Desk(Symbol(spec(EURUSD), filling_mode=BOTH), model=VenueModel(requote_share=1.0))
+    assert desk.mt5.Buy(EURUSD, 0.1, 1.1001).retcode == desk.mt5.Sell(EURUSD, 0.1, 1.1).retcode == 10004
+    assert desk.asked[1:] == ["order_send", "order_send"]
+
+
 def test_a_short_form_tells_when_some_positions_stay_open() -> None:
     desk = Desk(Symbol(spec(EURUSD, freeze_level=30), filling_mode=BOTH))
     desk.mt5.Buy(EURUSD, 0.2)
