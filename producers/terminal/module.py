@@ -68,10 +68,13 @@ class Mt5Module(ModuleType):
         def parse(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Values:
             values = rules.connection(args, kwargs)
             self._timeout_s = values[1].get("timeout", _TIMEOUT_MS) / 1000
+            # What it doesn't take never reaches the terminal, and leaves the connection that is there.
+            self._connected = False
             return values
 
-        self._connected = bool(self._ask("initialize", parse, args, kwargs, failed=False, connected=True))
-        return self._connected
+        done = bool(self._ask("initialize", parse, args, kwargs, failed=False, connected=True))
+        self._connected = self._connected or done
+        return done
 
     def login(self, *args: Any, **kwargs: Any) -> bool:
         """login(login[, password[, server]], *, login, password, server, timeout): True, or False and `last_error`."""

@@ -167,6 +167,19 @@ def test_what_the_terminal_fails_with_is_the_last_error(mt5: Any, name: str) -> 
     assert mt5.last_error() == ((1, "Success") if name == "shutdown" else (-10005, "IPC timeout"))
 
 
+def test_initialize_leaves_the_connection_alone_unless_it_asks_the_terminal(mt5: Any) -> None:
+    mt5._connected = True
+    for args, named in (((), {"login": "x"}), ((1,), {}), (("a", "b"), {})):
+        assert mt5.initialize(*args, **named) is False
+        assert mt5.last_error()[0] == -2
+    mt5.version()
+    assert mt5._transport.asked == ["version"]
+    assert mt5.initialize() is False
+    mt5.version()
+    assert mt5._transport.asked == ["version", "initialize"]
+    assert mt5.last_error() == (-10004, "No IPC connection")
+
+
 def test_the_last_error_is_that_of_the_last_call(mt5: Any) -> None:
     assert mt5.last_error() == (1, "Success")
     mt5.version()
