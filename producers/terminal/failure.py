@@ -21,6 +21,11 @@ def no_connection() -> TerminalFailure:
     return TerminalFailure(mt5.RES_E_INTERNAL_FAIL_CONNECT, "No IPC connection")
 
 
+def call_failed() -> TerminalFailure:
+    """The terminal can't do it, and says no more."""
+    return TerminalFailure(mt5.RES_E_FAIL, "Terminal: Call failed")
+
+
 def invalid_params() -> TerminalFailure:
     """The terminal can't make sense of the values."""
     return TerminalFailure(mt5.RES_E_INVALID_PARAMS, "Terminal: Invalid params")

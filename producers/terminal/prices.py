@@ -9,7 +9,7 @@ import numpy as np
 
 from agents.money import MissingRate, Quote, Rates, rates_by
 from producers.terminal import constants as mt5
-from producers.terminal.failure import invalid_params, not_found
+from producers.terminal.failure import call_failed, invalid_params, not_found
 from producers.terminal.faults import Faults
 from producers.terminal.groups import in_group
 from producers.terminal.market import Market
@@ -84,16 +84,16 @@ class Prices:
         return self._rows(history, start, max(start, min(seen, history.after(date_to * 1000))), flags)
 
     def copy_rates_from(self, symbol: str, timeframe: int, date_from: int, count: int) -> Bars:
-        history = self._known(symbol)
-        return self._bars[symbol].copy_from(self._seen(history), timeframe, date_from, count)
+        seen = self._seen_of_bars(symbol)
+        return self._bars[symbol].copy_from(seen, timeframe, date_from, count)
 
     def copy_rates_from_pos(self, symbol: str, timeframe: int, position: int, count: int) -> Bars:
-        history = self._known(symbol)
-        return self._bars[symbol].copy_from_pos(self._seen(history), timeframe, position, count)
+        seen = self._seen_of_bars(symbol)
+        return self._bars[symbol].copy_from_pos(seen, timeframe, position, count)
 
     def copy_rates_range(self, symbol: str, timeframe: int, date_from: int, date_to: int) -> Bars:
-        history = self._known(symbol)
-        return self._bars[symbol].copy_range(self._seen(history), timeframe, date_from, date_to)
+        seen = self._seen_of_bars(symbol)
+        return self._bars[symbol].copy_range(seen, timeframe, date_from, date_to)
 
     # -- the depth of market, which this broker has not ----------------------------------------------------------------
 
@@ -126,6 +126,12 @@ class Prices:
 
     def _seen(self, history: TickHistory) -> int:
         return self._faults.seen(history, self._market.now_us())
+
+    def _seen_of_bars(self, symbol: str) -> int:
+        """Its ticks that bars are made of; for bars the terminal doesn't say that the symbol isn't there."""
+        if symbol not in self._market.symbols or not self._market.selected(symbol):
+            raise call_failed()
+        return self._seen(self._market.histories[symbol])
 
     def _hidden(self, history: TickHistory, start: int, end: int) -> Any:
         return self._faults.withheld(history, start, end, self._market.now_us())

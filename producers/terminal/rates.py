@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from producers.terminal.constants import CONSTANTS
-from producers.terminal.failure import invalid_params
+from producers.terminal.failure import call_failed, invalid_params
 from producers.terminal.ticks import TickHistory
 from schemas.quality import BROKEN
 
@@ -63,11 +63,13 @@ class RateHistory:
         return _last(bars[:end], count)
 
     def copy_from_pos(self, seen: int, timeframe: int, position: int, count: int) -> Rates:
-        """`count` bars up to the one `position` before the present."""
+        """`count` bars up to the one `position` before the present. Raises TerminalFailure behind the oldest."""
         bars = self.bars(seen, timeframe)
         if position < 0:
             raise invalid_params()
-        return _last(bars[: max(0, len(bars) - position)], count)
+        if position >= len(bars):
+            raise call_failed()
+        return _last(bars[: len(bars) - position], count)
 
     def copy_range(self, seen: int, timeframe: int, from_s: int, to_s: int) -> Rates:
         """The bars that open from `from_s` to `to_s`."""

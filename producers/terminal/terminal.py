@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from infra.clock import Stopwatch
 from producers.terminal import constants as mt5
-from producers.terminal.failure import TerminalFailure, invalid_params, not_authorized
+from producers.terminal.failure import TerminalFailure, call_failed, invalid_params, not_authorized
 from producers.terminal.faults import Fault, Faults, Kind, earliest_us, failure, refuse_unshapeable
 from producers.terminal.market import Market
 from producers.terminal.pace import Pace
@@ -27,7 +27,6 @@ from producers.terminal.structures import TerminalInfo
 BUILD: Final = 5_200
 VERSION: Final = (500, BUILD, "6 Sep 2026")
 _NO_CONNECTION: Final = "No connection"
-_CALL_FAILED: Final = "Terminal: Call failed"
 _HELD_S: Final = 0.05
 """How long a request waits for a market that its followers hold: longer than a follower needs for a moment's work, and
 no longer, since one of them may be who asks."""
@@ -275,7 +274,7 @@ class Terminal:
     def _told(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Any other answer, of the market as it is."""
         if name == "symbol_select" and not args[1] and self.server.positions_get(symbol=args[0]):
-            raise TerminalFailure(mt5.RES_E_FAIL, _CALL_FAILED)
+            raise call_failed()
         if name in _PRICES:
             answer = getattr(self._prices, name)(*args, **kwargs)
         elif name in _TRADING:
@@ -382,7 +381,7 @@ class _Flight:
 
     def answer(self) -> tuple[Any, ...]:
         if self._answer is None:
-            raise TerminalFailure(mt5.RES_E_FAIL, _CALL_FAILED)
+            raise call_failed()
         if isinstance(self._answer, TerminalFailure):
             raise self._answer
         return self._answer

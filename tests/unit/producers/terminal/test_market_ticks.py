@@ -17,6 +17,7 @@ from producers.terminal.ticks import CACHED_ROWS, Ticks
 from tests.unit.producers.terminal.playing import LEAD_US, OFFSET_S, SERVER_S, START_MS, rows_of, ticks, walk
 
 ALL, INFO, TRADE = -1, 1, 2
+CALL_FAILED = (-1, "Terminal: Call failed")
 M1, M5, H1, D1, W1, MN1 = 1, 5, 0x4001, 0x4018, 0x8001, 0xC001
 
 
@@ -152,11 +153,14 @@ def test_only_symbols_of_the_market_watch_have_prices() -> None:
         assert mt5.copy_ticks_from("EURUSD", SERVER_S, 9, ALL) is None
         assert mt5.last_error()[0] == -4
         assert mt5.copy_rates_from_pos("EURUSD", M1, 0, 1) is None
+        assert mt5.last_error() == CALL_FAILED
         assert mt5.symbol_select("EURUSD")
         assert len(mt5.copy_ticks_from("EURUSD", SERVER_S, 9, ALL)) == 9
         for call in (mt5.symbol_info, mt5.symbol_info_tick, mt5.market_book_get):
             assert call("NOSUCH") is None
             assert mt5.last_error() == (-4, "Terminal: Not found")
+        assert mt5.copy_ticks_from("NOSUCH", SERVER_S, 9, ALL) is None
+        assert mt5.last_error() == (-4, "Terminal: Not found")
         assert mt5.symbol_select("NOSUCH") is False
 
 
@@ -261,7 +265,23 @@ def test_bars_that_cannot_be_are_refused() -> None:
         for bad in ((7, 0, 1), (M1, -1, 1), (M1, 0, 0)):
             assert mt5.copy_rates_from_pos("EURUSD", *bad) is None
             assert mt5.last_error() == (-2, "Terminal: Invalid params")
-        assert len(mt5.copy_rates_from_pos("EURUSD", D1, 5, 1)) == 0
+
+
+def test_bars_of_an_unknown_symbol_or_behind_the_oldest_are_a_call_that_failed() -> None:
+    simulation, mt5 = played(ticks((0, 1.1, 1.2), (60_000, 1.1, 1.2)))
+    with simulation:
+        assert len(mt5.copy_rates_from_pos("EURUSD", M1, 1, 9)) == 1
+        for bars in (
+            lambda: mt5.copy_rates_from_pos("EURUSD", M1, 2, 1),
+            lambda: mt5.copy_rates_from_pos("EURUSD", D1, 5, 1),
+            lambda: mt5.copy_rates_from_pos("NOSUCH", M1, 0, 1),
+            lambda: mt5.copy_rates_from("NOSUCH", M1, SERVER_S, 1),
+            lambda: mt5.copy_rates_range("NOSUCH", M1, 0, SERVER_S),
+        ):
+            assert bars() is None
+            assert mt5.last_error() == CALL_FAILED
+        assert len(mt5.copy_rates_range("EURUSD", M1, 0, 60)) == 0
+
 
 
 def test_there_is_no_depth_of_market() -> None:
