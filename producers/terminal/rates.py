@@ -31,6 +31,9 @@ RATE_DTYPE: Final = np.dtype(
 """A row of `copy_rates_*`: packed, 60 bytes, oldest first; time is the bar's open on the server's clock."""
 Rates: TypeAlias = NDArray[Any]
 
+MAX_BARS: Final = 100_000
+"""Bars that a chart holds, as `terminal_info` says; a call for so many or more is refused."""
+
 _MINUTE_S: Final = 60
 _DAY_S: Final = 86_400
 _WEEK_S: Final = 7 * _DAY_S
@@ -72,8 +75,10 @@ class RateHistory:
         return _last(bars[: len(bars) - position], count)
 
     def copy_range(self, seen: int, timeframe: int, from_s: int, to_s: int) -> Rates:
-        """The bars that open from `from_s` to `to_s`."""
+        """The bars that open from `from_s` to `to_s`; the time between counts, whether or not there are bars in it."""
         bars = self.bars(seen, timeframe)
+        if (to_s - from_s) // _length_s(timeframe) >= MAX_BARS:
+            raise invalid_params()
         found: Rates = bars[(bars["time"] >= from_s) & (bars["time"] <= to_s)]
         return found.copy()
 
@@ -114,9 +119,18 @@ def _starts(minute_s: NDArray[np.int64], timeframe: int) -> NDArray[np.int64]:
         return np.array([_month_start(s) for s in minute_s.tolist()], np.int64)
     if timeframe == CONSTANTS["TIMEFRAME_W1"]:
         return (minute_s - _SUNDAY_S) // _WEEK_S * _WEEK_S + _SUNDAY_S
-    hours = timeframe & 0xFFF if timeframe & 0x4000 else 0
-    length_s = hours * 3600 if hours else timeframe * _MINUTE_S
+    length_s = _length_s(timeframe)
     return minute_s // length_s * length_s
+
+
+def _length_s(timeframe: int) -> int:
+    """How long a bar is; a month as its shortest."""
+    if timeframe == CONSTANTS["TIMEFRAME_MN1"]:
+        return 28 * _DAY_S
+    if timeframe == CONSTANTS["TIMEFRAME_W1"]:
+        return _WEEK_S
+    hours = timeframe & 0xFFF if timeframe & 0x4000 else 0
+    return hours * 3600 if hours else timeframe * _MINUTE_S
 
 
 def _month_start(s: int) -> int:
@@ -139,6 +153,6 @@ def _merged(minutes: Rates, starts: NDArray[np.int64]) -> Rates:
 
 
 def _last(bars: Rates, count: int) -> Rates:
-    if count <= 0:
+    if not 0 < count < MAX_BARS:
         raise invalid_params()
     return bars[-count:].copy()

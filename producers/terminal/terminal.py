@@ -20,6 +20,7 @@ from producers.terminal.faults import Fault, Faults, Kind, earliest_us, failure,
 from producers.terminal.market import Market
 from producers.terminal.pace import Pace
 from producers.terminal.prices import Prices
+from producers.terminal.rates import MAX_BARS
 from producers.terminal.server import TradeServer
 from producers.terminal.store import Store
 from producers.terminal.structures import TerminalInfo
@@ -357,7 +358,7 @@ class Terminal:
         account, server = self.server.account, self.server
         values = {
             "connected": self._connected, "dlls_allowed": False, "trade_allowed": server.algo_trading,
-            "tradeapi_disabled": not server.api_trading, "build": BUILD, "maxbars": 100_000, "codepage": 65_001,
+            "tradeapi_disabled": not server.api_trading, "build": BUILD, "maxbars": MAX_BARS, "codepage": 65_001,
             "ping_last": int(self._latency_us), "company": account.company, "name": "tickledger", "language": "English",
         }  # fmt: skip
         return tuple(values.get(field, _EMPTY.get(field, False)) for field in TerminalInfo.names())

@@ -267,6 +267,27 @@ def test_bars_that_cannot_be_are_refused() -> None:
             assert mt5.last_error() == (-2, "Terminal: Invalid params")
 
 
+def test_no_more_bars_are_asked_for_than_a_chart_holds() -> None:
+    simulation, mt5 = played(ticks((0, 1.1, 1.2)))
+    most = mt5.terminal_info().maxbars
+    with simulation:
+        assert len(mt5.copy_rates_from_pos("EURUSD", M1, 0, most - 1)) == 1
+        assert len(mt5.copy_rates_from("EURUSD", M1, SERVER_S, most - 1)) == 1
+        for timeframe, length_s in ((M1, 60), (H1, 3600)):
+            first_s = SERVER_S - (most - 1) * length_s
+            assert len(mt5.copy_rates_range("EURUSD", timeframe, first_s, SERVER_S)) == 1
+        for timeframe in (D1, W1, MN1):
+            assert len(mt5.copy_rates_range("EURUSD", timeframe, 0, 2**31 - 1)) == 1
+        for bars in (
+            lambda: mt5.copy_rates_from_pos("EURUSD", M1, 0, most),
+            lambda: mt5.copy_rates_from("EURUSD", M1, SERVER_S, most),
+            lambda: mt5.copy_rates_range("EURUSD", M1, SERVER_S - most * 60, SERVER_S),
+            lambda: mt5.copy_rates_range("EURUSD", H1, 0, SERVER_S),
+        ):
+            assert bars() is None
+            assert mt5.last_error() == (-2, "Terminal: Invalid params")
+
+
 def test_bars_of_an_unknown_symbol_or_behind_the_oldest_are_a_call_that_failed() -> None:
     simulation, mt5 = played(ticks((0, 1.1, 1.2), (60_000, 1.1, 1.2)))
     with simulation:
@@ -281,7 +302,6 @@ def test_bars_of_an_unknown_symbol_or_behind_the_oldest_are_a_call_that_failed()
             assert bars() is None
             assert mt5.last_error() == CALL_FAILED
         assert len(mt5.copy_rates_range("EURUSD", M1, 0, 60)) == 0
-
 
 
 def test_there_is_no_depth_of_market() -> None:
