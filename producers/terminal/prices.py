@@ -56,7 +56,8 @@ class Prices:
         return tuple(row)
 
     def symbol_select(self, symbol: str, enable: bool) -> bool:
-        self._symbol(symbol)
+        if symbol not in self._market.symbols:
+            raise call_failed()
         if enable:
             self._market.watched[symbol] = None
         else:

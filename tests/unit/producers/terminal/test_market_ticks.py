@@ -161,7 +161,9 @@ def test_only_symbols_of_the_market_watch_have_prices() -> None:
             assert mt5.last_error() == (-4, "Terminal: Not found")
         assert mt5.copy_ticks_from("NOSUCH", SERVER_S, 9, ALL) is None
         assert mt5.last_error() == (-4, "Terminal: Not found")
-        assert mt5.symbol_select("NOSUCH") is False
+        for enable in (True, False):
+            assert mt5.symbol_select("NOSUCH", enable) is False
+            assert mt5.last_error() == CALL_FAILED
 
 
 def test_symbols_are_found_by_masks() -> None:
