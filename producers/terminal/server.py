@@ -165,9 +165,7 @@ class TradeServer:
             raise no_api_trading()
         asked, number = Asked(*request), 0
         try:
-            if not self.algo_trading:
-                raise Refusal(Retcode.CLIENT_DISABLES_AT, "algorithmic trading is off in the terminal")
-            self._rules.check_permission()
+            self._check_permission()
             done = self._server.serve(asked)
             self._served = number = self._served + 1
             self.changes += 1
@@ -182,7 +180,7 @@ class TradeServer:
     def order_check(self, request: Row) -> Row:
         """OrderCheckResult: retcode 0 and the account as it would be, or why it would be refused and zeros."""
         try:
-            self._rules.check_permission()
+            self._check_permission()
             added = self._server.preview(Asked(*request))
         except Refusal as refusal:
             return int(refusal.retcode), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, WORDS[refusal.retcode], request
@@ -241,6 +239,12 @@ class TradeServer:
             raise BadFile(f"the terminal's state can't be read: {error!r}") from error
 
     # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _check_permission(self) -> None:
+        """Raises Refusal unless the terminal and the account let programs trade."""
+        if not self.algo_trading:
+            raise Refusal(Retcode.CLIENT_DISABLES_AT, "algorithmic trading is off in the terminal")
+        self._rules.check_permission()
 
     def _tell_quotes(self, but: str = "") -> None:
         """Tells the engine the newest quotes of what moves the account's equity; all listings but one."""

@@ -299,6 +299,8 @@ def test_nothing_is_traded_when_algorithmic_trading_is_off() -> None:
         10027,
         "AutoTrading disabled by client",
     )
+    checked = desk.mt5.order_check(desk.request())
+    assert (checked.retcode, checked.comment, checked.margin) == (10027, "AutoTrading disabled by client", 0.0)
     desk.server.algo_trading, desk.server.api_trading = True, False
     assert desk.send() is None
     assert desk.mt5.last_error() == (-8, "Auto-Trading using Python API disabled in Terminal")
