@@ -31,6 +31,8 @@ from streams.venue.watch import Columns
 _VERSION: Final = 1
 _FIRST_ORDER: Final = 50_000_000
 _FIRST_DEAL: Final = 40_000_000
+_MARKET_ORDERS: Final = (mt5.ORDER_TYPE_BUY, mt5.ORDER_TYPE_SELL)
+_ORDERS: Final = range(mt5.ORDER_TYPE_BUY, mt5.ORDER_TYPE_CLOSE_BY)
 
 
 class TradeServer:
@@ -193,8 +195,8 @@ class TradeServer:
         )  # fmt: skip
 
     def order_calc_margin(self, action: int, symbol: str, volume: float, price: float) -> float:
-        """What a market order would bind, in the account's currency."""
-        with self._calculated(action, symbol, volume, price):
+        """What an order would bind once it is filled, in the account's currency; pending ones as market orders."""
+        with self._calculated(action in _ORDERS, symbol, volume, price):
             return float(self.engine.ledger.margin_of(symbol, money.exact(volume), price))
 
     def order_calc_profit(
@@ -202,7 +204,7 @@ class TradeServer:
     ) -> float:
         """What a market order would bring from one price to the other before costs, in the account's currency."""
         ledger, side = self.engine.ledger, Side.LONG if action == mt5.ORDER_TYPE_BUY else Side.SHORT
-        with self._calculated(action, symbol, volume, price_open, price_close):
+        with self._calculated(action in _MARKET_ORDERS, symbol, volume, price_open, price_close):
             spec = ledger.specs[symbol]
             return float(ledger.booked(money.profit(spec, side, volume, price_open, price_close, ledger.rates)))
 
@@ -254,14 +256,12 @@ class TradeServer:
                 self.engine.quote(listing, quote)
 
     @contextmanager
-    def _calculated(self, action: int, name: str, *numbers: float) -> Iterator[None]:
-        """Around a calculation; what can't be calculated fails as a call."""
+    def _calculated(self, fits: bool, name: str, *numbers: float) -> Iterator[None]:
+        """Around a calculation; what can't be calculated fails as a call. `fits`: it is one of this kind of order."""
         symbol = self.market.symbols.get(name)
         if symbol is None:
             raise not_found()
-        if action not in (mt5.ORDER_TYPE_BUY, mt5.ORDER_TYPE_SELL) or not all(
-            math.isfinite(number) and number > 0 for number in numbers
-        ):
+        if not fits or not all(math.isfinite(number) and number > 0 for number in numbers):
             raise invalid_params()
         self._rules.tell_rates(symbol)
         try:

@@ -474,11 +474,21 @@ def test_margin_and_profit_are_calculated_for_an_order() -> None:
     assert mt5_.order_calc_profit(mt5.ORDER_TYPE_BUY, "USDJPY", 1, 150.0, 151.0) == 666.62
 
 
+@pytest.mark.parametrize("type", range(mt5.ORDER_TYPE_BUY, mt5.ORDER_TYPE_CLOSE_BY))
+def test_pending_orders_have_a_margin_and_no_profit_of_their_own(type: int) -> None:
+    desk = Desk()
+    assert desk.mt5.order_calc_margin(type, EURUSD, 0.1, 1.1001) == 110.01
+    if type not in (mt5.ORDER_TYPE_BUY, SELL):
+        assert desk.mt5.order_calc_profit(type, EURUSD, 0.1, 1.1001, 1.1005) is None
+        assert desk.mt5.last_error() == (-2, "Terminal: Invalid params")
+
+
 @pytest.mark.parametrize(
     ("args", "error"),
     [
         ((0, "EURXXX", 0.1, 1.1), (-4, "Terminal: Not found")),
-        ((2, EURUSD, 0.1, 1.1), (-2, "Terminal: Invalid params")),
+        ((8, EURUSD, 0.1, 1.1), (-2, "Terminal: Invalid params")),
+        ((-1, EURUSD, 0.1, 1.1), (-2, "Terminal: Invalid params")),
         ((0, EURUSD, -0.1, 1.1), (-2, "Terminal: Invalid params")),
         ((0, EURUSD, 0.1, float("nan")), (-2, "Terminal: Invalid params")),
     ],
