@@ -80,6 +80,8 @@ class Book:
         self._market, self._engine = market, engine
         self._orders: dict[int, OrderNote] = {}
         self._positions: dict[int, PositionNote] = {}
+        self._levels: dict[int, tuple[float, float]] = {}
+        """Stop and target of the open positions as the engine had them last: it forgets a position that it closes."""
         self.past_orders, self.past_deals = past_orders(), past_deals()
 
     # -- what happens --------------------------------------------------------------------------------------------------
@@ -113,6 +115,7 @@ class Book:
                 case Lapsed():
                     done_msc = self.stamp_msc(event.expires_ms)
                     self._done(event.ticket, mt5.ORDER_STATE_EXPIRED, event.remaining, done_msc)
+        self._keep_levels()
 
     def amend(self, ticket: int, type_time: int, expiration: int) -> None:
         """A pending order's time, as it has been asked for."""
@@ -161,6 +164,7 @@ class Book:
         self._positions = {int(number): PositionNote(**note) for number, note in kept["positions"].items()}
         self.past_orders.fill(kept["past_orders"])
         self.past_deals.fill(kept["past_deals"])
+        self._keep_levels()
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
@@ -181,6 +185,7 @@ class Book:
             )
         )  # fmt: skip
         self._note_position(deal, at_msc, note)
+        self._note_levels(deal, note)
         if not deal.remaining and deal.entry is not DealEntry.OUT_BY:
             self._done(deal.ticket, mt5.ORDER_STATE_FILLED, 0.0, at_msc, deal.price)
 
@@ -200,13 +205,25 @@ class Book:
         if deal.position not in self._engine.ledger.positions:
             del self._positions[deal.position]
 
+    def _note_levels(self, deal: Deal, order: OrderNote) -> None:
+        """What the deal makes of the levels, for a position that is opened and closed within one tick."""
+        if deal.entry in (DealEntry.IN, DealEntry.INOUT):
+            sl, tp = self._levels.get(deal.position, (0.0, 0.0)) if deal.entry is DealEntry.IN else (0.0, 0.0)
+            self._levels[deal.position] = order.sl or sl, order.tp or tp
+
+    def _keep_levels(self) -> None:
+        held = self._engine.ledger.positions
+        self._levels = {number: (position.sl or 0.0, position.tp or 0.0) for number, position in held.items()}
+
     def _venues_own(self, deal: Deal, at_msc: int) -> OrderNote:
-        """The order by which the venue itself closes a position."""
+        """The order by which the venue itself closes a position; its comment has the level, at a stop-out the price."""
         reason = _REASONS[deal.reason]
         digits = self._engine.ledger.specs[deal.listing].digits
+        sl, tp = self._levels[deal.position]
+        level = {DealReason.SL: sl, DealReason.TP: tp}.get(deal.reason, deal.price)
         return OrderNote(
             setup_msc=at_msc, type=type_of(deal.side), magic=deal.order_no, symbol=deal.listing, volume=deal.volume,
-            reason=reason, comment=f"[{deal.reason.value.lower()} {deal.price:.{digits}f}]",
+            reason=reason, comment=f"[{deal.reason.value.lower()} {level:.{digits}f}]",
         )  # fmt: skip
 
     def _note_change(self, change: Changed, at_msc: int) -> None:

@@ -76,7 +76,7 @@ def test_swap_is_charged_at_midnight_of_the_servers_clock_and_booked_with_the_cl
 
 @pytest.mark.parametrize(
     ("bid", "reason", "comment", "profit"),
-    [(1.0890, 4, "[sl 1.08900]", -111.0), (1.1210, 5, "[tp 1.12100]", 209.0)],
+    [(1.0890, 4, "[sl 1.09000]", -111.0), (1.1210, 5, "[tp 1.12000]", 209.0)],
     ids=["stop", "target"],
 )
 def test_a_stop_and_a_target_act_at_the_triggering_tick_and_leave_an_order_of_their_own(
@@ -93,6 +93,40 @@ def test_a_stop_and_a_target_act_at_the_triggering_tick_and_leave_an_order_of_th
     (order,) = desk.mt5.history_orders_get(ticket=out.order)
     assert (order.reason, order.type, order.state, order.position_id) == (reason, SELL, 4, opened.order)
     assert desk.mt5.positions_get() == ()
+
+
+def test_the_comment_of_a_stop_is_the_level_that_was_asked_for_last() -> None:
+    desk = Desk()
+    opened = desk.send(sl=1.09)
+    desk.send(action=mt5.TRADE_ACTION_SLTP, position=opened.order, sl=1.0950049)
+    again = Desk()
+    again.market.now, again.market.quotes = desk.market.now, dict(desk.market.quotes)
+    again.server.load(desk.server.dump())
+    for one in (desk, again):
+        one.tick(1.0940, 1.0941)
+        assert (one.deals()[-1].price, one.deals()[-1].comment) == (1.094, "[sl 1.09500]")
+
+
+def test_an_order_that_a_path_fills_and_stops_within_a_tick_is_stopped_at_its_own_level() -> None:
+    desk = Desk()
+    desk.pend(1.09, sl=1.085)
+    desk.tick(1.08, 1.0801, quality=PATH)
+    entry, out = desk.deals()
+    assert (entry.price, out.price, out.comment) == (1.09, 1.085, "[sl 1.08500]")
+
+
+def test_on_a_netting_account_the_levels_are_those_of_the_newest_order_that_has_them() -> None:
+    desk = Desk(margin_mode=mt5.ACCOUNT_MARGIN_MODE_RETAIL_NETTING)
+    desk.send(sl=1.08, tp=1.2)
+    desk.pend(1.095, sl=1.085)
+    desk.tick(1.07, 1.0701, quality=PATH)
+    assert [deal.comment for deal in desk.deals()] == ["tl7", "tl7", "[sl 1.08500]"]
+    desk.tick(1.1, 1.1001)
+    desk.send(sl=1.09)
+    turned = desk.send(type=SELL, volume=0.2)
+    desk.send(action=mt5.TRADE_ACTION_SLTP, position=turned.order, sl=1.11)
+    desk.tick(1.1109, 1.1110)
+    assert desk.deals()[-1].comment == "[sl 1.11000]"
 
 
 def test_a_stop_out_closes_the_largest_loss_first_with_its_reason() -> None:
