@@ -180,18 +180,23 @@ class TradeServer:
         )  # fmt: skip
 
     def order_check(self, request: Row) -> Row:
-        """OrderCheckResult: retcode 0 and the account as it would be, or why it would be refused and zeros."""
+        """OrderCheckResult: retcode 0 and the account as it would be, or why it would be refused and zeros; where money
+        is short, both the code and the account."""
+        code = 0
         try:
             self._check_permission()
-            added = self._server.preview(Asked(*request))
+            change = self._server.preview(Asked(*request))
         except Refusal as refusal:
-            return int(refusal.retcode), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, WORDS[refusal.retcode], request
+            code = int(refusal.retcode)
+            if refusal.margin is None:
+                return code, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, WORDS[code], request
+            change = refusal.margin
         self._tell_quotes()
         ledger = self.engine.ledger
-        balance, equity, margin = ledger.balance, ledger.equity, ledger.margin + added
+        balance, equity, margin = ledger.balance, ledger.equity, ledger.margin + change
         return (
-            0, float(balance), float(equity), float(equity - balance), float(margin), float(equity - margin),
-            _level(equity, margin), WORDS[0], request,
+            code, float(balance), float(equity), float(equity - balance), float(margin), float(equity - margin),
+            _level(equity, margin), WORDS[code], request,
         )  # fmt: skip
 
     def order_calc_margin(self, action: int, symbol: str, volume: float, price: float) -> float:

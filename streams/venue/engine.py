@@ -262,7 +262,9 @@ class Engine:
         free = self.ledger.equity - self.ledger.margin + freed
         if needed > free:
             raise Refusal(
-                Retcode.NO_MONEY, f"{added} lots need a margin of {needed} {self.account.currency}, {free} are free"
+                Retcode.NO_MONEY,
+                f"{added} lots need a margin of {needed} {self.account.currency}, {free} are free",
+                needed - freed,
             )
         return needed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from enum import IntEnum
 
 
@@ -37,8 +38,11 @@ class Retcode(IntEnum):
 
 
 class Refusal(Exception):
-    """A request that the venue refuses: its code, and why in words with the values."""
+    """A request that the venue refuses: its code, and why in words with the values.
 
-    def __init__(self, retcode: Retcode, why: str) -> None:
+    `margin`: where money is short (NO_MONEY), by how much the account's margin would have changed.
+    """
+
+    def __init__(self, retcode: Retcode, why: str, margin: Decimal | None = None) -> None:
         super().__init__(why)
-        self.retcode, self.why = retcode, why
+        self.retcode, self.why, self.margin = retcode, why, margin

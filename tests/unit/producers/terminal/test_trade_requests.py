@@ -462,6 +462,24 @@ def test_a_check_says_what_the_account_would_be_and_does_nothing() -> None:
     assert (desk.mt5.positions_total(), desk.mt5.orders_total()) == (1, 1)
 
 
+def test_a_check_without_enough_money_says_what_the_account_would_be() -> None:
+    desk = Desk()
+    desk.send(volume=1.0)
+    checked = desk.mt5.order_check(desk.request(volume=10.0))
+    assert (checked.retcode, checked.comment) == (10019, "No money")
+    assert (checked.balance, checked.equity, checked.profit) == (10_000.0, 9_990.0, -10.0)
+    assert (checked.margin, checked.margin_free, checked.margin_level) == (12_101.1, -2_111.1, 82.55)
+    other = desk.mt5.order_check(desk.request(sl=1.2))
+    assert (other.retcode, other.balance, other.margin) == (10016, 0.0, 0.0)
+
+
+def test_a_check_without_enough_money_to_turn_a_position_over_counts_what_that_frees() -> None:
+    desk = Desk(margin_mode=mt5.ACCOUNT_MARGIN_MODE_RETAIL_NETTING)
+    desk.send(volume=1.0)
+    checked = desk.mt5.order_check(desk.request(type=SELL, volume=11.0))
+    assert (checked.retcode, checked.margin, checked.margin_free) == (10019, 11_001.0, -1_011.0)
+
+
 def test_margin_and_profit_are_calculated_for_an_order() -> None:
     desk = Desk(Symbol(spec(EURUSD)), Symbol(spec("USDJPY", digits=3)))
     desk.market.quotes["USDJPY"] = Quote(150.0, 150.01)
