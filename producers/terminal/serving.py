@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from agents.money import ZERO, Quote
+from agents.money import ZERO, Quote, exact
 from producers.terminal import constants as mt5
 from producers.terminal.book import Book, OrderNote
 from producers.terminal.market_view import MarketView
@@ -14,6 +14,7 @@ from producers.terminal.requests import Asked, Rules
 from streams.venue import checks
 from streams.venue.amend import amend
 from streams.venue.book import Changed, Deal, Event, Lapsed, Order, Placed, Position, Refused, Removed, closing_price
+from streams.venue.book import Request as VenueRequest
 from streams.venue.close_by import check_close_by, close_by
 from streams.venue.engine import Engine
 from streams.venue.retcodes import Refusal, Retcode
@@ -59,13 +60,15 @@ class Requests:
         raise Refusal(Retcode.INVALID, f"there is no action {asked.action}")
 
     def preview(self, asked: Asked) -> Decimal:
-        """The margin that it would bind; nothing is done. Looks less closely than `serve`, as a terminal does."""
+        """By how much it would change the account's margin; nothing is done. Looks less closely than `serve`, as a
+        terminal does."""
         asked = self._taken(asked)
         match asked.action:
             case mt5.TRADE_ACTION_DEAL | mt5.TRADE_ACTION_PENDING:
                 deals = asked.action == mt5.TRADE_ACTION_DEAL
                 request, quote = (self._rules.deal if deals else self._rules.pending)(asked)
-                return self._engine.check(self._market.now_us(), request, quote, self._offset_s())
+                bound = self._engine.check(self._market.now_us(), request, quote, self._offset_s())
+                return bound - self._freed(request) if deals else bound
             case mt5.TRADE_ACTION_SLTP:
                 position, quote = self._position(asked)
                 spec = self._engine.ledger.specs[position.listing]
@@ -78,7 +81,9 @@ class Requests:
             case mt5.TRADE_ACTION_REMOVE:
                 self._order(asked)
             case mt5.TRADE_ACTION_CLOSE_BY:
-                self._pair(asked)
+                number, by, _ = self._pair(asked)
+                both = self._rules.position(number), self._rules.position(by)
+                return -sum((self._bound(one, min(p.volume for p in both)) for one in both), ZERO)
             case _:
                 raise Refusal(Retcode.INVALID, f"there is no action {asked.action}")
         return ZERO
@@ -162,6 +167,17 @@ class Requests:
             raise Refusal(Retcode.INVALID_ORDER, f"positions of {position.listing} don't close each other")
         check_close_by(self._engine, asked.position, asked.position_by, quote)
         return asked.position, asked.position_by, quote
+
+    def _freed(self, request: VenueRequest) -> Decimal:
+        """The margin of what a deal closes."""
+        held = self._rules.position(request.position) if request.position else self._engine.net(request.listing)
+        if held is None or held.side is request.side:
+            return ZERO
+        return self._bound(held, min(exact(request.volume), held.volume))
+
+    def _bound(self, position: Position, volume: Decimal) -> Decimal:
+        """The margin of so many lots of it, as booked."""
+        return self._engine.ledger.booked(position.margin * volume / position.volume)
 
     def _done(self, events: Sequence[Event], asked: Asked) -> Deal | Placed | Changed | Removed | Lapsed:
         """Books them; the first is what the request did."""

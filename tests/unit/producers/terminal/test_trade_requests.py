@@ -462,6 +462,40 @@ def test_a_check_says_what_the_account_would_be_and_does_nothing() -> None:
     assert (desk.mt5.positions_total(), desk.mt5.orders_total()) == (1, 1)
 
 
+def test_a_check_of_a_deal_that_closes_says_the_margin_that_is_left() -> None:
+    desk = Desk()
+    opened, short = desk.send(volume=0.4), desk.send(type=SELL, volume=0.1)
+    closing = {"type": SELL, "position": opened.order}
+    by = {"action": mt5.TRADE_ACTION_CLOSE_BY, "position": opened.order, "position_by": short.order}
+    for asked in ({**closing, "volume": 0.4}, {**closing, "volume": 0.1}, by):
+        checked = desk.mt5.order_check(desk.request(**asked))
+        again = Desk()
+        again.market.quotes = dict(desk.market.quotes)
+        again.server.load(desk.server.dump())
+        assert again.send(**asked).retcode == DONE
+        info = again.mt5.account_info()
+        assert (checked.retcode, checked.margin) == (0, info.margin)
+        assert checked.margin_free == pytest.approx(checked.equity - info.margin)
+        assert checked.margin_level == pytest.approx(checked.equity / info.margin * 100, abs=0.01)
+    desk.send(type=mt5.ORDER_TYPE_BUY, position=short.order)
+    checked = desk.mt5.order_check(desk.request(**closing, volume=0.4))
+    assert (checked.margin, checked.margin_free, checked.margin_level) == (0.0, checked.equity, 0.0)
+
+
+@pytest.mark.parametrize("lots", [0.1, 0.4, 0.9])
+def test_a_check_of_a_netting_accounts_deal_says_the_margin_that_is_left(lots: float) -> None:
+    desk = Desk(margin_mode=mt5.ACCOUNT_MARGIN_MODE_RETAIL_NETTING)
+    desk.send(volume=0.4)
+    assert desk.pend(1.2, mt5.ORDER_TYPE_SELL_LIMIT, volume=lots).retcode == DONE
+    waiting = desk.mt5.order_check(
+        desk.request(action=mt5.TRADE_ACTION_PENDING, type=3, price=1.2, type_filling=RETURN, volume=lots)
+    )
+    assert waiting.margin == desk.mt5.account_info().margin, "a pending order frees nothing"
+    checked = desk.mt5.order_check(desk.request(type=SELL, volume=lots))
+    assert desk.send(type=SELL, volume=lots).retcode == DONE
+    assert (checked.retcode, checked.margin) == (0, desk.mt5.account_info().margin)
+
+
 def test_a_check_without_enough_money_says_what_the_account_would_be() -> None:
     desk = Desk()
     desk.send(volume=1.0)
