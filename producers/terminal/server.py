@@ -125,6 +125,10 @@ class TradeServer:
         """TradeOrder of each that is pending or being filled, oldest first."""
         return self._book.orders(ticket, symbol, group)
 
+    def holds(self, symbol: str) -> bool:
+        """Whether a position or an order of the symbol is open, so that it stays in the market watch."""
+        return bool(self.engine.positions_of(symbol) or self.engine.orders_of(symbol))
+
     # -- history -------------------------------------------------------------------------------------------------------
 
     def history_orders_total(self, date_from: int, date_to: int) -> int:

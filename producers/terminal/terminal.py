@@ -274,7 +274,7 @@ class Terminal:
 
     def _told(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Any other answer, of the market as it is."""
-        if name == "symbol_select" and not args[1] and self.server.positions_get(symbol=args[0]):
+        if name == "symbol_select" and not args[1] and self.server.holds(args[0]):
             raise call_failed()
         if name in _PRICES:
             answer = getattr(self._prices, name)(*args, **kwargs)

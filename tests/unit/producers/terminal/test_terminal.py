@@ -99,6 +99,17 @@ def test_a_symbol_with_a_position_stays_in_the_market_watch(simulation: Simulati
     assert mt5.symbol_info("EURUSD").select
 
 
+def test_a_symbol_with_a_pending_order_stays_in_the_market_watch(simulation: Simulation) -> None:
+    mt5 = client(simulation)
+    simulation.control.step(60_000_000)
+    order = mt5.order_send(market_order(action=5, type=2, price=1.0, type_filling=2))
+    assert order.retcode == DONE
+    assert mt5.symbol_select("EURUSD", False) is False
+    assert mt5.last_error() == (-1, "Terminal: Call failed")
+    assert mt5.order_send({"action": 8, "order": order.order}).retcode == DONE
+    assert mt5.symbol_select("EURUSD", False) is True
+
+
 def test_hedged_margin_is_told_as_it_is_charged(simulation: Simulation) -> None:
     """MetaTrader 5 charges hedged volume by `margin_hedged` in place of the contract, at the mean price."""
     mt5 = client(simulation)
