@@ -67,9 +67,10 @@ class Day(NamedTuple):
     digest: str
 
 
-def make_day(seed: int, seconds: int = 150, *, stranger: bool = False) -> Day:
+def make_day(seed: int, seconds: int = 150, *, stranger: bool = False, robbed: bool = False) -> Day:
     """The day that a seed makes, and what the desk says to it with the fewest clocks. `stranger`: somebody else holds a
-    position for a while, whose specification comes late."""
+    position for a while, whose specification comes late. `robbed`: now and then a position loses stop and target, and
+    the gateway gives it its stop back."""
     rng = random.Random(seed)
     start = DAY_END - rng.randrange(10, 140) * SECOND
     day = Day(start, _quotes(rng, seconds), [], {}, [], "")
@@ -78,11 +79,14 @@ def make_day(seed: int, seconds: int = 150, *, stranger: bool = False) -> Day:
     for record in _reference(rng):
         _take(day, desk, state, broker, start - 10 * SECOND + len(day.inputs), record)
     others = _stranger(seed, start, seconds) if stranger else []
+    robber = random.Random(-1 - seed) if robbed else None
     shown = [-1, -1]
     for second in range(1, seconds):
         us = start + second * SECOND
         inputs = broker.due(us, us + SECOND) + _signals(rng, us)
         inputs += [(at, record) for at, record in others if us <= at < us + SECOND]
+        if robber is not None:
+            inputs += broker.rob(robber, us)
         watched = [NAMES.index(name) for name in desk.watching(state) if name in NAMES]
         told = [k for k in (0, 1) if (inputs or k in watched) and day.quotes[second][k].n != shown[k]]
         if told or desk.next_timer_us(state) == us:
@@ -245,6 +249,16 @@ class _Broker:
                 self.waiting.append((at, Canceled(**FACT, **fields, reason="asked", time_ms=0)))
             elif isinstance(record, Submitted):
                 self._answer(record, at)
+
+    def rob(self, rng: random.Random, start: int) -> list[tuple[int, Input]]:
+        """What the gateway says after somebody has taken a position's levels away."""
+        able = [order for order, _ in self.open.values() if order.sl is not None and order.tp is not None]
+        if not able or rng.random() < 0.5:
+            return []
+        order = rng.choice(able)
+        names: dict[str, Any] = {"order_no": 0, "ticket": order.order_no, "position": order.order_no}
+        given = Accepted(**FACT, **names, request=OrderRequest.MODIFY, time_ms=0, sl=order.sl, tp=None)
+        return [(start + rng.randrange(SECOND), given)]
 
     def _trade_by_hand(self, start: int) -> None:
         """A position that is opened and closed in two parts; Adopted records and deals come in any order."""

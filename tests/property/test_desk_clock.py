@@ -26,7 +26,7 @@ SEEDS = st.integers(0, 10**6)
 @given(SEEDS, st.data())
 @settings(max_examples=40, deadline=None)
 def test_further_clocks_change_no_output(seed: int, data: st.DataObject) -> None:
-    day = make_day(seed, stranger=data.draw(st.booleans()))
+    day = make_day(seed, stranger=data.draw(st.booleans()), robbed=data.draw(st.booleans()))
     all_seconds = range(1, len(day.quotes))
     extra = data.draw(st.one_of(st.just(set(all_seconds)), st.sets(st.sampled_from(all_seconds))))
     desk = Desk()
@@ -35,10 +35,10 @@ def test_further_clocks_change_no_output(seed: int, data: st.DataObject) -> None
     assert said == day.said
 
 
-@given(SEEDS, st.integers(1, 9), st.booleans())
+@given(SEEDS, st.integers(1, 9), st.booleans(), st.booleans())
 @settings(max_examples=30, deadline=None)
-def test_clocks_may_be_cut_anywhere(seed: int, step: int, stranger: bool) -> None:
-    day = make_day(seed, stranger=stranger)
+def test_clocks_may_be_cut_anywhere(seed: int, step: int, stranger: bool, robbed: bool) -> None:
+    day = make_day(seed, stranger=stranger, robbed=robbed)
     desk = Desk()
     for cut in (step, 10**9):
         state = desk.initial("test")
@@ -107,3 +107,5 @@ def test_the_days_are_eventful() -> None:
     said = [record for seed in range(20) for record in make_day(seed, stranger=True).said]
     assert sum(isinstance(record, Denied) and record.code == "exposure" for record in said) > 10
     assert sum(isinstance(record, Submitted) for record in said) > 30
+    said = [record for seed in range(20) for record in make_day(seed, robbed=True).said]
+    assert sum(isinstance(record, Submitted) and record.reason == "TARGET" for record in said) > 5

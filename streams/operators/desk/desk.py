@@ -31,6 +31,7 @@ from streams.operators.desk.consensus import forget
 from streams.operators.desk.entries import enter, own_entries, own_positions
 from streams.operators.desk.exits import (
     exit_ended,
+    given_back,
     leave,
     manage,
     modification_refused,
@@ -215,9 +216,12 @@ def _on_report(turn: Turn, report: Execution) -> None:
 
 def _on_modification(turn: Turn, report: Execution) -> None:
     state = turn.state
+    if not report.order_no:
+        _on_given_back(turn, report)
+        return
     for number in sorted(state.positions):
         position = state.positions[number]
-        if position.order_no and position.order_no == report.order_no:
+        if position.order_no == report.order_no:
             if isinstance(report, Accepted):
                 before = position.sl, position.tp
                 modified(turn, position, report.sl, report.tp)
@@ -227,3 +231,13 @@ def _on_modification(turn: Turn, report: Execution) -> None:
                 modified(turn, position, None, None)
             elif isinstance(report, Rejected):
                 modification_refused(turn, position)
+
+
+def _on_given_back(turn: Turn, report: Execution) -> None:
+    """An act of the gateway's own, which names its position; that one was refused is no answer to the desk."""
+    if not isinstance(report, Accepted):
+        return
+    position = turn.state.positions.get(report.position)
+    if position is not None and (report.sl, report.tp) != (position.sl, position.tp):
+        given_back(turn, position, report.sl, report.tp)
+        say_changed(turn, position, "stop and target moved")

@@ -2,8 +2,8 @@
 
 Stop, target, trailing stop and break-even are the broker's, moved by ModifyRequested when they are at least a point
 away and stops and freeze level allow it; else once a later quote does. After the fill, levels only tighten. Time exits,
-partials, opposite signals and Flat are orders of the desk; one that doesn't close what it should is issued again under
-a new number, each time later, until the position is gone.
+partials, opposite signals and Flat are orders of the desk, and so is the exit at a target that the broker doesn't have;
+one that doesn't close what it should is issued again under a new number, each time later, until the position is gone.
 """
 
 from __future__ import annotations
@@ -61,15 +61,18 @@ def tighten(position: Position, level: float, kind: ExitReason) -> None:
 def manage(turn: Turn, position: Position, *, quoted: bool) -> None:
     """Brings stop and target to where the plan wants them, as far as they may be moved now.
 
-    `quoted`: a new quote came; only then break-even and partial are judged.
+    `quoted`: a new quote came; only then break-even, partial and a target that the broker lacks are judged.
     """
     quote = turn.state.quotes.get(position.listing)
     position.above, position.below = math.inf, -math.inf
     if position.plan is None or position.leaving or quote is None:
         return
     if quoted:
+        if closing_quote(position, quote) >= _lacking_target(position):
+            leave(turn, position, ExitReason.TARGET)
+            return
         _judge_gain(turn, position, closing_quote(position, quote))
-    _arm_gain(turn, position)
+    _arm_gain(position)
     if not position.asked_us and not position.modify_at_us:
         _move_levels(turn, position, closing_quote(position, quote))
 
@@ -168,6 +171,16 @@ def modified(turn: Turn, position: Position, sl: float | None, tp: float | None)
     manage(turn, position, quoted=False)
 
 
+def given_back(turn: Turn, position: Position, sl: float | None, tp: float | None) -> None:
+    """The gateway set levels that the position had lost at the venue: exactly these, None = none.
+
+    Where the price has passed the target, or is too near to it, the venue takes the stop alone: a request with both
+    would be refused for as long, and the stop couldn't follow.
+    """
+    position.sl, position.tp = sl, tp
+    manage(turn, position, quoted=False)
+
+
 def modification_refused(turn: Turn, position: Position) -> None:
     """The venue didn't take it: it is tried again later."""
     if not position.asked_us:
@@ -253,10 +266,18 @@ def _gain(position: Position, at: float | None) -> float:
     return position.sign * position.price + at * plan.stop_distance - _TOLERANCE * 10.0**-position.digits
 
 
-def _arm_gain(turn: Turn, position: Position) -> None:
-    """Tells the clock at which quote break-even and partial are due."""
+def _lacking_target(position: Position) -> float:
+    """The closing quote at which the plan's target is reached that the broker doesn't have; infinite = never."""
+    if position.tp is not None or (target := wanted(position)[1]) is None:
+        return math.inf
+    return position.sign * target - _TOLERANCE * 10.0**-position.digits
+
+
+def _arm_gain(position: Position) -> None:
+    """Tells the clock at which quote break-even and partial are due, and a target that the broker doesn't have."""
     plan = position.plan
     assert plan is not None
+    position.above = min(position.above, _lacking_target(position))
     if not position.breakeven_done:
         position.above = min(position.above, _gain(position, plan.breakeven_at))
     if not position.partial_done:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import pytest
+
+from schemas.events import Side
 from schemas.executions import DealReason, Expired, OrderRequest
 from schemas.trading import (
     CancelRequested,
+    Decided,
     ExitReason,
     Fill,
     ModifyRequested,
@@ -249,3 +254,92 @@ def test_a_withdrawal_that_is_refused_leaves_the_order_working() -> None:
     assert one(account.exit(), CancelRequested).order_no == order.order_no
     changed = account.reject(order.order_no, OrderRequest.CANCEL)
     assert [record.state for record in changed] == ["ACCEPTED"]  # type: ignore[union-attr]
+
+
+def without_target(side: Side = LONG, **plan: Any) -> tuple[Account, Submitted]:
+    """A position 400 points from its target, 1.10402 or 1.096, that lost both levels at the terminal: the price had
+    passed the target, so the gateway could give it only its stop back. New levels stay 20 points from the price."""
+    account = Account(CONFIG, replace(SPEC, stops_level=20))
+    opened = account.opened(side, stop_distance=0.002, target_distance=0.004, **plan)
+    passed = 1.1045 if side is LONG else 1.0955
+    assert all_of(account.quote(passed, passed + 0.00002), Submitted) == [], "the broker is to close it"
+    found = restored(account, opened, opened.sl, None)
+    changed = one(found, PositionChanged)
+    assert (changed.sl, changed.tp, changed.cause) == (opened.sl, None, "stop and target moved")
+    assert kinds(found) == ["PositionChanged"]
+    return account, opened
+
+
+def restored(account: Account, opened: Submitted, sl: float | None, tp: float | None) -> list[Decided]:
+    """The gateway gave a position levels back that it had lost: an act of its own, which names no order."""
+    return account.accept(0, OrderRequest.MODIFY, position=opened.order_no, sl=sl, tp=tp)
+
+
+@pytest.mark.parametrize("price", [1.10401, 1.10383])
+def test_a_stop_that_the_broker_has_without_its_target_moves_alone_while_the_target_is_too_near(price: float) -> None:
+    account, opened = without_target()
+    assert account.quote(price, price + 0.00002) == []
+    moved = one(account.levels(1.101, 1.2), ModifyRequested)
+    assert (moved.sl, moved.tp, moved.reason) == (1.101, None, ExitReason.TRAIL)
+    found = account.accept(opened.order_no, OrderRequest.MODIFY, sl=1.101)
+    assert kinds(found) == ["PositionChanged"]
+    assert account.levels(1.101, 1.2) == []
+    assert account.quote(1.1039, 1.10392) == []
+    assert account.desk.next_timer_us(account.state) == NEVER_US
+
+
+def test_a_target_that_the_broker_lacks_is_set_once_the_price_is_far_enough_from_it() -> None:
+    account, opened = without_target()
+    assert account.quote(1.10383, 1.10385) == []
+    moved = one(account.quote(1.10382, 1.10384), ModifyRequested)
+    assert (moved.sl, moved.tp, moved.reason) == (1.09802, 1.10402, ExitReason.NONE)
+    account.accept(opened.order_no, OrderRequest.MODIFY, sl=1.09802, tp=1.10402)
+    assert account.quote(1.10381, 1.10383) == []
+    assert account.quote(1.1041, 1.10412) == [], "it is the broker's again"
+
+
+@pytest.mark.parametrize(("side", "short_of", "at"), [(LONG, 1.10401, 1.10402), (SHORT, 1.09599, 1.09598)])
+def test_a_target_that_the_broker_lacks_is_met_at_the_market_by_the_quote_that_reaches_it(
+    side: Side, short_of: float, at: float
+) -> None:
+    account, opened = without_target(side)
+    assert account.quote(short_of, short_of + 0.00002) == []
+    order = one(account.quote(at, at + 0.00002), Submitted)
+    assert (order.purpose, order.reason, order.volume) == (OrderPurpose.EXIT, ExitReason.TARGET, 0.1)
+    assert order.position == opened.order_no
+    assert account.levels(1.101, 1.099) == account.quote(at, at + 0.00002) == []
+    found = account.fill(order, at)
+    assert (one(found, PnlAttributed).reason, one(found, PositionChanged).volume) == (ExitReason.TARGET, 0.0)
+
+
+def test_all_is_closed_at_a_target_that_the_broker_lacks_though_a_part_is_due_there_too() -> None:
+    account, _ = without_target(partial_at=2.5, partial_share=0.5)
+    order = one(account.quote(1.10502, 1.10504), Submitted)
+    assert (order.reason, order.volume) == (ExitReason.TARGET, 0.1)
+
+
+def test_an_exit_at_a_target_that_the_broker_lacks_is_issued_again_until_the_position_is_gone() -> None:
+    account, _ = without_target()
+    order = one(account.quote(1.1045, 1.10452), Submitted)
+    account.reject(order.order_no)
+    again = one(account.clock(bare_time(account.us + SECOND)), Submitted)
+    assert (again.reason, again.retry) == (ExitReason.TARGET, 1)
+
+
+def test_a_modification_that_was_on_its_way_with_the_target_is_asked_for_without_it() -> None:
+    account = Account(CONFIG, replace(SPEC, stops_level=20))
+    opened = account.opened(LONG, stop_distance=0.002, target_distance=0.004)
+    account.quote(1.10401, 1.10403)
+    assert one(account.levels(1.101, 1.2), ModifyRequested).tp == 1.10402
+    restored(account, opened, 1.09802, None)
+    assert account.reject(opened.order_no, OrderRequest.MODIFY, retcode=10016) == []
+    moved = one(account.clock(bare_time(account.us + SECOND)), ModifyRequested)
+    assert (moved.sl, moved.tp) == (1.101, None)
+
+
+def test_levels_that_the_gateway_gave_back_as_they_were_change_nothing() -> None:
+    account = Account()
+    opened = account.opened(LONG, stop_distance=0.002, target_distance=0.004)
+    assert restored(account, opened, 1.09802, 1.10402) == []
+    assert account.reject(0, OrderRequest.MODIFY, retcode=10016) == []
+    assert account.accept(0, OrderRequest.MODIFY, position=999, sl=1.0) == []
