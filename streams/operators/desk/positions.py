@@ -68,20 +68,14 @@ def on_adopted(turn: Turn, adopted: Adopted) -> None:
     if position is None:
         if not volume:
             return
-        state.strangers.pop(adopted.position, None)
-        position = Position(
-            position=adopted.position, order_no=adopted.order_no, instance="", listing=adopted.listing,
-            side=adopted.side, digits=_digits(turn, adopted.listing), cause=Cause(), plan=None, opened_us=turn.us,
-            adopted=True, unopened=volume,
-        )  # fmt: skip
-        # What closed before is told with it.
-        closed = [deal for deal in state.early if deal.position == adopted.position and deal.side is not adopted.side]
-        position.ahead = sum((exact(deal.volume) for deal in closed), ZERO)
+        position = state.strangers.pop(adopted.position, None)
+        if position is None:
+            position = _met(turn, adopted, volume)
+        else:
+            _expect(position, adopted.side, volume)
         state.positions[adopted.position] = position
-    elif position.side is adopted.side:
-        position.ahead += position.volume - volume
     else:
-        position.ahead = ZERO
+        _expect(position, adopted.side, volume)
     position.volume = position.entered = volume
     position.side, position.price, position.sl, position.tp = adopted.side, adopted.price, adopted.sl, adopted.tp
     position.margin = bound_margin(state, adopted.listing, volume, adopted.price)
@@ -91,6 +85,27 @@ def on_adopted(turn: Turn, adopted: Adopted) -> None:
     if not volume:
         _settle(turn, position)
     _let_early_close(turn, adopted.position)
+
+
+def _met(turn: Turn, adopted: Adopted, volume: Decimal) -> Position:
+    """A position of which an Adopted record is the first word, or all but the deals that wait for it."""
+    # What closed before is told with it.
+    closed = [d for d in turn.state.early if d.position == adopted.position and d.side is not adopted.side]
+    ahead = sum((exact(deal.volume) for deal in closed), ZERO)
+    return Position(
+        position=adopted.position, order_no=adopted.order_no, instance="", listing=adopted.listing,
+        side=adopted.side, digits=_digits(turn, adopted.listing), cause=Cause(), plan=None, opened_us=turn.us,
+        adopted=True, unopened=volume + ahead, ahead=ahead,
+    )  # fmt: skip
+
+
+def _expect(position: Position, side: Side, volume: Decimal) -> None:
+    """An adopted position is told to be so large now: deals that make the difference are counted with that."""
+    if side is position.side:
+        position.ahead += position.volume - volume
+    else:
+        position.ahead = -(position.ahead + position.volume + volume)
+        position.unopened = -position.unopened
 
 
 def say_changed(turn: Turn, position: Position, cause: str) -> None:
@@ -129,6 +144,8 @@ def _on_opening(turn: Turn, deal: Deal, order: Order | None) -> None:
         _close(turn, turned, deal, closing, part, order)
         commission, volume = commission - part, volume - closing
         position = position if turned.adopted else None
+        if turned.adopted and not turns:
+            _pass_by(turned, deal, volume + closing)
         if not volume:
             return
         if turns:
@@ -138,7 +155,7 @@ def _on_opening(turn: Turn, deal: Deal, order: Order | None) -> None:
     if position is None:
         position = _opened(turn, deal, order)
         state.positions[deal.position] = position
-    if added := _added(position, deal, volume):
+    if added := _added(turn, position, deal, volume):
         before, position.volume = position.volume, position.volume + added
         position.price = float((exact(position.price) * before + exact(deal.price) * added) / position.volume)
         position.entered += added
@@ -159,17 +176,38 @@ def _on_opening(turn: Turn, deal: Deal, order: Order | None) -> None:
     manage(turn, position, quoted=False)
 
 
-def _added(position: Position, deal: Deal, volume: Decimal) -> Decimal:
+def _added(turn: Turn, position: Position, deal: Deal, volume: Decimal) -> Decimal:
     """What is still to add to a position of the volume that a deal opens."""
     if not position.adopted:
         return volume
-    if deal.entry is DealEntry.INOUT or deal.side is not position.side:
+    if deal.entry is DealEntry.INOUT:
         return ZERO
-    opened = min(position.unopened, volume)
-    position.unopened -= opened
-    told = min(max(-position.ahead, ZERO), volume - opened)
+    if deal.side is not position.side:
+        _pass_by(position, deal, volume)
+        return ZERO
+    told = min(max(-position.ahead, ZERO), volume)
     position.ahead += told
-    return volume - opened - told if position.volume else ZERO
+    opened = min(max(position.unopened, ZERO), volume - told)
+    position.unopened -= opened
+    added = volume - told - opened
+    if added and turn.state.strangers.pop(deal.position, None) is not None:
+        # What closed it before this came had closed only a part of it.
+        turn.state.positions[deal.position] = position
+    return added
+
+
+def _pass_by(position: Position, deal: Deal, volume: Decimal) -> None:
+    """A deal from before an adopted position was turned round to where it is told to be, or was told to be gone."""
+    if deal.side is position.side:
+        told = min(max(-position.ahead, ZERO), volume)
+        opened = min(max(position.unopened, ZERO), volume - told)
+        position.unopened -= opened
+        position.ahead += volume - opened
+    else:
+        waited = min(max(-position.unopened, ZERO), volume)
+        told = min(max(position.ahead, ZERO), volume - waited)
+        position.ahead -= told
+        position.unopened += volume - told
 
 
 def _turn_round(turn: Turn, position: Position, deal: Deal, volume: Decimal) -> None:
@@ -180,7 +218,7 @@ def _turn_round(turn: Turn, position: Position, deal: Deal, volume: Decimal) -> 
     position.side, position.price, position.sl, position.tp = deal.side, deal.price, None, None
     position.volume = position.entered = volume
     position.margin = bound_margin(state, deal.listing, volume, deal.price)
-    position.unopened = position.ahead = ZERO
+    position.unopened, position.ahead = -position.unopened, -position.ahead
 
 
 def _on_closing(turn: Turn, deal: Deal, order: Order | None) -> None:
@@ -294,12 +332,21 @@ def _taken_off(position: Position, deal: Deal, volume: Decimal) -> Decimal:
     """What is still to take off a position of the volume that a deal closes."""
     if not position.adopted:
         return volume
+    if deal.entry is DealEntry.INOUT and (deal.side is position.side or not position.volume):
+        return ZERO
     if deal.side is position.side:
         # It is told as turned round already.
+        _pass_by(position, deal, volume)
         return ZERO
+    if exact(deal.volume) > volume:
+        # It turns all of it round.
+        return volume
     told = min(max(position.ahead, ZERO), volume)
     position.ahead -= told
-    return min(volume - told, position.volume)
+    taken = min(volume - told, position.volume)
+    # More than is known to be open: that much was opened, too.
+    position.unopened += volume - told - taken
+    return taken
 
 
 def _remove(turn: Turn, position: Position) -> None:

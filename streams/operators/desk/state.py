@@ -102,9 +102,10 @@ class Position:
     entered: Decimal = ZERO
     """All that was opened; of an adopted one what its deals, as far as they came, have left of it."""
     unopened: Decimal = ZERO
-    """Of an adopted one: what the first Adopted record told whose opening deals haven't come."""
+    """Of an adopted one: what Adopted records told, or deals closed, whose opening deals haven't come; negative: on the
+    side that it was turned round from."""
     ahead: Decimal = ZERO
-    """Of an adopted one: closed volume that Adopted records told before its deals; negative: opened volume."""
+    """Of an adopted one: closed volume that Adopted records told before its deals; negative: opened or turned."""
     price: float = 0.0
     floor: float | None = None
     """The tightest of trailing levels and break-even so far, a price."""

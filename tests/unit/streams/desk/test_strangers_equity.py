@@ -104,11 +104,16 @@ def test_positions_are_told_as_soon_as_a_deal_changes_them(sold: float) -> None:
         ([told(0.2), traded(1, IN, 0.2), told(0.0), traded(2, OUT, 0.2)], 0.0),
         ([told(0.2), traded(1, IN, 0.2), traded(2, OUT, 0.1), traded(3, IN, 0.1)], 0.2),
         ([told(0.2), traded(1, OUT, 0.3)], 0.0),
+        ([told(0.1), traded(2, OUT, 0.1), traded(1, IN, 0.2)], 0.1),
+        ([told(0.1), traded(2, OUT, 0.3), traded(1, IN, 0.4)], 0.1),
+        ([traded(2, OUT, 0.1), told(0.1), traded(1, IN, 0.2)], 0.1),
+        ([told(0.1), traded(2, OUT, 0.1), told(0.05), traded(1, IN, 0.2), traded(3, OUT, 0.05)], 0.05),
     ],
     ids=[
         "told before its deal", "told while all deals wait", "added to, then told", "told, then added to",
         "closed before it was known", "from before the log", "told once more as it was", "told to be gone",
         "closed, then added to", "too much",
+        "closed before it was opened", "closed before more was opened", "closed first of all", "gone, then told",
     ],
 )  # fmt: skip
 def test_what_a_record_told_already_is_not_taken_off_again(records: list[Execution], left: float) -> None:
@@ -165,3 +170,23 @@ def test_a_turn_that_a_person_makes_within_the_position_closes_it() -> None:
     for record in (told(0.3), traded(1, IN, 0.3), traded(2, INOUT, 0.1, side=SHORT)):
         account.take(record)
     assert volume(account) == 0.2
+
+
+def test_deals_that_come_after_a_position_is_told_as_turned_round_are_counted_with_that() -> None:
+    account = Account(replace(CONFIG, position_mode=PositionMode.NETTING))
+    late = [traded(2, INOUT, 0.3, side=SHORT), traded(3, IN, 0.1, side=SHORT)]
+    for record in (told(0.1), traded(1, IN, 0.1), told(0.3, SHORT), *late):
+        account.take(record)
+        attributed(account)
+    assert (account.state.positions[77].side, volume(account)) == (SHORT, 0.3)
+
+
+def test_a_position_that_is_met_after_it_was_turned_round_is_changed_by_what_comes_then_only() -> None:
+    account = Account(replace(CONFIG, position_mode=PositionMode.NETTING))
+    before = [traded(1, IN, 0.1), traded(2, INOUT, 0.6, side=SHORT), traded(3, OUT, 0.3, side=LONG)]
+    for record in (told(0.2, SHORT), *before):
+        account.take(record)
+        attributed(account)
+        assert (account.state.positions[77].side, volume(account)) == (SHORT, 0.2)
+    account.take(traded(4, OUT, 0.05, side=LONG))
+    assert volume(account) == 0.15
