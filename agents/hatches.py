@@ -237,7 +237,7 @@ class ClassWork:
         """Brings what the object has set back to `words`, the same that were put."""
         self._layout.write_scalars(self.strategy.__dict__, words)
 
-    def failed(self, error: Exception) -> StrategyError:
+    def failed(self, error: Exception | SystemExit) -> StrategyError:
         """What it raised in one sentence, with the innermost line of its own file that it came through."""
         file, line = self._file, 0
         place: TracebackType | None = error.__traceback__

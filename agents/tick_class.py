@@ -59,9 +59,9 @@ class TickClass:
             found = [
                 row for i, said_there in self._said(strategy, ticks).items() for row in self._rows(ticks, i, said_there)
             ]
-        except (MemoryError, OSError):
+        except MemoryError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self.work.failed(error) from error
         self.work.take(state[1:])
         return as_signals(found)

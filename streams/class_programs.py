@@ -66,7 +66,7 @@ def with_code(activation: OperatorActivation) -> Operator:
         return class_operator(strategy.program(json.loads(activation.parameters)))
     except NotRunnable:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise NotRunnable(f"its source: {type(error).__name__}: {error}") from error
 
 

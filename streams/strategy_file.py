@@ -85,7 +85,7 @@ def build(strategy: AnyStrategy, values: Mapping[str, Any] | None = None) -> Any
     """The program of a strategy with these parameters. Raises BadStrategy."""
     try:
         return strategy.program(values)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         written = strategy.function if isinstance(strategy, Strategy) else strategy.cls
         try:
             path, line = inspect.getfile(written), inspect.getsourcelines(written)[1]
@@ -125,7 +125,7 @@ def _strategies(path: Path) -> dict[str, AnyStrategy]:
     except SyntaxError as error:
         file = path if error.filename is None else Path(error.filename)
         raise BadStrategy(f"{file.name}, line {error.lineno or 1}: this is not Python: {error.msg}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _located(error, path, 1) from error
     for name, cls in classes_in(module).items():
         try:
@@ -135,7 +135,7 @@ def _strategies(path: Path) -> dict[str, AnyStrategy]:
     return found
 
 
-def _located(error: Exception, path: Path, otherwise: int) -> BadStrategy:
+def _located(error: Exception | SystemExit, path: Path, otherwise: int) -> BadStrategy:
     """The error by the innermost line of the file that it came through."""
     lines = [
         (frame.lineno, frame.line)
@@ -147,6 +147,6 @@ def _located(error: Exception, path: Path, otherwise: int) -> BadStrategy:
     return BadStrategy(f"{path.name}, line {line}{shown}: {_sentence(error)}")
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: Exception | SystemExit) -> str:
     said = str(error) if isinstance(error, StrategyError | AttributeError) else f"{type(error).__name__}: {error}"
     return " ".join(said.split())

@@ -38,7 +38,7 @@ class BarClassOperator:
     """A class as an operator on `signals`; one object may not fold in two threads at once.
 
     What the class raises is its last output: FAILED at that bar, with what it said at the bars before; its line is
-    named. MemoryError and OSError go up.
+    named. MemoryError goes up.
     """
 
     topic: Final = "signals"
@@ -75,9 +75,9 @@ class BarClassOperator:
             words = state.words.copy()
             try:
                 rows = self._said(state, row, moment)
-            except (MemoryError, OSError, OperatorError):
+            except (MemoryError, OperatorError):
                 raise
-            except Exception as error:  # noqa: BLE001 - a strategy may raise anything
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - a strategy may raise anything
                 state.words, state.failed = words, True
                 failed = failure(self._work.failed(error), moment)
                 break

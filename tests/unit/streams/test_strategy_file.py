@@ -91,6 +91,7 @@ def test_a_mistake_is_said_by_its_line(tmp_path: Path, body: str, line: int, sai
         ),
         (HEAD.replace("Param(20, 5", "Param(2, 5") + PLAN + YIELD, "line 5, .*the default 2 is not between 5 and 100"),
         ("import nowhere_to_be_found\n", "line 1, .*ModuleNotFoundError"),
+        ("import sys\nsys.exit(3)\n", r"line 2, `sys\.exit\(3\)`: SystemExit: 3"),
         ("x = 1\n", "has no strategy: write @strategy"),
         ("\x00", r"mine\.py, line 1: this is not Python"),
     ],
