@@ -124,7 +124,7 @@ class Stops:
             self._alarms.tell(
                 "levels_differ", Severity.WARNING, f"{about}/{sl:g}/0",
                 f"position {about} in {held.listing} has its stop {sl} back and not its target {tp}, which the price "
-                f"({position.price_current:g}) has passed or is too near to: it runs on without one",
+                f"({position.price_current:g}) has passed or is too near to: the desk closes it there",
             )  # fmt: skip
         return answer
 
