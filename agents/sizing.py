@@ -59,7 +59,7 @@ class SizeRequest(NamedTuple):
     stop_distance: float = math.nan
     """From the fill to the stop, in price; NaN or 0 = no stop."""
     max_lots: float = 0.0
-    """Largest size, lots; 0 = none."""
+    """Largest size, lots; 0 = no limit. One that is negative or not finite sizes nothing."""
     volatility: float = math.nan
     """Standard deviation of the listing's returns of a period, as a share of the price; NaN = not known (yet)."""
     periods_per_year: float = 252.0
@@ -80,6 +80,10 @@ def size_of(request: SizeRequest) -> SizeResult:
     size = request.size
     if not (math.isfinite(size) and size > 0):
         return SizeResult(0.0, f"the size of a {request.sizing.lower()} sizing is {size}: it must be above zero")
+    if not 0 <= request.max_lots < math.inf:
+        return SizeResult(
+            0.0, f"max_lots is {request.max_lots}: it must be a finite number above zero, or zero for no limit"
+        )
     if request.sizing is Sizing.LOTS:
         return _fitted(exact(size), request)
     if not (math.isfinite(request.price) and request.price > 0):

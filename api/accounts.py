@@ -6,18 +6,22 @@ Each is written once, and again only where it differs; what contradicts itself i
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 
+from agents.money import exact
 from agents.risk import BadLimit, limits_from_toml
+from agents.volumes import fitted, least_of, step_of
 from infra.clock import Clock
 from infra.errors import BadFile, Refused
 from infra.reference_log import append_reference
 from producers.specs.limits import read_limits
 from schemas.catalogue import ACCOUNT_TOPICS
 from schemas.configuration import ORDERS_EACH, AccountConfig, RiskLimits, Sizing, StrategyConfig
-from schemas.events import ReferenceRecord
+from schemas.events import ListingSpec, ReferenceRecord
 from schemas.integrity import UNWRITTEN, KeyRing
 from streams.desk_program import desk_missing
 from streams.operators.desk.consensus import AGREE, ROLES, TRADE, VETO, WEIGH
@@ -45,6 +49,9 @@ _ROLES: Final[Mapping[str, tuple[str, str]]] = {
 }  # fmt: skip
 """Of the first, and of the others."""
 
+USUAL_WEIGHT: Final = 0.5
+"""Of who weighs, if nobody says otherwise: halves the size of entries to the other side. 1 would stop them, a veto."""
+
 C = TypeVar("C", AccountConfig, StrategyConfig, RiskLimits)
 
 
@@ -53,13 +60,14 @@ class BadAccount(Refused):
 
 
 class Share(NamedTuple):
-    """How an account trades an instance. `size`: lots, or the share of equity at risk …; `max_lots` 0 = no limit."""
+    """How an account trades an instance. `size`: lots, or the share of equity at risk …; `max_lots` 0 = no limit;
+    `weight`: of the others' size, by which it is cut with the role weigh, 0 to 1; None = USUAL_WEIGHT."""
 
     instance: str
     sizing: Sizing
     size: float
     max_lots: float = 0.0
-    weight: float = 1.0
+    weight: float | None = None
 
 
 class Plan(NamedTuple):
@@ -80,17 +88,20 @@ def configure_account(bootstrap: str, keys: KeyRing, clock: Clock, plan: Plan) -
 
 
 def missing(records: Sequence[ReferenceRecord], plan: Plan) -> list[ReferenceRecord]:
-    """What has to be written so that the account is as planned, given all records so far. Raises BadAccount.
+    """What has to be written so that the account is as planned, given all records so far. Raises BadAccount, also for
+    what is known of the feed's listings and for numbers that aren't finite.
 
     The desk first, then the account, its limits and its strategies: each takes effect in that order in the journal.
     """
     account = plan.config.account
     config = placed(records, plan.config)
+    check_reach(plan.limits, specs_of(records, config.feed), plan.shares)
     wanted: list[ReferenceRecord] = [*desk_missing(records, account)]
     wanted += _unless_same(newest(records, AccountConfig, account), config)
     wanted += _unless_same(newest(records, RiskLimits, account), plan.limits)
     for strategy in strategy_configs(account, plan.shares, plan.consensus):
         wanted += _unless_same(newest(records, StrategyConfig, account, strategy.instance), strategy)
+    check_finite(wanted)
     return wanted
 
 
@@ -129,9 +140,12 @@ def strategy_config(account: str, share: Share, role: str, *, active: bool = Tru
     """How the account trades one instance, with blank chain fields. Raises BadAccount for a role that there isn't."""
     if role not in ROLES:
         raise BadAccount(f"role {role!r}: there are {', '.join(ROLES)}")
+    weight = share.weight
+    if weight is None:
+        weight = USUAL_WEIGHT if role == WEIGH else 1.0
     return StrategyConfig(
         account=account, instance=share.instance, sizing=share.sizing, size=share.size, max_lots=share.max_lots,
-        role=role, weight=share.weight, active=active, **UNWRITTEN,
+        role=role, weight=weight, active=active, **UNWRITTEN,
     )  # fmt: skip
 
 
@@ -142,13 +156,17 @@ def limits_of(account: str, file: Path | None = None) -> RiskLimits:
         limits = limits_from_toml(told, account)
     except BadLimit as error:
         raise BadFile(f"{file}: {error}") from error
-    check_limits(limits)
+    try:
+        check_limits(limits)
+    except BadAccount as error:
+        raise BadAccount(f"{file}: {error}") from error
     return limits
 
 
 def check_plan(plan: Plan) -> None:
     """Raises BadAccount for what can't be meant."""
     config, limits = plan.config, plan.limits
+    check_finite([config, limits])
     if config.leverage <= 0 or config.balance <= 0:
         raise BadAccount(
             f"account {config.account}: balance {config.balance} and leverage {config.leverage} must be > 0"
@@ -183,9 +201,19 @@ def check_limits(limits: RiskLimits) -> None:
 
 
 def check_share(share: Share, limits: RiskLimits | None) -> None:
-    """Raises BadAccount for a size that can't be traded."""
-    if not share.size > 0:
-        raise BadAccount(f"{share.instance}: its size {share.size:g} must be above 0")
+    """Raises BadAccount for a size that can't be traded, a largest entry or a weight that is none."""
+    if not 0 < share.size < math.inf:
+        raise BadAccount(f"{share.instance}: its size {share.size:g} must be above 0, and finite")
+    if not 0 <= share.max_lots < math.inf:
+        raise BadAccount(
+            f"{share.instance}: max_lots = {share.max_lots:g}: it must be a finite number of lots above 0, or 0 for no "
+            "limit but the account's"
+        )
+    if share.weight is not None and not 0 <= share.weight <= 1:
+        raise BadAccount(
+            f"{share.instance}: weight = {share.weight:g}: it must be from 0 (entries to the other side keep their "
+            "size) to 1 (they are stopped)"
+        )
     if share.sizing is not Sizing.LOTS:
         if share.size > 1:
             raise BadAccount(
@@ -196,6 +224,42 @@ def check_share(share: Share, limits: RiskLimits | None) -> None:
             f"{share.instance} is to trade {share.size:g} lots, and max_lots = {limits.max_lots:g}: every entry would "
             "be cut; correct one of them"
         )
+
+
+def check_reach(limits: RiskLimits | None, specs: Sequence[ListingSpec], shares: Iterable[Share] = ()) -> None:
+    """Raises BadAccount for most lots below the smallest order of every listing: nothing would ever be traded. Without
+    specs nothing is known."""
+    told = [(name, getattr(limits, name, None)) for name in ("max_lots", "max_symbol_lots")]
+    told += [(f"{share.instance}: max_lots", share.max_lots or None) for share in shares]
+    for name, lots in told:
+        if lots is None or not math.isfinite(lots) or not specs or any(fitted(exact(lots), spec) for spec in specs):
+            continue
+        least, listing = min((max(least_of(spec), step_of(spec)), spec.listing) for spec in specs)
+        raise BadAccount(
+            f"{name} = {lots:g} is below the smallest order, {least} lots of {listing}: every entry would be refused; "
+            f"make it {least} at least, or leave it out"
+        )
+
+
+def specs_of(records: Iterable[ReferenceRecord], feed: str, listings: Sequence[str] = ()) -> list[ListingSpec]:
+    """The newest spec of each of the listings, or of all that the feed has."""
+    found = {r.listing: r for r in records if isinstance(r, ListingSpec) and r.listing.partition("/")[0] == feed}
+    return [spec for name, spec in found.items() if not listings or name in listings]
+
+
+def check_finite(records: Iterable[ReferenceRecord]) -> None:
+    """Raises BadAccount for a number that isn't finite: NaN differs from itself, so its record would be missing again
+    each time that it was written."""
+    for record in records:
+        for field in dataclasses.fields(record):
+            told = getattr(record, field.name)
+            for value in told if isinstance(told, tuple) else (told,):
+                if isinstance(value, float | Decimal) and not math.isfinite(value):
+                    about = getattr(record, "account", "") or getattr(record, "instance", "")
+                    raise BadAccount(
+                        f"{type(record).__name__} of {about}: {field.name} = {value} can't be written: give a finite "
+                        "number"
+                    )
 
 
 def newest(records: Iterable[ReferenceRecord], kind: type[C], account: str, instance: str | None = None) -> C | None:

@@ -158,7 +158,7 @@ class Played:
             if there is None or (place >= AGENTS and not there.active):
                 wanted.append(one if there is None else dataclasses.replace(there, active=True, **UNWRITTEN))
             elif self._consensus is not None and place < AGENTS and there.role != one.role:
-                wanted.append(dataclasses.replace(there, role=one.role, **UNWRITTEN))
+                wanted.append(dataclasses.replace(there, role=one.role, weight=one.weight, **UNWRITTEN))
         return wanted
 
     def missing_activations(self, known: list[ReferenceRecord]) -> list[ReferenceRecord]:

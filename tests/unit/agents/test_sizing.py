@@ -108,6 +108,13 @@ def test_above_the_largest_order_it_is_capped() -> None:
     assert sized(size=1.0, stop_distance=0.0001) == SizeResult(50.0, "capped at the largest order, 50.0 lots")
 
 
+@pytest.mark.parametrize("told", [-1.0, math.nan, math.inf])
+def test_a_max_lots_that_is_none_stops_entries_rather_than_lifting_the_limit(told: float) -> None:
+    assert sized(max_lots=told) == SizeResult(
+        0.0, f"max_lots is {told}: it must be a finite number above zero, or zero for no limit"
+    )
+
+
 def test_max_lots_caps_and_is_said() -> None:
     assert sized(max_lots=0.25) == SizeResult(0.25, "capped at max_lots 0.25")
     assert sized(sizing=Sizing.LOTS, size=3.0, max_lots=0.25) == SizeResult(0.25, "capped at max_lots 0.25")

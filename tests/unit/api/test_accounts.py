@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from api.accounts import BadAccount, Consensus, Plan, Share, check_plan, limits_of, missing, placed
+from api.accounts import (
+    BadAccount,
+    Consensus,
+    Plan,
+    Share,
+    check_plan,
+    check_reach,
+    limits_of,
+    missing,
+    placed,
+    strategy_configs,
+)
 from infra.errors import BadFile
 from schemas.configuration import AccountConfig, BreachAction, RiskLimits, Sizing, StrategyConfig
 from schemas.events import OperatorActivation, ReferenceRecord
 from schemas.integrity import UNWRITTEN
 from streams.desk_program import check_desk, desk_missing
 from streams.programs import NotRunnable
+from tests.property.references import spec
 from tests.unit.streams.desk.account import CONFIG
 
 BOTH = (Share("berserker", Sizing.LOTS, 0.1), Share("sniper", Sizing.RISK, 0.01, weight=0.4))
@@ -100,6 +113,12 @@ def test_two_agents_trade_alone_or_check_each_other(consensus: Consensus, roles:
     assert [r.weight for r in found] == [1.0, 0.4]
 
 
+def test_who_weighs_without_a_told_weight_halves_the_size_of_the_others() -> None:
+    shares = (BOTH[0], BOTH[1]._replace(weight=None))
+    assert [one.weight for one in strategy_configs("demo", shares, "weigh")] == [1.0, 0.5]
+    assert [one.weight for one in strategy_configs("demo", shares, "veto")] == [1.0, 1.0], "as it always was"
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
@@ -116,6 +135,45 @@ def test_limits_that_contradict_each_other_are_refused(changes: dict[str, Any], 
         check_plan(one._replace(limits=dataclasses.replace(one.limits, **changes)))
 
 
+def test_a_limit_below_the_smallest_order_is_refused_where_that_is_known() -> None:
+    few, coarse = spec(), dataclasses.replace(spec(listing="test/DE40"), volume_min=0.1, volume_step=0.1)
+    limits = dataclasses.replace(limits_of("demo"), max_lots=0.001)
+    check_reach(limits, [])
+    says = "max_lots = 0.001 is below the smallest order, 0.01 lots of test/EURUSD: .*make it 0.01 at least"
+    with pytest.raises(BadAccount, match=says):
+        check_reach(limits, [coarse, few])
+    check_reach(dataclasses.replace(limits, max_lots=0.01), [coarse, few])
+    with pytest.raises(BadAccount, match=r"max_lots = 0.01 is below the smallest order, 0.1 lots of test/DE40"):
+        check_reach(dataclasses.replace(limits, max_lots=0.01), [coarse])
+    with pytest.raises(BadAccount, match=r"max_symbol_lots = 0.001 is below"):
+        check_reach(dataclasses.replace(limits, max_lots=None, max_symbol_lots=0.001), [few])
+
+
+def test_an_account_on_a_log_with_specs_is_held_against_them() -> None:
+    one = plan()._replace(limits=dataclasses.replace(limits_of("demo"), max_lots=0.001), shares=())
+    other = [spec(listing="else/EURUSD")]
+    assert missing(other, one), "another feed's"
+    with pytest.raises(BadAccount, match="below the smallest order"):
+        missing([*other, spec()], one)
+    with pytest.raises(BadAccount, match=r"berserker: max_lots = 0.001 is below the smallest order"):
+        missing([spec()], plan(shares=(BOTH[0]._replace(max_lots=0.001),)))
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_what_is_no_finite_number_is_never_written(bad: float) -> None:
+    limits = dataclasses.replace(limits_of("demo"), max_spread_points=bad)
+    with pytest.raises(BadAccount, match=f"RiskLimits of demo: max_spread_points = {bad}.* a finite number"):
+        missing([], plan()._replace(limits=limits))
+    with pytest.raises(BadAccount, match="AccountConfig of demo: leverage"):
+        missing([], plan(leverage=bad))
+    with pytest.raises(BadAccount, match="AccountConfig of demo: balance"):
+        missing([], plan(balance=Decimal(bad)))
+    with pytest.raises(BadAccount, match="AccountConfig of demo: balance"):
+        check_plan(plan(balance=Decimal(bad)))
+    with pytest.raises(BadAccount, match="StrategyConfig of demo: weight"):
+        missing([], plan(shares=(BOTH[0], BOTH[1]._replace(weight=bad))))
+
+
 @pytest.mark.parametrize(
     ("one", "says"),
     [
@@ -124,6 +182,13 @@ def test_limits_that_contradict_each_other_are_refused(changes: dict[str, Any], 
         (plan("veto", BOTH[:1]), "needs two strategies"),
         (plan(shares=(BOTH[0]._replace(size=0.0),)), "must be above 0"),
         (plan(shares=(BOTH[1]._replace(size=1.5),)), "can't be risked"),
+        (plan(shares=(BOTH[0]._replace(size=math.inf),)), "must be above 0"),
+        (plan(shares=(BOTH[0]._replace(max_lots=-1.0),)), "berserker: max_lots = -1: .*above 0, or 0 for no limit"),
+        (plan(shares=(BOTH[0]._replace(max_lots=math.nan),)), "max_lots = nan"),
+        (plan(shares=(BOTH[0]._replace(max_lots=math.inf),)), "max_lots = inf"),
+        (plan(shares=(BOTH[0]._replace(weight=-7.0),)), "berserker: weight = -7: .*from 0 .*to 1"),
+        (plan(shares=(BOTH[0]._replace(weight=1.01),)), "weight = 1.01"),
+        (plan(shares=(BOTH[0]._replace(weight=math.nan),)), "weight = nan"),
     ],
 )
 def test_a_plan_that_cannot_be_meant_is_refused(one: Plan, says: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from api.accounts import Consensus
 from api.demo.played import Played
 from api.instances import to_remove
 from infra.errors import Refused, SettingsError
@@ -36,7 +37,13 @@ Home = Callable[..., Played]
 def home(tmp_path: Path) -> Home:
     """A demo of some symbols and strategies, in one home."""
 
-    def made(*symbols: str, spec: str = "vantage-raw", strategies: tuple[Path, ...] = (), once: bool = False) -> Played:
+    def made(
+        *symbols: str,
+        spec: str = "vantage-raw",
+        strategies: tuple[Path, ...] = (),
+        consensus: Consensus | None = None,
+        once: bool = False,
+    ) -> Played:
         for symbol in symbols:
             rows = "".join(f"2014-05-06 09:00:0{second},0.8{second},0.81\n" for second in range(3))
             (tmp_path / f"{symbol}.csv").write_text("time,bid,ask\n" + rows)
@@ -48,7 +55,7 @@ def home(tmp_path: Path) -> Home:
             recorder=RecorderSettings(feed="demo"),
             trade=TradeSettings(account="demo"),
         )
-        return Played(settings, strategies, None, once=once)
+        return Played(settings, strategies, consensus, once=once)
 
     return made
 
@@ -175,3 +182,28 @@ def test_what_people_made_of_the_demos_own_two_stays(home: Home) -> None:
     known = numbered(known, [dataclasses.replace(sniper, listings=("demo/EURUSD",), warm_from_us=7)])
 
     assert after(home(), known) == known
+
+
+# -- consensus ---------------------------------------------------------------------------------------------------------
+
+
+def decides(known: list[ReferenceRecord]) -> list[tuple[str, float]]:
+    """Role and weight of the demo's own two, as they stand."""
+    last = {r.instance: r for r in known if isinstance(r, StrategyConfig)}
+    return [(last[name].role, last[name].weight) for name in ("berserker", "sniper_intraday")]
+
+
+def test_who_weighs_in_a_demo_halves_the_size_of_the_other_in_a_new_home_and_one_that_is_there(home: Home) -> None:
+    assert decides(after(home(consensus="weigh"), FRESH)) == [("trade", 1.0), ("weigh", 0.5)]
+    known = after(home(), FRESH)
+    assert decides(known) == [("trade", 1.0), ("trade", 1.0)]
+    known = after(home(consensus="weigh"), known)
+    assert decides(known) == [("trade", 1.0), ("weigh", 0.5)]
+    assert decides(after(home(consensus="veto"), known)) == [("trade", 1.0), ("veto", 1.0)]
+
+
+def test_a_weight_that_somebody_told_since_stays(home: Home) -> None:
+    known = after(home(consensus="weigh"), FRESH)
+    sniper = next(r for r in known if isinstance(r, StrategyConfig) and r.role == "weigh")
+    known = numbered(known, [dataclasses.replace(sniper, weight=0.3)])
+    assert decides(after(home(consensus="weigh"), known)) == [("trade", 1.0), ("weigh", 0.3)]
