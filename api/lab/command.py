@@ -80,6 +80,7 @@ def run_command(
     if resume is None:
         check_folder(folder)
     chosen = choose(asked.strategy, parsed_values(options.p or []))
+    limits = limits_of(options)
     line = ProgressLine()
     with ExitStack() as kept:
         kept.callback(line.clear)
@@ -89,13 +90,14 @@ def run_command(
             _same_inputs(known, traded)
         if check_lookahead:
             return _lookahead(chosen, traded)
+        check_limits_reach(options, traded)
         ranged, from_ms = in_range(chosen, traded, options)
         total = sum(int(one.source.facts.get("ticks", 0)) for one in traded)
         request = Request(
             chosen=chosen,
             data=ranged,
             sized=options.sized(),
-            limits=limits_of(options),
+            limits=limits,
             from_ms=from_ms,
             options=asked.as_json(),
             resume=None if resume is None else checkpoint.read(resume, chosen.digest),
@@ -219,16 +221,24 @@ def in_range(chosen: Chosen, traded: Sequence[Traded], options: LabOptions) -> t
 
 
 def limits_of(options: LabOptions) -> Any:
-    """The limits in `--limits`, or None."""
+    """The limits in `--limits`, or None. Raises BadFile, and BadAccount for limits that no account may have."""
     if options.limits is None:
         return None
-    from agents.risk import limits_from_toml
+    from api.accounts import limits_of as limits_in
     from api.lab.setup import ACCOUNT
-    from producers.specs import read_limits
+
+    return limits_in(ACCOUNT, options.limits)
+
+
+def check_limits_reach(options: LabOptions, traded: Sequence[Traded]) -> None:
+    """Raises BadFile for `--limits` below the smallest order of all that is traded."""
+    if options.limits is None:
+        return
+    from api.accounts import BadAccount, check_reach
 
     try:
-        return limits_from_toml(read_limits(options.limits), ACCOUNT)
-    except ValueError as error:
+        check_reach(limits_of(options), [one.listing for one in traded if not one.converts])
+    except BadAccount as error:
         raise BadFile(f"{options.limits}: {error}") from error
 
 

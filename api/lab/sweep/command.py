@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from api.lab.choice import choose
-from api.lab.command import Asked, Done
+from api.lab.command import Asked, Done, check_limits_reach
 from api.lab.options import LabOptions
 from api.lab.sweep.axes import Axis, Number, fitted, parse_axes, total
 from api.lab.sweep.findings import Findings, judged
@@ -99,6 +99,7 @@ def sweep_command(
         kept.callback(line.clear)
         writer = kept.enter_context(Writer(apart=count > 1))
         prepared = prepare(asked, line, home, config, kept)
+        check_limits_reach(asked.options, prepared.traded)
         spans = _spans(plan, prepared, asked.options)
         if found is not None:
             assert resume is not None

@@ -228,6 +228,31 @@ def test_a_daily_loss_that_is_reached_ends_the_day_and_is_in_the_events(
     assert tickledger(place, monkeypatch, "verify", "--run", "limited") == 0
 
 
+@pytest.mark.parametrize(
+    ("limits", "says"),
+    [
+        ("max_lots = 5.0\nmax_symbol_lots = 1.0\n", "max_lots = 5 is above max_symbol_lots = 1"),
+        ('max_daily_loss = "10%"\nmax_drawdown = "5%"\n', "max_daily_loss = 0.1 is above max_drawdown = 0.05"),
+        ("max_lots = 0.001\n", "max_lots = 0.001 is below the smallest order, 0.01 lots of import/EURUSD"),
+    ],
+)
+@pytest.mark.parametrize("command", [("backtest", "crossing.py"), ("sweep", "ema_cross")])
+def test_limits_that_an_account_could_not_have_are_refused(
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: tuple[str, ...],
+    limits: str,
+    says: str,
+) -> None:
+    (place / "limits.toml").write_text(limits)
+    sets = ("-p", "fast=10:20:10", "--jobs", "1") if command[0] == "sweep" else ()
+    asked = (*command, "EURUSD_M1.csv", *sets, "--limits", "limits.toml", "--out", f"refused-{command[0]}")
+    assert tickledger(place, monkeypatch, *asked) == 1
+    assert f"error: limits.toml: {says}" in capsys.readouterr().err
+    assert not (place / f"refused-{command[0]}").exists()
+
+
 def test_a_range_is_traded_with_what_lies_before_it_for_warm_up(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
