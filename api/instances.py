@@ -16,7 +16,16 @@ from typing import Any, Final, NamedTuple
 
 import streams
 from agents.strategy_program import StrategyProgram
-from api.accounts import BadAccount, Share, check_share, newest, strategy_config
+from api.accounts import (
+    BadAccount,
+    Share,
+    check_finite,
+    check_reach,
+    check_share,
+    newest,
+    specs_of,
+    strategy_config,
+)
 from api.lab.choice import Chosen
 from infra.clock import Clock
 from infra.errors import Refused
@@ -63,6 +72,8 @@ class Running(NamedTuple):
     by_former: frozenset[str] = frozenset()
     """The `alert_id` of those that only a former worker said: the present one does once the listing moves, if it still
     is so."""
+    awaited: tuple[str, ...] = ()
+    """Those of its listings that the log doesn't have."""
 
     def as_json(self) -> dict[str, Any]:
         """What `strategies list --json` says of it."""
@@ -87,6 +98,7 @@ class Running(NamedTuple):
                 }
                 for c in self.traded
             ],
+            "waits_for": list(self.awaited),
             "failed": [
                 {
                     "listing": _listing_of(alert),
@@ -122,8 +134,7 @@ def add(bootstrap: str, keys: KeyRing, clock: Clock, wanted: Wanted) -> Running:
     check_program(wanted.activation)
 
     def missing(found: list[ReferenceRecord]) -> list[ReferenceRecord]:
-        known = sorted({r.listing for r in found if isinstance(r, ListingSpec)})
-        return to_add(found, wanted._replace(activation=placed(wanted.activation, known)))
+        return to_add(found, wanted._replace(activation=placed(wanted.activation, _known(found))))
 
     records = append_reference(bootstrap, keys, clock, missing)
     return next(r for r in running(records) if r.activation.instance == wanted.activation.instance)
@@ -149,8 +160,13 @@ def running(records: Sequence[ReferenceRecord]) -> list[Running]:
     """The instances that run by all records of `reference`, without bars and desks, in the order of their numbers."""
     last = {r.instance: r for r in records if isinstance(r, OperatorActivation) and r.operator not in RESERVED}
     shares = {(r.account, r.instance): r for r in records if isinstance(r, StrategyConfig)}
+    known = _known(records)
     return [
-        Running(one, tuple(c for c in shares.values() if c.instance == one.instance and c.active))
+        Running(
+            one,
+            tuple(c for c in shares.values() if c.instance == one.instance and c.active),
+            awaited=tuple(name for name in one.listings if name not in known),
+        )
         for one in sorted(last.values(), key=lambda r: r.ref_no)
         if one.active
     ]
@@ -182,6 +198,11 @@ def with_failures(bootstrap: str, found: Sequence[Running], worker_since_ms: int
     ]
 
 
+def _known(records: Sequence[ReferenceRecord]) -> list[str]:
+    """The listings that are on the log: each has a specification before its first tick."""
+    return sorted({r.listing for r in records if isinstance(r, ListingSpec)})
+
+
 def _concerns(alert: Alert, one: OperatorActivation) -> bool:
     if alert.code == LISTING_PARKED:
         return not one.listings or alert.subject in one.listings
@@ -209,9 +230,16 @@ def check_program(wanted: OperatorActivation) -> None:
 
 def placed(wanted: OperatorActivation, known: Sequence[str]) -> OperatorActivation:
     """The activation; of a program that reads several listings on those that it names, or else on the one of `known`
-    that it can run on. Raises BadInstance if that isn't one, or if a listing isn't known: it would wait for ever."""
+    that it can run on. Raises BadInstance if that isn't one, or if a listing isn't known: it would wait for ever. While
+    none is known, what reads one listing waits for those that it names."""
     program = program_in(wanted) if wanted.program_kind is ProgramKind.GRAPH else None
     if program is None or not program.listings:
+        unknown = [name for name in wanted.listings if name not in known]
+        if known and unknown:
+            raise BadInstance(
+                f"{wanted.instance} would wait for {unknown[0]} for ever: of what is on the log there is "
+                f"{', '.join(known)}: name one of them by --symbol, or record or import {unknown[0]} first"
+            )
         return wanted
     for listing in wanted.listings:
         if reason := _lacking(program, listing, known):
@@ -280,6 +308,7 @@ def to_add(records: Sequence[ReferenceRecord], wanted: Wanted) -> list[Reference
     found: list[ReferenceRecord] = [] if same else [one]
     if wanted.account and wanted.share is not None:
         found += _to_trade(records, wanted, wanted.share)
+    check_finite(found)
     return found
 
 
@@ -304,7 +333,9 @@ def _to_trade(records: Sequence[ReferenceRecord], wanted: Wanted, share: Share) 
         raise BadAccount(
             f"account {wanted.account} trades on the quotes of {config.feed}, and {others[0]} is another feed's"
         )  # fmt: skip
-    check_share(share, newest(records, RiskLimits, wanted.account))
+    limits = newest(records, RiskLimits, wanted.account)
+    check_share(share, limits)
+    check_reach(limits, specs_of(records, config.feed, wanted.activation.listings), [share])
     strategy = strategy_config(wanted.account, share, wanted.role)
     known = newest(records, StrategyConfig, wanted.account, share.instance)
     same = known is not None and dataclasses.replace(known, **UNWRITTEN) == strategy

@@ -55,7 +55,10 @@ def add(
     volatility: Annotated[str | None, Parameter(help="Size by the yearly volatility aimed at, 10%.")] = None,
     kelly: Annotated[str | None, Parameter(help="Size by a share of Kelly, 25%; capped.")] = None,
     max_lots: Annotated[float, Parameter(help="Largest entry, lots; 0: no limit but the account's.")] = 0.0,
-    weight: Annotated[float, Parameter(help="By how much it cuts others, with the role weigh.")] = 1.0,
+    weight: Annotated[
+        float | None,
+        Parameter(help="By how much it cuts others with the role weigh, 0 to 1: default 0.5 halves them, 1 is a veto."),
+    ] = None,
     warm_from: Annotated[
         str | None, Parameter(help="Fold earlier ticks from this time on only, ISO 8601; default all.")
     ] = None,
@@ -76,8 +79,8 @@ def add(
     from infra.stack.services import KAFKA
 
     sized = LabOptions(lots=lots, risk=risk, volatility=volatility, kelly=kelly).sized()
-    if not account and any(told is not None for told in (lots, risk, volatility, kelly)):
-        raise SettingsError("a size is told and no account: give --account as well")
+    if not account and (max_lots or any(told is not None for told in (lots, risk, volatility, kelly, weight))):
+        raise SettingsError("a size or weight is told and no account: give --account as well")
     chosen = choose(strategy, parsed_values(p or []))
     warm_us = 0 if warm_from is None else time_option(warm_from, "--warm-from") * 1_000
     one = activation_of(chosen, instance, _listings(symbol or ()), warm_us)
@@ -121,9 +124,10 @@ def list_(*, home: HomeOption = None, config: ConfigOption = None, as_json: Json
     """List what runs in the home: instance, program, parameters, listings, since when, who trades it, where it failed.
 
     With --json: a list of {"instance", "operator", "version", "kind", "parameters", "listings", "since_ref_no",
-    "program_sha256", "accounts", "failed"}; no listings means all, "failed" has {"listing", "time", "message",
-    "by_former_worker"} of each on which it says nothing: it has raised, couldn't be folded on, or doesn't run there.
-    What only a former worker said the present one says again once the listing moves, if it still is so.
+    "program_sha256", "accounts", "waits_for", "failed"}; no listings means all, "waits_for" are those of them that
+    aren't on the log, "failed" has {"listing", "time", "message", "by_former_worker"} of each on which it says nothing:
+    it has raised, couldn't be folded on, or doesn't run there. What only a former worker said the present one says
+    again once the listing moves, if it still is so.
     """
     from api.instances import running as running_instances
     from api.instances import with_failures
@@ -190,7 +194,10 @@ def _running_text(found: Running) -> str:
     ]
     for share in one["accounts"]:
         most = f", at most {share['max_lots']:g} lots" if share["max_lots"] else ""
-        lines.append(f"  traded by {share['account']}: {share['sizing']} {share['size']:g}{most}, role {share['role']}")
+        weighs = f", weight {share['weight']:g}" if share["role"] == "weigh" else ""
+        sized = f"{share['sizing']} {share['size']:g}{most}"
+        lines.append(f"  traded by {share['account']}: {sized}, role {share['role']}{weighs}")
+    lines += [f"  waits for {listing}: nothing of it is on the log yet" for listing in one["waits_for"]]
     lines += [
         f"  FAILED at {failed['time']}: {failed['message']}{_FORMER if failed['by_former_worker'] else ''}"
         for failed in one["failed"]

@@ -16,7 +16,7 @@ from api.accounts import Plan, Share, configure_account, limits_of
 from api.commands import strategies as command
 from infra.clock import SystemClock
 from infra.kafka import new_producer
-from infra.reference_log import append_reference
+from infra.reference_log import append_reference, read_reference
 from schemas.configuration import Sizing
 from schemas.events import ListingSpec, ReferenceRecord, SignalKind
 from schemas.times import iso_ms
@@ -72,6 +72,7 @@ def test_a_strategy_is_added_listed_and_removed(run: Run, account: str) -> None:
     assert listed(run)["slow"] == added
     code, out, _ = run("list")
     assert "slow: ema_cross 1 (expressions)" in out
+    assert "  waits for live/EURUSD: nothing of it is on the log yet\n" in out
     assert "traded by paper: RISK 0.005, role alone" in out
 
     code, out, _ = run("remove", "slow", "--json")
@@ -80,13 +81,18 @@ def test_a_strategy_is_added_listed_and_removed(run: Run, account: str) -> None:
 
 
 def test_one_that_reads_several_listings_is_added_where_all_are_known(run: Run, broker: TestStack) -> None:
-    specs = [spec(listing=f"both/{symbol}") for symbol in ("EURUSD", "GBPUSD")]
-    append_reference(broker.kafka, KEYS, SystemClock(), lambda found: [] if known(found, specs) else specs)
+    recorded(broker, "both/EURUSD", "both/GBPUSD")
     assert run("add", "pairs", "--symbol", "both/EURUSD")[0] == 0
     assert listed(run)["pairs"]["listings"] == ["both/EURUSD"]
     assert run("remove", "pairs")[0] == 0
     code, _, err = run("add", "pairs", "--symbol", "both/GBPUSD")
     assert (code, "names both/GBPUSD twice" in err) == (1, True)
+
+
+def recorded(broker: TestStack, *listings: str) -> None:
+    """The log has these listings."""
+    specs = [spec(listing=listing) for listing in listings]
+    append_reference(broker.kafka, KEYS, SystemClock(), lambda found: [] if known(found, specs) else specs)
 
 
 def known(found: list[ReferenceRecord], specs: list[ListingSpec]) -> bool:
@@ -105,7 +111,45 @@ def test_a_class_of_ones_own_file_is_added(run: Run, tmp_path: Path) -> None:
     assert (code, "Own ends with record" in out) == (0, True)
 
 
+def test_one_on_a_listing_that_is_not_there_is_refused(run: Run, broker: TestStack) -> None:
+    recorded(broker, "live/EURUSD")
+    code, _, err = run("add", "ema_cross", "--symbol", "live/NOSUCH")
+    assert (code, "ema_cross would wait for live/NOSUCH for ever" in err, "live/EURUSD" in err) == (1, True, True)
+    assert "ema_cross" not in listed(run)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--max-lots", "-1"), "max_lots = -1"),
+        (("--max-lots", "0.001"), "max_lots = 0.001 is below the smallest order, 0.01 lots of live/EURUSD"),
+        (("--weight", "nan"), "weight = nan"),
+        (("--weight", "-7"), "weight = -7"),
+    ],
+)
+def test_a_share_that_cannot_be_meant_is_refused_and_nothing_is_written(
+    run: Run, broker: TestStack, account: str, options: tuple[str, ...], says: str
+) -> None:
+    recorded(broker, "live/EURUSD")
+    before = read_reference(broker.kafka, KEYS)[0]
+    code, _, err = run("add", "ema_cross", "--account", account, "--lots", "0.1", *options)
+    assert (code, f"error: ema_cross: {says}" in err) == (1, True)
+    assert read_reference(broker.kafka, KEYS)[0] == before
+    code, _, err = run("add", "ema_cross", *options)
+    assert (code, "no account: give --account as well" in err) == (2, True)
+
+
+def test_who_weighs_is_shown_with_the_weight(run: Run, account: str) -> None:
+    asked = ("add", "ema_cross", "--instance", "weighing", "--account", account, "--role", "weigh")
+    code, out, _ = run(*asked)
+    assert (code, "role weigh, weight 0.5\n" in out) == (0, True)
+    code, out, _ = run(*asked, "--weight", "0.3")
+    assert (code, "role weigh, weight 0.3\n" in out) == (0, True)
+    assert run("remove", "weighing")[0] == 0
+
+
 def test_one_that_raised_is_listed_as_failed_with_what_to_do(run: Run, broker: TestStack, tmp_path: Path) -> None:
+    recorded(broker, "live/EURUSD")
     assert run("add", "ema_cross", "--instance", "raising", "--symbol", "live/EURUSD")[0] == 0
     operator = f"raising@{listed(run)['raising']['since_ref_no']}"
     said = signal("live/EURUSD", 0, operator=operator, kind=SignalKind.FAILED, message="line 7: ValueError: no more")
@@ -131,7 +175,7 @@ def test_one_that_raised_is_listed_as_failed_with_what_to_do(run: Run, broker: T
         (("add", "ema_cross", "--lots", "0.1"), 2, "give --account as well"),
         (("add", "ema_cross", "--symbol", "EURUSD"), 2, "has no feed"),
         (("add", "ema_cros"), 2, "no strategy of this name"),
-        (("add", "pairs", "--symbol", "live/EURUSD"), 1, "pairs on live/EURUSD reads live/EURUSD, live/GBPUSD"),
+        (("add", "pairs", "--symbol", "else/EURUSD"), 1, "pairs on else/EURUSD reads else/EURUSD, else/GBPUSD"),
         (("add", "ema_cross", "--account", "nobody"), 1, "there is no account 'nobody'"),
         (("add", "ema_cross", "--account", "paper", "--role", "chief"), 1, "role 'chief'"),
         (("remove", "nothing"), 1, "no instance 'nothing' runs"),

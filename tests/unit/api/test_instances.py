@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from api.lab.choice import choose
 from schemas.configuration import Sizing, StrategyConfig
 from schemas.events import OperatorActivation, ProgramKind, ReferenceRecord
 from streams.activations import missing
+from tests.property.references import spec
 from tests.unit.api.test_accounts import plan, written
 
 EMA = choose("ema_cross", {})
@@ -48,7 +50,7 @@ def test_an_added_strategy_is_listed_with_its_program_and_who_trades_it() -> Non
         "accounts": [
             {"account": "demo", "sizing": "LOTS", "size": 0.1, "max_lots": 0.0, "role": "alone", "weight": 1.0}
         ],
-        "failed": [],
+        "waits_for": ["test/EURUSD"], "failed": [],
     }  # fmt: skip
     assert to_add(records, wanted) == [], "it is there"
     (renewed,) = to_add(records, wanted._replace(activation=activation_of(EMA, listings=["test/EURUSD"])))
@@ -128,6 +130,23 @@ def test_one_that_reads_what_is_not_known_is_refused(listings: list[str], known:
         placed(dataclasses.replace(PAIRS, listings=tuple(listings)), known)
 
 
+def test_one_on_a_listing_that_is_not_on_the_log_is_refused_rather_than_left_to_wait() -> None:
+    one = activation_of(EMA, listings=["test/EURUSD", "test/NOSUCH"])
+    says = "ema_cross would wait for test/NOSUCH for ever: .* there is test/EURUSD, test/GBPUSD: name .*--symbol"
+    with pytest.raises(BadInstance, match=says):
+        placed(one, ["test/EURUSD", "test/GBPUSD"])
+    there = activation_of(EMA, listings=["test/EURUSD"])
+    assert placed(there, ["test/EURUSD", "test/GBPUSD"]) == there
+
+
+def test_one_on_a_log_without_listings_waits_for_its_own_and_says_so() -> None:
+    one = activation_of(EMA, listings=["test/EURUSD"])
+    assert placed(one, []) == one
+    records = after(*to_add(HOME, Wanted(one)))
+    assert running(records)[-1].as_json()["waits_for"] == ["test/EURUSD"]
+    assert running([spec(), *records])[-1].as_json()["waits_for"] == []
+
+
 @pytest.mark.parametrize(("name", "says"), [("desk", "is taken"), ("a b", "can't be used")])
 def test_names_that_cannot_be_an_instances_are_refused(name: str, says: str) -> None:
     with pytest.raises(BadInstance, match=says):
@@ -145,6 +164,9 @@ def test_an_instance_of_another_program_is_refused() -> None:
         ("demi", [], LOTS, "there is no account 'demi' on reference: there are demo"),
         ("demo", ["else/EURUSD"], LOTS, "trades on the quotes of test"),
         ("demo", [], LOTS._replace(size=0.0), "must be above 0"),
+        ("demo", [], LOTS._replace(max_lots=-1.0), "ema_cross: max_lots = -1"),
+        ("demo", [], LOTS._replace(weight=math.nan), "ema_cross: weight = nan"),
+        ("demo", [], LOTS._replace(weight=-7.0), "ema_cross: weight = -7"),
     ],
 )
 def test_trading_that_cannot_be_is_refused(account: str, listings: list[str], share: Share, says: str) -> None:
@@ -155,3 +177,22 @@ def test_trading_that_cannot_be_is_refused(account: str, listings: list[str], sh
 def test_a_role_that_there_is_not_is_refused() -> None:
     with pytest.raises(BadAccount, match="role 'chief'"):
         to_add(HOME, Wanted(activation_of(EMA), "demo", LOTS, "chief"))
+
+
+def test_a_largest_entry_below_the_smallest_order_of_its_listings_is_refused() -> None:
+    coarse = dataclasses.replace(spec(listing="test/DE40"), volume_min=1.0, volume_step=1.0)
+    records, share = [*HOME, spec(), coarse], LOTS._replace(max_lots=0.5)
+    assert to_add(records, Wanted(activation_of(EMA), "demo", share)), "EURUSD takes it"
+    with pytest.raises(BadAccount, match=r"ema_cross: max_lots = 0.5 is below the smallest order, 1.0 lots of"):
+        to_add(records, Wanted(activation_of(EMA, listings=["test/DE40"]), "demo", share))
+
+
+def test_who_is_added_to_weigh_without_a_weight_halves_and_a_told_weight_stays() -> None:
+    def weight(share: Share, role: str) -> float:
+        (config,) = (r for r in to_add(HOME, Wanted(activation_of(EMA), "demo", share, role)) if hasattr(r, "weight"))
+        assert isinstance(config, StrategyConfig)
+        return config.weight
+
+    assert weight(LOTS, "weigh") == 0.5
+    assert weight(LOTS._replace(weight=0.3), "weigh") == 0.3
+    assert weight(LOTS._replace(weight=1.0), "weigh") == 1.0
