@@ -10,18 +10,20 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from infra.account_log import read_account
-from producers.mt5 import Mt5, TerminalError, TradeDeal
+from producers.mt5 import Mt5, TerminalError, TradeDeal, TradePosition
 from schemas.chains import Position
 from schemas.configuration import ORDERS_EACH, AccountConfig
 from schemas.events import Side
 from schemas.executions import Filled, PartiallyFilled
 from schemas.integrity import KeyRing
 from streams.operators.desk import DeskState
+from streams.operators.desk.state import Position as Held
 from streams.report import Problem, Report
 
 _BUY, _SELL = 0, 1
 """MT5's types of deals that trade; others are deposits, fees and the like."""
 _SIDES: Final = {_BUY: Side.LONG, _SELL: Side.SHORT}
+_PRICES: Final = frozenset({"price", "sl", "tp"})
 _END_OF_TIME: Final = 2**31 - 1
 
 Deal = Filled | PartiallyFilled
@@ -45,8 +47,9 @@ def check_terminal(mt5: Mt5, log: AccountLog, report: Report) -> None:
     """Adds to `report` what the terminal has otherwise than the log, and how much was compared.
 
     Every trading deal since the log's first one, and every one with a number of the account's own, must be on the log
-    with its volume, price and money, and the other way round; so must the open positions and the balance. What the
-    terminal doesn't answer is unverifiable.
+    with its volume, price and money, and the other way round; so must the open positions, with listing, side, volume,
+    opening price, stop and target, and the balance. Prices are compared within the symbol's digits. What the terminal
+    doesn't answer is unverifiable.
     """
     try:
         deals = _asked(mt5, "history_deals_get", mt5.history_deals_get(0, _END_OF_TIME))
@@ -94,16 +97,52 @@ def _check_deals(log: AccountLog, deals: Iterable[TradeDeal], report: Report) ->
         report.add(_problem(log, f"deal {number} of executions is not at the terminal", f"deal={number}", ""))
 
 
-def _check_positions(log: AccountLog, state: DeskState, positions: Iterable[Any], report: Report) -> None:
-    there = {p.identifier: f"side={_SIDES.get(p.type)}, volume={p.volume}" for p in positions}
-    known = {number: f"side={p.side}, volume={float(p.volume)}" for number, p in state.positions.items() if p.volume}
+def _check_positions(log: AccountLog, state: DeskState, positions: Iterable[TradePosition], report: Report) -> None:
+    there = {p.identifier: p for p in positions}
+    known = {number: p for number, p in state.positions.items() if p.volume}
     for number in sorted(set(there) | set(known)):
-        expected, found = known.get(number, ""), there.get(number, "")
-        if expected == found:
-            assert report.terminal is not None
-            report.terminal["positions"] += 1
-        else:
-            report.add(_problem(log, f"position {number} is another one at the terminal", expected, found))
+        if number not in known:
+            found = ", ".join(f"{name}={value}" for name, value in _of_terminal(log, there[number]).items())
+            report.add(_problem(log, f"position {number} of the terminal is not in the journal", "", found))
+            continue
+        ours = _of_journal(known[number])
+        expected = ", ".join(f"{name}={value}" for name, value in ours.items())
+        if number not in there:
+            report.add(_problem(log, f"position {number} of the journal is not at the terminal", expected, ""))
+            continue
+        assert report.terminal is not None
+        report.terminal["positions"] += 1
+        theirs = _of_terminal(log, there[number])
+        differing = [
+            name
+            for name in ours
+            if ours[name] != theirs[name] and not _near(ours[name], theirs[name], known[number].digits, name)
+        ]
+        if differing:
+            found = ", ".join(f"{name}={value}" for name, value in theirs.items())
+            reason = f"position {number} is another one at the terminal: {', '.join(differing)}"
+            report.add(_problem(log, reason, expected, found))
+
+
+def _of_journal(held: Held) -> dict[str, Any]:
+    return {
+        "listing": held.listing, "side": held.side, "volume": float(held.volume), "price": held.price,
+        "sl": held.sl or "none", "tp": held.tp or "none",
+    }  # fmt: skip
+
+
+def _of_terminal(log: AccountLog, found: TradePosition) -> dict[str, Any]:
+    return {
+        "listing": f"{log.config.feed}/{found.symbol}", "side": _SIDES.get(found.type), "volume": found.volume,
+        "price": found.price_open, "sl": found.sl or "none", "tp": found.tp or "none",
+    }  # fmt: skip
+
+
+def _near(ours: Any, theirs: Any, digits: int, name: str) -> bool:
+    """Whether they are prices no more than half a point apart: a mean of several deals has more digits than a terminal
+    may show."""
+    prices = name in _PRICES and isinstance(ours, float) and isinstance(theirs, float)
+    return prices and abs(ours - theirs) < 0.501 * 10.0**-digits
 
 
 def _shown(log: AccountLog, deal: TradeDeal) -> str:

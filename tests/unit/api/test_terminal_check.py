@@ -30,9 +30,12 @@ class Terminal:
             for d in deals
         ]  # fmt: skip
         self.positions = [
-            row(identifier=p.position, type=0 if p.side is LONG else 1, volume=float(p.volume))
+            row(
+                identifier=p.position, type=0 if p.side is LONG else 1, volume=float(p.volume), price_open=p.price,
+                sl=p.sl or 0.0, tp=p.tp or 0.0,
+            )
             for p in account.state.positions.values()
-        ]
+        ]  # fmt: skip
         self.balance = float(account.state.balance)
 
     def history_deals_get(self, *_: int) -> Any:
@@ -61,7 +64,7 @@ def traded() -> tuple[Terminal, AccountLog]:
     closing = one(account.exit(), Submitted)
     deals.append(account.deal_of(closing, 1.1002, profit=Decimal("1.8")))
     account.take(deals[1])
-    held = one(account.enter(LONG), Submitted)
+    held = one(account.enter(LONG, stop_distance=0.001, target_distance=0.002), Submitted)
     deals.append(account.deal_of(held, 1.10002))
     account.take(deals[2])
     assert account.state.config is not None
@@ -109,14 +112,58 @@ def test_deals_of_others_before_the_accounts_first_are_not_its_own() -> None:
     assert [p.reason for p in checked(terminal, log).problems] == ["deal 0 of the terminal is not on executions"]
 
 
-def test_positions_and_balance_that_differ_are_named() -> None:
+@pytest.mark.parametrize(
+    ("fields", "named", "found"),
+    [
+        ({"volume": 0.3}, "volume", "volume=0.3"),
+        ({"type": 1}, "side", "side=SHORT"),
+        ({"symbol": "GBPUSD"}, "listing", "listing=test/GBPUSD"),
+        ({"price_open": 1.10003}, "price", "price=1.10003"),
+        ({"sl": 0.0}, "sl", "sl=none"),
+        ({"tp": 1.10203}, "tp", "tp=1.10203"),
+        ({"sl": 0.0, "tp": 0.0}, "sl, tp", "sl=none, tp=none"),
+    ],
+)
+def test_a_position_that_differs_is_named_with_what_differs(fields: dict[str, Any], named: str, found: str) -> None:
+    terminal, log = traded()
+    vars(terminal.positions[0]).update(fields)
+    (problem,) = checked(terminal, log).problems
+    assert problem.reason == f"position 103 is another one at the terminal: {named}"
+    assert found in problem.found
+    assert "listing=test/EURUSD, side=LONG, volume=0.1, price=1.10002, sl=1.09902, tp=1.10202" in problem.expected
+
+
+def test_a_price_is_compared_within_the_symbols_digits() -> None:
     terminal, log = traded()
     assert log.state is not None
-    terminal.positions[0].volume = 0.3
+    log.state.positions[103].price = 1.100025  # of two deals
+    terminal.positions[0].price_open = 1.10003
+    terminal.positions[0].sl += 1e-12
+    assert checked(terminal, log).problems == []
+
+
+def test_a_volume_is_compared_exactly_whatever_the_symbols_digits() -> None:
+    terminal, log = traded()
+    assert log.state is not None
+    log.state.positions[103].digits = 0
+    terminal.positions[0].volume = 0.11
+    assert [p.reason for p in checked(terminal, log).problems] == [
+        "position 103 is another one at the terminal: volume"
+    ]
+
+
+def test_a_position_that_one_side_lacks_is_named() -> None:
+    terminal, log = traded()
+    held = terminal.positions.pop()
+    assert [p.reason for p in checked(terminal, log).problems] == ["position 103 of the journal is not at the terminal"]
+    terminal.positions += [held, row(**{**vars(held), "identifier": 7})]
+    assert [p.reason for p in checked(terminal, log).problems] == ["position 7 of the terminal is not in the journal"]
+
+
+def test_a_balance_that_differs_is_named() -> None:
+    terminal, log = traded()
     terminal.balance += 0.01
-    reasons = [p.reason for p in checked(terminal, log).problems]
-    assert reasons == [f"position {next(iter(log.state.positions))} is another one at the terminal",
-                       "the balance is another one"]  # fmt: skip
+    assert [p.reason for p in checked(terminal, log).problems] == ["the balance is another one"]
 
 
 def test_what_was_paid_in_since_is_no_difference() -> None:
