@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from infra.errors import TickledgerError
 from projections.columns import ACCOUNT_ANSWERS, COLUMNS, Column
+from projections.database import Connection
+
+
+class UnknownAccount(TickledgerError):
+    """The log has no account of this name."""
+
+
+def check_account(connection: Connection, name: str) -> None:
+    """Raises UnknownAccount, with the accounts that there are, unless the log has this one."""
+    known = [account for (account,) in connection.execute(_KNOWN)]
+    if name not in known:
+        there = f"there are {', '.join(known)}" if known else "the log has none yet"
+        raise UnknownAccount(f"no account is called {name!r}: {there}")
 
 
 class Select(NamedTuple):
@@ -20,6 +34,10 @@ class Select(NamedTuple):
     of_listing: str
 
 
+_KNOWN: Final = """
+select name from tickledger.accounts union select subject from tickledger.reference where kind = 'AccountConfig'
+order by 1
+"""
 _AS: Final = {"money": "trim_scale({})::text", "json": "{}::text"}
 
 

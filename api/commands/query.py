@@ -19,7 +19,7 @@ from infra.errors import CannotWrite, SettingsError
 from infra.settings import Settings
 from infra.stack.services import ALL
 from projections import formats, migrate
-from projections.account_answers import has_listing
+from projections.account_answers import check_account, has_listing
 from projections.audit import TICK_COLUMNS
 from projections.columns import describe
 from projections.database import Connection, connect, explain
@@ -245,6 +245,8 @@ def _ask(
     tail = chosen == "table"
     shown = TABLE_ROWS if tail and limit is None else limit
     with _session(settings) as connection:
+        if account is not None:
+            check_account(connection, account)
         question = Question(
             what,
             _listings(connection, what, symbol),

@@ -15,8 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from infra.errors import NotReady, TickledgerError
 from projections import formats
-from projections.account_answers import has_listing
-from projections.columns import ACCOUNT_ANSWERS
+from projections.account_answers import check_account
 from projections.database import Connection
 from projections.listings import known_listings, resolve
 from projections.query import answer
@@ -40,7 +39,7 @@ class BadQuestion(TickledgerError):
 
 
 class Asked(NamedTuple):
-    """A question as a client puts it."""
+    """A question as a client puts it; of symbol, account and timeframe the parameters that the answer has."""
 
     what: str
     symbol: str | None = None
@@ -54,7 +53,7 @@ class Asked(NamedTuple):
 
 
 def page(connection: Connection, asked: Asked) -> dict[str, Any]:
-    """`items` and `next`. Raises BadQuestion, UnknownSymbol or NotReady.
+    """`items` and `next`. Raises BadQuestion, UnknownSymbol, UnknownAccount or NotReady.
 
     Ticks and reference go on by number. Of the rest a first page begins what the database has by then, in its order,
     and a cursor keeps how far each stream was: when all that is given, what came since follows, in its order again.
@@ -63,6 +62,8 @@ def page(connection: Connection, asked: Asked) -> dict[str, Any]:
         raise BadQuestion("newest takes no cursor: go on from a page of the first rows, or ask for the newest alone")
     if asked.what == "ticks" and asked.symbol is None:
         raise BadQuestion("ticks are asked for by listing: give symbol")
+    if asked.account is not None:
+        check_account(connection, asked.account)
     cursor = _read_cursor(asked.cursor, _name(connection, asked))
     question = Question(
         asked.what,
@@ -191,8 +192,6 @@ def _no_cursor(text: str | None) -> BadQuestion:
 def _listings(connection: Connection, asked: Asked) -> tuple[Any, ...]:
     if asked.symbol is None:
         return tuple(known_listings(connection)) if asked.what == "bars" else ()
-    if asked.what in ACCOUNT_ANSWERS and not has_listing(asked.what):
-        raise BadQuestion(f"{asked.what} is not of listings: leave symbol out")
     return (resolve(asked.symbol, known_listings(connection)),)
 
 

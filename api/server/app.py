@@ -11,17 +11,21 @@ from typing import Annotated, Any, Final, Literal
 
 import psycopg
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from api.server.answers import DEFAULT_ROWS, MOST_ROWS, Asked, BadQuestion, page
+from api.server.answers import Asked, BadQuestion, page
 from api.server.live import Live
 from api.server.market import Market, MarketRefused
 from api.server.models import PAGES, MarketState, Ready, Walk
 from api.server.models import Live as IsLive
+from api.server.parameters import PARAMETERS, names
 from infra.errors import TickledgerError, Unreachable
 from infra.settings import Settings
 from infra.stack.status import all_ready, status
 from projections import audit, formats, migrate
+from projections.account_answers import UnknownAccount
 from projections.columns import COLUMNS
 from projections.database import Connection, connect, explain
 from projections.fill_audit import walk
@@ -33,6 +37,7 @@ OWN_HEADER: Final = "x-tickledger"
 """Asked of everything that changes something: a page of somebody else can't send it without being asked first."""
 
 TICKS_SHOWN: Final = 200
+_NOT_THERE: Final = (UnknownSymbol, UnknownAccount, audit.UnknownRecord)
 _PAGE_FILES: Final = {
     "": ("index.html", "text/html; charset=utf-8"),
     "page.js": ("page.js", "text/javascript; charset=utf-8"),
@@ -73,9 +78,11 @@ def make_app(settings: Settings, dsn: str, market: Market) -> FastAPI:
     )
     app.state.dsn = dsn
     app.middleware("http")(_guarded)
-    for kind, code in ((BadQuestion, 422), (UnknownSymbol, 404), (audit.UnknownRecord, 404), (MarketRefused, 409)):
+    for kind, code in (*((error, 404) for error in _NOT_THERE), (BadQuestion, 422), (MarketRefused, 409)):
         app.exception_handler(kind)(_problem_of(code))
     app.exception_handler(TickledgerError)(_problem_of(503))
+    app.exception_handler(RequestValidationError)(_invalid)
+    app.exception_handler(StarletteHTTPException)(_not_found)
     _add_health(app, settings, dsn)
     _add_answers(app)
     _add_market(app, market)
@@ -139,19 +146,10 @@ def _add_answers(app: FastAPI) -> None:
 
 
 def _answer_of(what: str) -> Callable[..., dict[str, Any]]:
-    def rows(
-        connection: Annotated[Connection, Depends(_connection)],
-        symbol: Annotated[str | None, Query(description="feed/SYMBOL, or SYMBOL while one feed has it")] = None,
-        account: Annotated[str | None, Query(description="name of an account")] = None,
-        timeframe: Annotated[str | None, Query(description="of bars: M1, M5, M15, M30, H1, H4 or D1")] = None,
-        from_: Annotated[str | None, Query(alias="from", description="from this time on, ISO 8601")] = None,
-        to: Annotated[str | None, Query(description="up to this time, without it")] = None,
-        limit: Annotated[int, Query(ge=1, le=MOST_ROWS, description="rows of a page")] = DEFAULT_ROWS,
-        cursor: Annotated[str | None, Query(description="next of the answer before, to the same question")] = None,
-        newest: Annotated[bool, Query(description="the last rows instead of the first")] = False,
-    ) -> dict[str, Any]:
-        return page(connection, Asked(what, symbol, account, timeframe, from_, to, limit, cursor, newest))
+    def rows(connection: Annotated[Connection, Depends(_connection)], asked: Any) -> dict[str, Any]:
+        return page(connection, Asked(what, **asked.model_dump()))
 
+    rows.__annotations__["asked"] = Annotated[PARAMETERS[what], Query()]
     rows.__doc__ = f"Rows of {what}, ascending, a page at a time."
     return rows
 
@@ -212,6 +210,26 @@ def _problem_of(code: int) -> Callable[[Request, Exception], Response]:
         return _problem(503 if isinstance(error, Unreachable) else code, str(error))
 
     return answer
+
+
+def _invalid(request: Request, error: Exception) -> Response:
+    """What is wrong with the parameters; one that the answer hasn't got is named with those that it has."""
+    assert isinstance(error, RequestValidationError)
+    said = []
+    for each in error.errors():
+        name = ".".join(str(part) for part in each["loc"][1:])
+        if each["type"] == "extra_forbidden":
+            what = request.url.path.rpartition("/")[2]
+            said.append(f"{what} has no parameter {name}: it takes {', '.join(names(what))}")
+        else:
+            said.append(f"{name}: {each['msg']}")
+    return _problem(422, "; ".join(said))
+
+
+def _not_found(request: Request, error: Exception) -> Response:
+    assert isinstance(error, StarletteHTTPException)
+    there = error.detail if error.detail != "Not Found" else f"there is nothing at {request.url.path}"
+    return _problem(error.status_code, there)
 
 
 def _problem(code: int, detail: str) -> JSONResponse:

@@ -134,17 +134,46 @@ def test_a_fill_is_walked(client: TestClient, filled: tuple[Day, str]) -> None:
         ("/api/bars?cursor=\u00e9", 422, "begin without one"),
         ("/api/ticks?symbol=XX&cursor=eJyrVspPU7JSMlTSUUrMzKlRqgUAJHkD9g", 422, "begin without one"),
         ("/api/bars?newest=true&cursor=eyJtcyI6IDEsICJza2lwIjogMX0", 422, "takes no cursor"),
-        ("/api/equity?symbol=EURUSD", 422, "not of listings"),
+        ("/api/equity?symbol=EURUSD", 422, "equity has no parameter symbol: it takes account, from, to, limit"),
+        ("/api/bars?account=demo", 422, "bars has no parameter account: it takes symbol, timeframe, from, to"),
+        ("/api/fills?timeframe=M1", 422, "fills has no parameter timeframe: it takes symbol, account, from, to"),
+        ("/api/alerts?account=nosuch", 422, "alerts has no parameter account"),
+        ("/api/ticks?colour=red", 422, "ticks has no parameter colour"),
+        ("/api/fills?limit=0", 422, "limit: Input should be greater than or equal to 1"),
+        ("/api/bars?newest=perhaps", 422, "newest: "),
         ("/api/bars?symbol=XX", 404, "no listing is called 'XX'"),
         ("/api/audit/desk@9/nobody/1", 404, "there is no fill"),
         ("/api/audit/one", 404, ""),
-        ("/nothing", 404, ""),
+        ("/nothing", 404, "there is no page nothing"),
+        ("/api/nothing", 404, "there is nothing at /api/nothing"),
     ],
 )
 def test_what_cannot_be_answered_is_said_in_words(client: TestClient, path: str, code: int, said: str) -> None:
     answer = client.get(path)
 
     assert (answer.status_code, said in answer.json()["detail"]) == (code, True), answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_an_account_that_the_log_has_not_is_an_error_that_names_those_there_are(
+    client: TestClient, filled: tuple[Day, str]
+) -> None:
+    for what in ("fills", "equity"):
+        answer = client.get(f"/api/{what}", params={"account": "nosuch"})
+
+        assert (answer.status_code, filled[0].name in answer.json()["detail"]) == (404, True), answer.text
+        assert answer.json()["detail"].startswith("no account is called 'nosuch': there are ")
+
+
+def test_each_answer_offers_the_parameters_that_it_takes(client: TestClient) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    offered = {what: {p["name"] for p in paths[f"/api/{what}"]["get"]["parameters"]} for what in COLUMNS}
+    paged = {"from", "to", "limit", "cursor", "newest"}
+
+    assert offered["bars"] == paged | {"symbol", "timeframe"}
+    assert offered["alerts"] == offered["reference"] == paged | {"symbol"}
+    assert offered["fills"] == paged | {"symbol", "account"}
+    assert offered["equity"] == paged | {"account"}
 
 
 def test_only_names_of_this_machine_are_served_and_changes_need_our_header(client: TestClient) -> None:

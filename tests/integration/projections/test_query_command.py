@@ -181,6 +181,14 @@ def test_refusals_name_the_thing_and_the_way_out(run: Run, written: str, argumen
     assert ran.out == ""
 
 
+@pytest.mark.parametrize("what", ["fills", "equity", "journal"])
+def test_an_account_that_the_log_has_not_is_an_error(run: Run, written: str, what: str) -> None:
+    ran = run("query", what, "--account", "nosuch")
+
+    assert (ran.code, ran.out) == (2, "")
+    assert "no account is called 'nosuch': " in ran.err
+
+
 def test_an_output_that_cannot_be_written_is_named(run: Run, written: str, tmp_path: Path) -> None:
     ran = run("query", "ticks", "--symbol", written, "--output", str(tmp_path / "no" / "x.csv"))
 
