@@ -70,6 +70,10 @@ def verify(
     )
     if listing is not None and account is not None:
         raise SettingsError("--listing and --account narrow to different things: give one of them")
+    if terminal and listing is not None:
+        raise SettingsError("--terminal compares an account and --listing leaves all accounts out: give one of them")
+    if terminal and not settings.trade.account:
+        raise SettingsError("--terminal: the setting trade.account names no account: set it")
     if asked.from_ms >= asked.to_ms:
         raise SettingsError(f"--from {from_} is not before --to {to}: nothing lies between")
     programs = with_code if run_code else graph_or_built_in
@@ -79,7 +83,7 @@ def verify(
         )  # fmt: skip
         report = verification.run()
         if terminal:
-            _check_terminal(settings, verification)
+            check_terminal_of(settings, verification)
     print(json.dumps(report.as_json()) if as_json else _text(report))
     return report.exit_code
 
@@ -93,15 +97,28 @@ def _listing(text: str | None) -> str | None:
         raise SettingsError(f"--listing: {error}") from error
 
 
-def _check_terminal(settings: Settings, verification: Verification) -> None:
-    """Adds what differs at the terminal of the account that the settings name. Raises SettingsError without one."""
+def check_terminal_of(settings: Settings, verification: Verification) -> None:
+    """Adds to the report what differs at the terminal of trade.account, or why it can't be compared."""
     from api.terminal_check import check_terminal, read_log
     from producers.mt5 import TerminalError, connect, sign_in
 
-    account, report = settings.trade.account, verification.report
-    config = verification.configs.get(account)
+    account, report, asked = settings.trade.account, verification.report, verification.asked.account
+    configs = verification.configs
+    if asked is not None and asked not in configs:
+        return  # the report has it, with the accounts that there are
+    config = configs.get(account)
     if config is None:
-        raise SettingsError(f"--terminal: there is no account {account!r} on reference: set trade.account")
+        report.unverifiable.append(
+            f"the terminal of {account}: reference has no such account: it has {', '.join(configs) or 'none'}; "
+            "set trade.account"
+        )
+        return
+    if asked not in (None, account):
+        report.unverifiable.append(
+            f"the terminal of {account}: it is that of trade.account, and --account {asked} leaves it out: "
+            f"give --account {account}"
+        )
+        return
     log = read_log(verification.bootstrap, verification.keys, config, verification.states.get(account))
     try:
         mt5 = connect(settings)
