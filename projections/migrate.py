@@ -21,7 +21,14 @@ _NAME = re.compile(r"(\d{4})_(\w+)\.sql")
 
 
 class WrongShape(TickledgerError):
-    """The database was made by other migrations than this release has."""
+    """The database was made by other migrations than this release has: somebody has to take the other release, or make
+    the database again."""
+
+    final = True
+
+
+class NotYetInShape(TickledgerError):
+    """The database isn't set up, or is of an older release: the projector brings it up to date when it starts."""
 
 
 class Migration(NamedTuple):
@@ -73,7 +80,8 @@ def migrate(connection: Connection, wanted: list[Migration] | None = None) -> li
 
 
 def check(connection: Connection) -> None:
-    """Raises WrongShape unless the database has exactly the shape of this release; for readers, which never migrate."""
+    """Raises WrongShape or NotYetInShape unless the database has exactly the shape of this release; for readers, which
+    never migrate."""
     try:
         done = _applied(connection)
     except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
@@ -81,7 +89,7 @@ def check(connection: Connection) -> None:
     wanted = migrations()
     _check(done, wanted)
     if len(done) < len(wanted):
-        raise WrongShape(
+        raise NotYetInShape(
             "the database is not set up yet: start the projector (tickledger up), which makes its tables and fills them"
             if not done
             else f"the database is of an older release (migration {len(done)} of {len(wanted)}): start tickledger up"

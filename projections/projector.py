@@ -63,6 +63,8 @@ _logger = log.get(__name__)
 class WrongLog(TickledgerError):
     """The database was made from another log than the one that the broker has."""
 
+    final = True
+
 
 class Limited:
     """Warnings of a kind at most PER_MINUTE a minute; the next one after says how many were left out."""

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import psycopg
 import pytest
 
+from infra.keys import load_or_create
+from infra.settings import load_settings
+from infra.stack.services import REFUSED
 from projections import migrate
 from projections.database import Connection, connect
+from tests.conftest import TestStack
 
 pytestmark = pytest.mark.stack
 
@@ -59,8 +67,31 @@ def test_a_database_of_a_later_release_is_refused(session: Connection) -> None:
     session.close()
 
 
+def test_a_projector_of_a_database_of_a_later_release_is_refused_and_not_started_again(
+    own_stack: TestStack, dsn: str, session: Connection, tmp_path: Path
+) -> None:
+    migrate.migrate(session)
+    session.execute("insert into tickledger.schema_version (version, name, sha256) values (9999, 'later', '')")
+    session.close()
+    environment = {
+        **os.environ,
+        "TICKLEDGER_HOME": str(tmp_path),
+        "TICKLEDGER_KAFKA__BOOTSTRAP_SERVERS": own_stack.kafka,
+        "TICKLEDGER_POSTGRES__DSN": dsn,
+    }
+    load_or_create(load_settings(tmp_path))
+
+    ended = subprocess.run(
+        [sys.executable, "-P", "-m", "projections.projector"],
+        env=environment, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+    assert "the database is of a later release" in ended.stderr
+    assert ended.returncode == REFUSED
+
+
 def test_a_reader_says_that_nothing_is_set_up(session: Connection) -> None:
-    with pytest.raises(migrate.WrongShape, match="tickledger up"):
+    with pytest.raises(migrate.NotYetInShape, match="tickledger up"):
         migrate.check(session)
     session.close()
 
