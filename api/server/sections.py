@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 from projections.database import Connection
@@ -84,8 +85,9 @@ def _account(connection: Connection, kept: Kept, number: int, name: str) -> dict
     if config and fills and not positions and (not equity or equity[-1]["t"] < fills[0]["t"]):
         # Equity is marked while something is held: this is what all deals have left.
         opening = config[0]["balance"]
-        balance = round(opening + kept.ask(connection, _MONEY, "Fill", number, "fills")[0]["money"], 2)
-        peak = max(balance, equity[-1]["peak"] if equity else opening)
+        money = kept.ask(connection, _MONEY, "Fill", number, "fills")[0]["money"]
+        balance = float((opening + money).quantize(Decimal(1).scaleb(-config[0]["digits"])))
+        peak = max(balance, equity[-1]["peak"] if equity else float(opening))
         equity.append({"t": fills[0]["t"], "balance": balance, "equity": balance, "margin": 0.0, "peak": peak})
     return {
         "account": name,
@@ -95,8 +97,21 @@ def _account(connection: Connection, kept: Kept, number: int, name: str) -> dict
         "orders": _dicts(connection, _ORDERS, name),
         "fills": fills,
         "decisions": _decisions(connection, number, name),
-        "pnl": pnl,
+        "pnl": [_exact(row) for row in pnl],
+        "total": _exact(_total(pnl)) if pnl else None,
+        "digits": config[0]["digits"] if config else None,
     }
+
+
+def _total(pnl: list[dict[str, Any]]) -> dict[str, Any]:
+    """The sum of rows of PnL: exact, so that its net is what the balance changed by."""
+    summed = {name: sum((row[name] or 0 for row in pnl), Decimal(0)) for name in _PARTS}
+    return {"instance": "all", "reason": "", "trades": sum(row["trades"] for row in pnl)} | summed
+
+
+def _exact(row: Mapping[str, Any]) -> dict[str, Any]:
+    """With money as text: a float has no exact tenth."""
+    return {name: f"{value.normalize():f}" if isinstance(value, Decimal) else value for name, value in row.items()}
 
 
 def _decisions(connection: Connection, number: int, name: str) -> list[dict[str, Any]]:
@@ -181,7 +196,8 @@ from tickledger.account_records where account_id = %s and topic = 'portfolio' an
 order by time desc limit {EQUITY_SHOWN}
 """
 _OPENING: Final = """
-select (body ->> 'balance')::float8 as balance from tickledger.reference
+select (body ->> 'balance')::numeric as balance, (body ->> 'currency_digits')::int as digits
+from tickledger.reference
 where kind = 'AccountConfig' and subject = %s order by ref_no limit 1
 """
 _STATE: Final = """
@@ -202,7 +218,7 @@ select id, {_s("venue_time")} as t, order_no, listing, instance, side, entry, re
 where account = %s order by time desc, seq desc limit {ROWS_SHOWN}
 """
 _MONEY: Final = """
-select coalesce(sum(profit + commission + swap), 0)::float8 as money from tickledger.fills
+select coalesce(sum(profit + commission + swap), 0) as money from tickledger.fills
 where account = (select name from tickledger.accounts where id = %s)
 """
 _DECIDED_SINCE: Final = f"""
@@ -217,10 +233,10 @@ _DECISIONS: Final = f"""
 select {_s("time")} as t, listing, instance, side, verdict, code, reason, asked, allowed from tickledger.decisions
 where account = %s and time >= to_timestamp(%s) order by time desc, seq desc limit {ROWS_SHOWN}
 """
-_PNL: Final = """
-select instance, reason, count(*) filter (where volume is distinct from 0) as trades, sum(gross)::float8 as gross,
-    sum(spread)::float8 as spread, sum(slippage)::float8 as slippage, sum(commission)::float8 as commission,
-    sum(swap)::float8 as swap, sum(net)::float8 as net
+_PARTS: Final = ("gross", "spread", "slippage", "commission", "swap", "net")
+_PNL: Final = f"""
+select instance, reason, count(*) filter (where volume is distinct from 0) as trades,
+    {", ".join(f"sum({part}) as {part}" for part in _PARTS)}
 from tickledger.pnl where account = (select name from tickledger.accounts where id = %s)
 group by instance, reason order by instance, reason
 """

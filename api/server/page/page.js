@@ -121,10 +121,9 @@ const show = {
       (row) => walk(row.id));
     table("decisions", account.decisions, [["time", "t", clock], ["listing", "listing"], ["instance", "instance"], ["side", "side"], ["verdict", "verdict"],
       ["code", "code"], ["asked", "asked", null, number], ["allowed", "allowed", null, number], ["why", "reason", null, "text"]]);
-    const total = account.pnl.reduce((sum, row) => ({ ...sum, ...Object.fromEntries(["trades", "gross", "spread", "slippage", "commission", "swap", "net"].map((k) => [k, sum[k] + row[k]])) }),
-      { instance: "all", reason: "", trades: 0, gross: 0, spread: 0, slippage: 0, commission: 0, swap: 0, net: 0 });
-    table("pnl", account.pnl.length ? [...account.pnl, total] : [], [["agent", "instance", whose], ["cause", "reason"], ["trades", "trades", null, number], ["gross", "gross", money, number],
-      ["spread", "spread", money, number], ["slippage", "slippage", money, number], ["commission", "commission", money, number], ["swap", "swap", money, number], ["net", "net", money, number]]);
+    const booked = fixed(account.digits ?? 2);
+    table("pnl", account.total ? [...account.pnl, account.total] : [], [["agent", "instance", whose], ["cause", "reason"], ["trades", "trades", null, number], ["gross", "gross", booked, number],
+      ["spread", "spread", booked, number], ["slippage", "slippage", booked, number], ["commission", "commission", booked, number], ["swap", "swap", booked, number], ["net", "net", booked, number]]);
   },
   market(market) {
     const minute = state.market?.now?.slice(0, 16);

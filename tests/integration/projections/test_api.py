@@ -259,6 +259,9 @@ def test_a_page_gets_every_section_at_once_and_then_what_changes(client: TestCli
     left = sum(Decimal(row["profit"]) + Decimal(row["commission"]) + Decimal(row["swap"]) for row in fills)
     assert account["positions"] == []
     assert account["equity"][-1]["equity"] == float(desk.CONFIG.balance + left)
+    # And that is what the table of PnL adds up to.
+    assert Decimal(account["total"]["net"]) == left == sum(Decimal(row["net"]) for row in account["pnl"])
+    assert Decimal(account["total"]["net"]) == Decimal(str(account["equity"][-1]["balance"])) - desk.CONFIG.balance
     alerts = json.loads(next(data for name, data in found if name == "alerts"))
     (strategy,) = [alert for alert in alerts if alert["code"] == "strategy_failed"]
     assert strategy["subject"] == f"berserker@2/{filled[0].name}/EURUSD"

@@ -60,7 +60,10 @@ def test_it_fills_and_a_fill_opens_its_audit_walk(address: str) -> None:
         assert "FILLED" in page.locator("#orders").inner_text()
         assert "halted" in page.locator("#decisions").inner_text()
         assert "HALTED" in page.locator("#trading").inner_text()
-        assert "all" in page.locator("#pnl").inner_text()
+        rows = [row.split("\t") for row in page.locator("#pnl").inner_text().splitlines()[1:]]
+        assert [row[0] for row in rows] == ["one", "all"]
+        assert rows[0][2:] == rows[1][2:]
+        assert rows[1][-1] == "-0.70"
         assert page.locator("#controls").is_hidden()
 
         page.locator("#fills tr.link").last.click()

@@ -113,15 +113,17 @@ def test_open_positions_and_sums_follow_what_is_new(months: Session) -> None:
     assert (after["positions"], after["pnl"][0]["trades"]) == ([], MINUTES + 1)
 
 
-def test_the_balance_of_a_flat_account_is_what_all_its_deals_left(months: Session) -> None:
+@pytest.mark.parametrize(("digits", "left"), [(0, 9958.0), (2, 9958.3), (4, 9958.2995)])
+def test_the_balance_of_a_flat_account_is_what_all_its_deals_left(months: Session, digits: int, left: float) -> None:
     with months.transaction(force_rollback=True):
         months.execute(
             "insert into tickledger.reference (ref_no, written, epoch, seq, log_offset, mac, kind, subject, body) "
-            "values (1, now(), 1, 1, 1, '', 'AccountConfig', 'one', '{\"balance\": \"10000.00\"}')"
+            "values (1, now(), 1, 1, 1, '', 'AccountConfig', 'one', %s)",
+            (json.dumps({"balance": "10000.00", "currency_digits": digits}),),
         )
         for kind, changed in (
             ("PositionChanged", {"volume": 0}),
-            ("Fill", {"profit": "-40.00", "commission": "-1.40", "swap": "-0.30", "instance": ""}),
+            ("Fill", {"profit": "-40.00", "commission": "-1.40", "swap": "-0.3005", "instance": ""}),
         ):
             months.execute(
                 "insert into tickledger.account_records select time + interval '1 min', seq + 4, log_offset, order_no, "
@@ -132,7 +134,21 @@ def test_the_balance_of_a_flat_account_is_what_all_its_deals_left(months: Sessio
         section = sections.overall(months, sections.Kept())["accounts"][0]
 
     newest = section["equity"][-1]
-    assert (newest["balance"], newest["equity"], newest["peak"]) == (9958.3, 9958.3, 10000.0)
+    assert (newest["balance"], newest["equity"], newest["peak"]) == (left, left, 10000.0)
+
+
+def test_the_total_of_pnl_is_exact_where_floats_are_not(months: Session) -> None:
+    with months.transaction(force_rollback=True):
+        months.execute(
+            "update tickledger.account_records set body = body || jsonb_build_object('reason', case position % 3 "
+            "when 0 then 'STOP' when 1 then 'TARGET' else 'TIME' end, 'net', '0.1', 'gross', '12345678901234.01') "
+            "where kind = 'PnlAttributed' and account_id = 1"
+        )
+        section = sections.overall(months, sections.Kept())["accounts"][0]
+
+    assert [row["net"] for row in section["pnl"]] == ["200"] * 3
+    assert (section["total"]["trades"], section["total"]["net"]) == (MINUTES, "600")
+    assert section["total"]["gross"] == "74074073407404060"
 
 
 def test_decisions_are_the_newest_of_both_kinds(months: Session) -> None:
