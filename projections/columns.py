@@ -49,7 +49,7 @@ COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
         ("complete", "bool", "false if the log starts, or has a gap, inside it"),
     ),
     "signals": _columns(
-        ("id", "text", "operator/feed/SYMBOL/number: what query audit takes"),
+        ("id", "text", "operator/feed/SYMBOL/number, such as berserker@3/demo/EURUSD/17: what query audit takes"),
         ("time", "time", "time of the tick, or a bar's end, UTC"),
         ("listing", "text", "feed/SYMBOL"),
         ("kind", "text", "ENTER, EXIT, LEVELS or FAILED"),
@@ -139,7 +139,7 @@ COLUMNS: Final[dict[str, tuple[Column, ...]]] = {
         ("signal", "text", "id of its signal, which query audit takes; empty = none"),
     ),
     "fills": _columns(
-        ("id", "text", "desk/account/number: what query audit takes"),
+        ("id", "text", "operator/account/number, such as desk@6/demo/0: what query audit takes"),
         ("time", "time", "when the journal took it, UTC"),
         ("account", "text", "name of the account"),
         ("order_no", "int", "number of the order; empty = not ours"),

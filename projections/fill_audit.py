@@ -32,7 +32,7 @@ class FillTrail:
 
 
 def is_fill_id(text: str) -> bool:
-    """Whether `text` has the form of a fill's id, desk/account/number."""
+    """Whether `text` has the form of a fill's id, operator/account/number: desk@6/demo/0."""
     return text.count("/") == 2
 
 

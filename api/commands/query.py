@@ -166,7 +166,8 @@ def audit(
     record_id: Annotated[
         str,
         Parameter(
-            help="desk/account/number, the first column of query fills, or operator/feed/SYMBOL/number, a signal's."
+            help="A fill's id, such as desk@6/demo/0, the first column of query fills; or a signal's, such as "
+            "berserker@3/demo/EURUSD/17, that of query signals."
         ),
     ],
     *,

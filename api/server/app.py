@@ -122,7 +122,7 @@ def _add_answers(app: FastAPI) -> None:
 
     @app.get("/api/audit/{record_id:path}", tags=["answers"], operation_id="audit")
     def audit_walk(record_id: str, connection: Annotated[Connection, Depends(_connection)]) -> Walk:
-        """The walk from a fill (desk/account/number) or a signal (operator/feed/SYMBOL/number) to what caused it."""
+        """The walk from a fill (desk@6/demo/0) or a signal (berserker@3/demo/EURUSD/17) to what caused it."""
         parts, ticks = walk(connection, record_id)
         if ticks is None:
             return Walk(**parts)
