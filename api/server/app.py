@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 import psycopg
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi import Path as PathParameter
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
@@ -18,9 +19,10 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from api.server.answers import Asked, BadQuestion, page
 from api.server.live import Live
 from api.server.market import Market, MarketRefused
-from api.server.models import PAGES, MarketState, Ready, Walk
+from api.server.models import PAGES, MarketState, Problem, Ready
 from api.server.models import Live as IsLive
 from api.server.parameters import PARAMETERS, names
+from api.server.walk_models import Walk
 from infra.errors import TickledgerError, Unreachable
 from infra.settings import Settings
 from infra.stack.status import all_ready, status
@@ -38,6 +40,14 @@ OWN_HEADER: Final = "x-tickledger"
 
 TICKS_SHOWN: Final = 200
 _NOT_THERE: Final = (UnknownSymbol, UnknownAccount, audit.UnknownRecord)
+_REFUSALS: Final = {
+    403: "it changes something, and the header X-Tickledger is missing",
+    404: "there is no such listing, account or record",
+    409: "the market can't be moved like that, or isn't simulated",
+    421: "asked for under a name that isn't this machine's",
+    422: "a parameter is wrong, or not one of this answer",
+    503: "the database can't be asked now",
+}
 _PAGE_FILES: Final = {
     "": ("index.html", "text/html; charset=utf-8"),
     "page.js": ("page.js", "text/javascript; charset=utf-8"),
@@ -77,6 +87,7 @@ def make_app(settings: Settings, dsn: str, market: Market) -> FastAPI:
         redoc_url=None,
     )
     app.state.dsn = dsn
+    app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     app.middleware("http")(_guarded)
     for kind, code in (*((error, 404) for error in _NOT_THERE), (BadQuestion, 422), (MarketRefused, 409)):
         app.exception_handler(kind)(_problem_of(code))
@@ -91,12 +102,12 @@ def make_app(settings: Settings, dsn: str, market: Market) -> FastAPI:
 
 
 def _add_health(app: FastAPI, settings: Settings, dsn: str) -> None:
-    @app.get("/health/live", tags=["health"], operation_id="live")
+    @app.get("/health/live", tags=["health"], operation_id="live", responses=_refusals())
     def live() -> IsLive:
         """Whether this process answers."""
         return IsLive(status="live")
 
-    @app.get("/health/ready", tags=["health"], operation_id="ready", responses={503: {"model": Ready}})
+    @app.get("/health/ready", tags=["health"], operation_id="ready", responses=_refusals() | {503: {"model": Ready}})
     def ready(response: Response) -> Ready:
         """Whether all services of the home can be used; 503 if not."""
         services = status(settings)
@@ -113,24 +124,47 @@ def _add_health(app: FastAPI, settings: Settings, dsn: str) -> None:
 
 def _add_answers(app: FastAPI) -> None:
     for what in COLUMNS:
-        app.get(f"/api/{what}", tags=["answers"], operation_id=what, response_model=PAGES[what])(_answer_of(what))
+        app.get(
+            f"/api/{what}",
+            tags=["answers"],
+            operation_id=what,
+            response_model=PAGES[what],
+            responses=_refusals(404, 422, 503),
+        )(_answer_of(what))
 
-    @app.get("/api/listings", tags=["answers"], operation_id="listings")
+    @app.get("/api/listings", tags=["answers"], operation_id="listings", responses=_refusals(503))
     def listings(connection: Annotated[Connection, Depends(_connection)]) -> list[str]:
         """All listings of the log, by name."""
         return [listing.name for listing in known_listings(connection)]
 
-    @app.get("/api/audit/{record_id:path}", tags=["answers"], operation_id="audit")
-    def audit_walk(record_id: str, connection: Annotated[Connection, Depends(_connection)]) -> Walk:
+    @app.get(
+        "/api/audit/{record_id:path}",
+        tags=["answers"],
+        operation_id="audit",
+        response_model=Walk,
+        response_model_exclude_unset=True,
+        responses=_refusals(404, 422, 503),
+    )
+    def audit_walk(
+        record_id: Annotated[str, PathParameter(description="desk@6/demo/0, or berserker@3/demo/EURUSD/17")],
+        connection: Annotated[Connection, Depends(_connection)],
+    ) -> dict[str, Any]:
         """The walk from a fill (desk@6/demo/0) or a signal (berserker@3/demo/EURUSD/17) to what caused it."""
         parts, ticks = walk(connection, record_id)
-        if ticks is None:
-            return Walk(**parts)
-        out = BytesIO()
-        formats.write_json([ticks.tail(TICKS_SHOWN)], audit.TICK_COLUMNS, out)
-        return Walk(**parts, ticks=json.loads(out.getvalue()), tick_count=len(ticks))
+        found = dict.fromkeys(Walk.model_fields) | parts | {"ticks": [], "tick_count": 0}
+        if ticks is not None:
+            out = BytesIO()
+            formats.write_json([ticks.tail(TICKS_SHOWN)], audit.TICK_COLUMNS, out)
+            found |= {"ticks": json.loads(out.getvalue()), "tick_count": len(ticks)}
+        return found
 
-    @app.get("/api/stream", tags=["answers"], operation_id="stream", response_class=StreamingResponse)
+    @app.get(
+        "/api/stream",
+        tags=["answers"],
+        operation_id="stream",
+        response_class=StreamingResponse,
+        responses=_refusals(422),
+    )
     async def stream(
         request: Request,
         symbol: Annotated[str | None, Query(description="feed/SYMBOL whose candles are pushed too")] = None,
@@ -145,6 +179,25 @@ def _add_answers(app: FastAPI) -> None:
         return StreamingResponse(events(), media_type="text/event-stream")
 
 
+def _refusals(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """What an operation may answer instead, for the description: these, and that of any other host's name."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    content = {"application/problem+json": {"schema": schema}}
+    return {code: {"description": _REFUSALS[code], "content": content} for code in (*codes, 421)}
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, with the model that refusals refer to."""
+    if app.openapi_schema is None:
+        found = FastAPI.openapi(app)
+        schemas = found.setdefault("components", {}).setdefault("schemas", {})
+        schemas["Problem"] = Problem.model_json_schema()
+        for name in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(name, None)
+    assert app.openapi_schema is not None
+    return app.openapi_schema
+
+
 def _answer_of(what: str) -> Callable[..., dict[str, Any]]:
     def rows(connection: Annotated[Connection, Depends(_connection)], asked: Any) -> dict[str, Any]:
         return page(connection, Asked(what, **asked.model_dump()))
@@ -155,12 +208,12 @@ def _answer_of(what: str) -> Callable[..., dict[str, Any]]:
 
 
 def _add_market(app: FastAPI, market: Market) -> None:
-    @app.get("/api/market", tags=["market"], operation_id="market")
+    @app.get("/api/market", tags=["market"], operation_id="market", responses=_refusals())
     def state() -> MarketState:
         """Where the simulated market is."""
         return MarketState(**market.state())
 
-    @app.post("/api/market/{action}", tags=["market"], operation_id="move_market")
+    @app.post("/api/market/{action}", tags=["market"], operation_id="move_market", responses=_refusals(403, 409, 422))
     def act(
         action: Literal["pause", "resume", "speed"],
         value: Annotated[

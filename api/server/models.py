@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from projections.columns import COLUMNS
 
-_TYPES: Final[dict[str, Any]] = {
+TYPES: Final[dict[str, Any]] = {
     "text": str,
     "int": int,
     "float": float,
@@ -37,7 +37,7 @@ class Answer(BaseModel):
 
 def _row(what: str) -> type[BaseModel]:
     fields: dict[str, Any] = {
-        column.name: (_TYPES[column.kind] | None, Field(default=None, description=column.doc))
+        column.name: (TYPES[column.kind] | None, Field(default=None, description=column.doc))
         for column in COLUMNS[what]
     }
     return create_model(f"{what.capitalize()}Row", __base__=Answer, **fields)
@@ -97,17 +97,9 @@ class MarketState(Answer):
     ended: bool | None = Field(default=None, description="all is played")
 
 
-class Walk(Answer):
-    """The walk from a fill or a signal to what caused it; parts that there are none of are null."""
+class Problem(Answer):
+    """Why a request was not answered (RFC 9457, application/problem+json)."""
 
-    fill: dict[str, Any] | None = None
-    deal: dict[str, Any] | None = None
-    order: dict[str, Any] | None = None
-    changes: list[dict[str, Any]] | None = None
-    reports: list[dict[str, Any]] | None = None
-    decision: dict[str, Any] | None = None
-    signal: dict[str, Any] | None = None
-    activation: dict[str, Any] | None = None
-    specification: dict[str, Any] | None = None
-    ticks: list[dict[str, Any]] = Field(default_factory=list, description="the last 200 ticks, with their positions")
-    tick_count: int = Field(default=0, description="how many ticks it rests on")
+    type: str = Field(description="about:blank: the status says what kind it is")
+    status: int = Field(description="the HTTP status")
+    detail: str = Field(description="what is wrong and the way out, in words")

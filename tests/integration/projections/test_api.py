@@ -307,3 +307,52 @@ def test_a_database_that_is_gone_is_said_on_the_page() -> None:
         return ""
 
     assert "127.0.0.1:1" in asyncio.run(asyncio.wait_for(look(), 60))
+
+
+def test_real_answers_and_refusals_are_what_the_description_says(client: TestClient, filled: tuple[Day, str]) -> None:
+    described = client.get("/openapi.json").json()
+    fill = items(client, "/api/fills", account=filled[0].name)[0]["id"]
+    said = items(client, "/api/signals", symbol=f"{filled[0].name}/EURUSD")[0]["id"]
+    symbol = {"symbol": f"{filled[0].name}/EURUSD", "limit": 5}
+    for path, asked, operation in [
+        *((f"/api/{what}", symbol if what == "ticks" else {}, f"/api/{what}") for what in COLUMNS),
+        *((f"/api/audit/{each}", {}, "/api/audit/{record_id}") for each in (fill, said)),
+        ("/api/audit/desk@9/nobody/1", {}, "/api/audit/{record_id}"),
+        ("/api/bars", {"symbol": "XX"}, "/api/bars"),
+        ("/api/fills", {"limit": 0}, "/api/fills"),
+        ("/api/market", {}, "/api/market"),
+    ]:
+        answer = client.get(path, params=asked)
+        responses = described["paths"][operation]["get"]["responses"]
+        content = responses[str(answer.status_code)]["content"][answer.headers["content-type"]]
+        assert breaches(answer.json(), content["schema"], described) == [], path
+    for headers, code in (({}, 403), ({"X-Tickledger": "1"}, 409), ({"host": "evil.example"}, 421)):
+        answer = client.post("/api/market/pause", headers=headers)
+        responses = described["paths"]["/api/market/{action}"]["post"]["responses"]
+        schema = responses[str(code)]["content"]["application/problem+json"]["schema"]
+        assert (answer.status_code, breaches(answer.json(), schema, described)) == (code, [])
+    assert "HTTPValidationError" not in json.dumps(described)
+
+
+def breaches(value: Any, schema: dict[str, Any], described: dict[str, Any], at: str = "") -> list[str]:
+    """Where `value` is not as the schema says, by the words that the description uses."""
+    if "$ref" in schema:
+        schema = described["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    if "anyOf" in schema:
+        found = [breaches(value, each, described, at) for each in schema["anyOf"]]
+        return min(found, key=len) if all(found) else []
+    kinds = {
+        "object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool,
+        "null": type(None),
+    }  # fmt: skip
+    if "type" in schema and not isinstance(value, kinds[schema["type"]]):
+        return [f"{at}: {value!r} is not {schema['type']}"]
+    if isinstance(value, list):
+        return [each for row in value for each in breaches(row, schema.get("items", {}), described, f"{at}/*")]
+    if not isinstance(value, dict):
+        return []
+    known = schema.get("properties", {})
+    missing = [f"{at}: no {name}" for name in schema.get("required", []) if name not in value]
+    extra = [f"{at}: {name} is not described" for name in value if known and name not in known]
+    return missing + extra + [each for name in known if name in value
+                              for each in breaches(value[name], known[name], described, f"{at}/{name}")]  # fmt: skip
