@@ -6,12 +6,12 @@ What touches services is imported where it is used: a backtest of files starts w
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
 
 from infra.errors import SettingsError
 from schemas.times import parse_time_ms
@@ -20,8 +20,17 @@ if TYPE_CHECKING:
     from infra.settings import Settings
     from infra.stack.stack import Running
 
+
+def _folder(_: object, tokens: Sequence[Token]) -> Path:
+    """Raises SettingsError for an empty text, which `Path` takes for the working directory."""
+    if not tokens[0].value:
+        raise SettingsError("--home is empty: name a folder, or leave it out (a variable that isn't set?)")
+    return Path(tokens[0].value)
+
+
 HomeOption = Annotated[
-    Path | None, Parameter(name="--home", help="Folder of everything stored; default TICKLEDGER_HOME.")
+    Path | None,
+    Parameter(name="--home", converter=_folder, help="Folder of everything stored; default TICKLEDGER_HOME."),
 ]
 ConfigOption = Annotated[
     Path | None, Parameter(name="--config", help="Settings file; default tickledger.toml in the home.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import stat
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from infra.cache_dir import DEFAULT_HOME, shared_cache
 from infra.errors import SettingsError
+from infra.unreadable import unreadable
 from infra.weekly_hours import weekly_hours
 
 PREFIX = "TICKLEDGER_"
@@ -39,6 +41,12 @@ SHORTEST_LEAD_S, LONGEST_LEAD_S = 2, 86_400
 
 def _empty_is_none(value: Any) -> Any:
     return None if value == "" else value
+
+
+def _not_empty(value: Any) -> Any:
+    if value == "":
+        raise ValueError("it is empty, which would be the working directory: name a folder, or unset it")
+    return value
 
 
 def _hours(told: dict[str, str]) -> dict[str, str]:
@@ -54,7 +62,7 @@ OptionalPath = Annotated[Path | None, BeforeValidator(_empty_is_none)]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
 
 class KafkaSettings(Section):
@@ -243,7 +251,7 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    home: Path = Field(
+    home: Annotated[Path, BeforeValidator(_not_empty)] = Field(
         default=DEFAULT_HOME, description="folder of everything that is stored: log, database, keys, logs of services"
     )
     cache: OptionalPath = Field(
@@ -345,18 +353,19 @@ def load_settings(home: Path | None = None, config: Path | None = None) -> Setti
     _refuse_unknown_variables()
     if config is None and os.environ.get(CONFIG_VARIABLE):
         config = Path(os.environ[CONFIG_VARIABLE])
-    if config is not None and not config.is_file():
+    if config is not None and not is_there(config):
         raise SettingsError(f"there is no settings file {config}: correct --config or {CONFIG_VARIABLE}")
     asked_home = home or (Path(os.environ[PREFIX + "HOME"]) if os.environ.get(PREFIX + "HOME") else None)
     in_home = (asked_home or DEFAULT_HOME) / "tickledger.toml"
-    file = config or (in_home if in_home.is_file() else None)
+    own = is_there(in_home)
+    file = config or (in_home if own else None)
     values = _read(file) if file else {}
     if config is None and "home" in values:
         raise SettingsError(
             f"{file} sets home = {values['home']!r}, but lies in the home itself: remove that line, or move the file "
             f"elsewhere and name it by {CONFIG_VARIABLE}"
         )
-    if config is not None and config != in_home and in_home.is_file() and "home" not in values:
+    if config is not None and config != in_home and own and "home" not in values:
         raise SettingsError(f"both {config} and {in_home} are settings of this home: keep one of them")
     try:
         settings = Settings(**values)
@@ -372,6 +381,25 @@ def load_settings(home: Path | None = None, config: Path | None = None) -> Setti
     if settings.cache is not None:
         absolute["cache"] = settings.cache.expanduser().absolute()
     return settings.model_copy(update=absolute)
+
+
+def is_there(file: Path) -> bool:
+    """Whether there is a settings file of this name.
+
+    Raises SettingsError for a folder or a link to nothing in its place, and where this user may not look.
+    """
+    try:
+        mode = file.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        if file.is_symlink():
+            raise SettingsError(f"{file} is a link to a file that isn't there: correct or remove it") from None
+        return False
+    except OSError as error:
+        raise unreadable(file, error) from None
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "something else"
+        raise SettingsError(f"{file} is {what}, and settings are a file: move it away, or name a file")
+    return True
 
 
 class Documented(NamedTuple):
@@ -417,9 +445,11 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{file} is not TOML: {error}") from None
-    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} is not TOML: {error}: correct it there, or move the file away") from None
+    except UnicodeDecodeError as error:
         raise SettingsError(f"cannot read the settings file {file}: {error}") from None
+    except OSError as error:
+        raise unreadable(file, error) from None
 
 
 def _explain(error: ValidationError, file: Path | None) -> str:

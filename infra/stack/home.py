@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.errors import HomeUnusable, home_unusable
+from infra.unreadable import unreadable
 
 LEAST_FREE_BYTES = 256 * 1024 * 1024
 
@@ -107,9 +108,12 @@ class Lock:
             self._fd = None
 
     def free(self) -> bool:
-        """Whether nobody holds it now."""
-        if not self.path.exists():
-            return True
+        """Whether nobody holds it now. Raises SettingsError where this user may not look, HomeUnusable."""
+        try:
+            if not self.path.exists():
+                return True
+        except OSError as error:
+            raise unreadable(self.path, error) from None
         probe = Lock(self.path)
         if not probe.take():
             return False
@@ -149,9 +153,12 @@ def write_private(path: Path, data: bytes) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """What ``write_json`` wrote; None if there is nothing, or nothing of that form."""
+    """What ``write_json`` wrote; None if there is nothing, or nothing of that form. Raises SettingsError where this
+    user may not look."""
     try:
         value = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
+    except PermissionError as error:
+        raise unreadable(path, error) from None
     return value if isinstance(value, dict) else None

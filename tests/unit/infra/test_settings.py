@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
 from infra.errors import SettingsError
 from infra.settings import documentation, load_settings
+from infra.unreadable import unreadable
+from tests.users import STRANGER, another_user, needs_root
 
 
 @pytest.fixture(autouse=True)
@@ -115,6 +118,73 @@ def test_hours_are_told_by_symbol_in_the_file_or_the_environment(
     monkeypatch.setenv("TICKLEDGER_RECORDER__SESSIONS", '{"*": "Mo 00:00-24:00"}')
     with pytest.raises(SettingsError, match=r"\* = 'Mo 00:00-24:00': 'Mo' is no day"):
         load_settings()
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("name", ["terminal.speed", "terminal.balance", "trade.settle_s", "terminal.latency_ms"])
+def test_numbers_are_finite(tmp_path: Path, name: str, number: str) -> None:
+    section, _, key = name.partition(".")
+    write(tmp_path / ".tickledger" / "tickledger.toml", f"[{section}]\n{key} = {number}\n")
+    with pytest.raises(SettingsError, match=rf"setting {name} = {number} .*tickledger\.toml"):
+        load_settings()
+
+
+def test_a_file_that_is_no_toml_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    write(tmp_path / ".tickledger" / "tickledger.toml", "[terminal]\nspeed = NaN\n")
+    with pytest.raises(SettingsError, match=r"is not TOML: .*line 2.*correct it there, or move the file away"):
+        load_settings()
+
+
+def test_a_folder_or_a_broken_link_in_the_files_place_is_no_missing_file(tmp_path: Path) -> None:
+    file = tmp_path / ".tickledger" / "tickledger.toml"
+    file.mkdir(parents=True)
+    with pytest.raises(SettingsError, match=r"tickledger\.toml is a folder, and settings are a file: move it away"):
+        load_settings()
+    file.rmdir()
+    file.symlink_to("gone")
+    with pytest.raises(SettingsError, match=r"tickledger\.toml is a link to a file that isn't there"):
+        load_settings()
+    with pytest.raises(SettingsError, match=r"is a folder, and settings are a file"):
+        load_settings(config=tmp_path)
+
+
+def test_an_empty_name_of_the_home_is_not_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TICKLEDGER_HOME", "")
+    with pytest.raises(SettingsError, match=r"setting home = '' \(from TICKLEDGER_HOME\): it is empty"):
+        load_settings()
+    monkeypatch.delenv("TICKLEDGER_HOME")
+    with pytest.raises(SettingsError, match=r"setting home = '' \(from .*own\.toml\): it is empty"):
+        load_settings(config=write(tmp_path / "own.toml", 'home = ""\n'))
+    monkeypatch.setenv("TICKLEDGER_HOME", ".")
+    assert load_settings().home == tmp_path
+
+
+@needs_root
+def test_a_home_of_another_user_is_named_with_whose_it_is_and_the_way_out(open_folder: Path) -> None:
+    home = open_folder / "home"
+    write(home / "tickledger.toml", "")
+    home.chmod(0o700)
+    with another_user(), pytest.raises(SettingsError) as caught:
+        load_settings(home=home)
+    said = str(caught.value)
+    assert f"cannot read {home}/tickledger.toml: {home} belongs to root, and {STRANGER} may not read it" in said
+    for way_out in ("run this as root", f"chown -R {STRANGER} {home}", "--home"):
+        assert way_out in said
+    home.chmod(0o755)
+    (home / "tickledger.toml").chmod(0o600)
+    with another_user(), pytest.raises(SettingsError, match=r"tickledger\.toml belongs to root, and user "):
+        load_settings(home=home)
+    (home / "tickledger.toml").chmod(0o644)
+    with another_user():
+        load_settings(home=home)
+
+
+def test_a_file_that_its_owner_has_closed_is_named_with_what_opens_it(tmp_path: Path) -> None:
+    file = write(tmp_path / "home" / "tickledger.toml", "")
+    error = PermissionError(errno.EACCES, "Permission denied")
+    assert f"chmod -R u+rwX {file}" in str(unreadable(file, error))
 
 
 def test_unknown_variables_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

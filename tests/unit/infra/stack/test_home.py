@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from infra.errors import HomeUnusable, NotReady, home_unusable
+from infra.errors import HomeUnusable, NotReady, SettingsError, home_unusable
 from infra.settings import load_settings
 from infra.stack.addresses import addresses, record_address, recorded_port, shown_postgres
 from infra.stack.home import Home, Lock, read_json, write_json, write_private
 from infra.stack.process import Identity
 from infra.stack.services import TERMINAL, announce, child_env, identity, is_ready, running, running_since_ms, trouble
 from infra.stack.status import status
+from tests.users import STRANGER, another_user, needs_root
 
 
 @pytest.fixture
@@ -49,6 +50,23 @@ def test_each_reason_is_said_in_words_with_a_way_out(number: int, words: str) ->
     error = home_unusable(Path("/some/home"), OSError(number, os.strerror(number)))
     for part in ("/some/home", words, "TICKLEDGER_HOME"):
         assert part in str(error)
+
+
+@needs_root
+def test_status_names_what_another_user_has_closed(open_folder: Path) -> None:
+    Home(open_folder / "home").create()
+    (open_folder / "home").chmod(0o755)
+    run = open_folder / "home" / "run"
+    settings = load_settings(open_folder / "home")
+    says = rf"cannot read {run}/.*: {run} belongs to root, and {STRANGER} may not read it: run this as root"
+    with another_user(), pytest.raises(SettingsError, match=says):
+        status(settings)
+    run.chmod(0o755)
+    write_json(run / "services.json", {})
+    with another_user(), pytest.raises(SettingsError, match=r"services\.json belongs to root"):
+        recorded_port(Home(open_folder / "home"), "kafka")
+    with another_user(), pytest.raises(SettingsError, match=r"x\.lock: .*/keys belongs to root"):
+        Lock(open_folder / "home" / "keys" / "x.lock").free()
 
 
 def test_a_file_is_replaced_whole_and_private_or_not_at_all(home: Home) -> None:
