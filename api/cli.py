@@ -18,6 +18,7 @@ from typing import NoReturn
 from cyclopts import App, CycloptsError
 
 from infra.errors import TickledgerError
+from infra.unreadable import unreadable
 
 _GC_THRESHOLD = 200_000
 """Objects between two looks for cycles: more than what all of a command's modules make."""
@@ -88,6 +89,10 @@ def main(arguments: list[str] | None = None) -> None:
         code = _fail(str(error), 2)
     except TickledgerError as error:
         code = _fail(str(error), error.exit_code)
+    except PermissionError as error:
+        if error.filename is None:
+            raise
+        code = _fail(str(unreadable(Path(os.fsdecode(error.filename)), error)), 2)
     except KeyboardInterrupt:
         code = _fail("stopped", 130)
     except BrokenPipeError:

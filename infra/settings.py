@@ -10,7 +10,7 @@ import difflib
 import os
 import stat
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
@@ -367,6 +367,16 @@ def load_settings(home: Path | None = None, config: Path | None = None) -> Setti
         )
     if config is not None and config != in_home and own and "home" not in values:
         raise SettingsError(f"both {config} and {in_home} are settings of this home: keep one of them")
+    return _made(values, file, home)
+
+
+def settings_with(values: Mapping[str, Any], home: Path) -> Settings:
+    """The settings of a home if its file had these values, which the environment overrides. Raises SettingsError."""
+    _refuse_unknown_variables()
+    return _made(values, None, home)
+
+
+def _made(values: Mapping[str, Any], file: Path | None, home: Path | None) -> Settings:
     try:
         settings = Settings(**values)
     except ValidationError as error:

@@ -14,8 +14,10 @@ from api.accounts import Consensus
 from api.demo import next_steps, screen
 from api.demo.home import Wanted, check_lead, check_speed, demo_settings
 from api.demo.played import Played
+from api.demo.rehearsal import rehearse
 from api.start import ConfigOption, HomeOption, make_log, tell
 from infra import log
+from infra.settings import Settings
 from infra.stack.addresses import recorded_port, shown_postgres
 from infra.stack.home import Home
 from infra.stack.services import KAFKA, POSTGRES, programs_of
@@ -56,8 +58,14 @@ def demo(
     """
     check_speed(speed)
     check_lead(lead)
-    wanted = Wanted(data=data, format=format_, symbol=symbol, spec=spec, speed=speed, lead_s=lead)
-    settings = demo_settings(home, config, wanted, fresh=fresh, once=once)
+    wanted = Wanted(
+        data=data, format=format_, symbol=symbol, spec=spec, speed=speed, lead_s=lead, strategies=strategy
+    )  # fmt: skip
+
+    def check(settings: Settings) -> None:
+        rehearse(settings, strategy, consensus, once=once)
+
+    settings = demo_settings(home, config, wanted, fresh=fresh, once=once, check=check)
     log.configure("demo", settings.log.level if settings.log.level != "info" else "warning")
     played = Played(settings, strategy, consensus, once=once)
     programs = programs_of(settings)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import keyword
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from infra.errors import Refused, SettingsError
+from infra.errors import CannotWrite, Refused, SettingsError
 
 _STRATEGY = '''"""{name}: a first strategy, to be changed.
 
@@ -58,11 +60,28 @@ def new(name: Annotated[str, Parameter(help="Name of the strategy, as Python wri
     if not name.isidentifier() or keyword.iskeyword(name) or name != name.lower():
         raise SettingsError(f"{name!r} is no name for a strategy: lower-case letters, digits and _, such as my_cross")
     files = {Path(f"{name}.py"): _STRATEGY, Path(f"test_{name}.py"): _TEST}
-    there = [str(path) for path in files if path.exists()]
-    if there:
-        raise Refused(f"{there[0]} is there already: choose another name, or take it away")
-    for path, text in files.items():
-        path.write_text(text.format(name=name), encoding="utf-8")
+    _write({path: text.format(name=name) for path, text in files.items()})
     print(f"{name}.py and test_{name}.py are written. Next:")
     print(f"  tickledger backtest {name}.py EURUSD_M1.csv --spec generic --risk 0.5%")
     return 0
+
+
+def _write(files: Mapping[Path, str]) -> None:
+    """All of them or none. Raises Refused for one that is there already, CannotWrite."""
+    written: list[Path] = []
+    try:
+        for path in files:
+            if path.exists():
+                raise Refused(f"{path} is there already: choose another name, or take it away")
+        for path, text in files.items():
+            with path.open("x", encoding="utf-8") as file:
+                written.append(path)
+                file.write(text)
+    except OSError as error:
+        for path in written:
+            with suppress(OSError):
+                path.unlink()
+        raise CannotWrite(
+            f"cannot write {', '.join(map(str, files))} into {Path.cwd()}: {error.strerror or error}: run it in a "
+            "folder that you may write to; nothing was written"
+        ) from None

@@ -16,6 +16,7 @@ from api.lab.choice import choose, parsed_values
 from api.lab.options import LabOptions
 from api.paper.home import PaperHome, Wanted, paper_home
 from api.paper.strategies import Paper, Traded
+from api.server.host import check_host
 from api.start import ConfigOption, HomeOption, make_log, tell
 from infra import log
 from infra.errors import SettingsError
@@ -69,6 +70,7 @@ def paper(
     )  # fmt: skip
     found = paper_home(home, config, wanted, "official" if sys.platform == "win32" else "rpyc")
     settings = found.settings
+    check_host(settings)
     log.configure("paper", settings.log.level if settings.log.level != "info" else "warning")
     own = Paper(found, traded, limits)
     programs = programs_of(settings)

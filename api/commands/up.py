@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from api.server.host import check_host
 from api.start import ConfigOption, HomeOption, make_log, settings_of, tell
 from infra.stack import up as stack
 from infra.stack.addresses import shown_postgres
@@ -20,6 +21,7 @@ def up(
 ) -> int:
     """Start all services of the home and keep them running until Ctrl-C or `tickledger down`."""
     settings = settings_of(home, config, "up")
+    check_host(settings)
 
     def ready(running: Running) -> None:
         tell(f"ready: Kafka {running.kafka}, PostgreSQL {shown_postgres(settings)}, home {settings.home}")

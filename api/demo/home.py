@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from api.server.host import check_host
 from api.settings_file import FILE, write_settings
 from infra.errors import Refused, SettingsError, home_unusable
-from infra.settings import CONFIG_VARIABLE, LONGEST_LEAD_S, SHORTEST_LEAD_S, Settings, load_settings
+from infra.settings import (
+    CONFIG_VARIABLE,
+    LONGEST_LEAD_S,
+    SHORTEST_LEAD_S,
+    Settings,
+    is_there,
+    load_settings,
+    settings_with,
+)
 from infra.stack.status import status
+from infra.unreadable import unreadable
 
 ACCOUNT: Final = "demo"
 FEED: Final = "demo"
@@ -29,13 +41,26 @@ class Wanted:
     spec: str | None = None
     speed: float | None = None
     lead_s: float | None = None
+    strategies: Sequence[Path] = ()
+    """Files that are traded, which the settings don't name."""
 
 
-def demo_settings(home: Path | None, config: Path | None, wanted: Wanted, *, fresh: bool, once: bool) -> Settings:
+def demo_settings(
+    home: Path | None,
+    config: Path | None,
+    wanted: Wanted,
+    *,
+    fresh: bool,
+    once: bool,
+    check: Callable[[Settings], None],
+) -> Settings:
     """The settings of the demo; a home without any gets its file.
 
-    `fresh` removes what a demo has left in the home before. Raises Refused for a home that isn't a demo's, or that
-    plays other data, or for what a settings file of its own says already, and SettingsError.
+    `fresh` removes what a demo has left in the home before. `check` raises what keeps a demo of such settings from
+    being played: it is asked before anything is removed or written, so nothing is kept of a demo that is refused.
+
+    Raises Refused for a home that isn't a demo's, or that plays other data, or for what a settings file of its own says
+    already, SettingsError, and HomeUnusable.
     """
     if config is None and os.environ.get(CONFIG_VARIABLE):
         config = Path(os.environ[CONFIG_VARIABLE])
@@ -46,30 +71,49 @@ def demo_settings(home: Path | None, config: Path | None, wanted: Wanted, *, fre
         _checked(load_settings(home, config))
         if fresh and config.resolve().is_relative_to(root.resolve()):
             raise Refused(f"--fresh would remove {config} too: play without it (no --config), or move it out of {root}")
-    if fresh and root.exists():
+    there = is_there(file)
+    clear = fresh and root.exists()
+    if clear:
+        _refuse_to_clear(root, file, wanted)
+    if config is None and there and not fresh:
+        return _known(root, file, wanted)
+    if config is None and not clear and _has_log(root):
+        raise Refused(
+            f"{root} has a log already, and no terminal to go with it: choose another home for the demo "
+            "(--home DIR), or name a terminal in its settings"
+        )
+    speed = wanted.speed if wanted.speed is not None else 0.0 if once else 20.0
+    values = _values(wanted, speed)
+    settings = _checked(settings_with(values, root) if config is None else load_settings(home, config))
+    if config is None:
+        _refuse_another_lead(settings, file, wanted)
+    if clear or config is None:
+        check(settings)
+    if clear:
         _clear(root, file)
-    if config is not None:
-        return _checked(load_settings(home, config))
-    if not file.exists():
-        if (root / "kafka").exists() and any((root / "kafka").iterdir()):
-            raise Refused(
-                f"{root} has a log already, and no terminal to go with it: choose another home for the demo "
-                "(--home DIR), or name a terminal in its settings"
-            )
-        speed = wanted.speed if wanted.speed is not None else 0.0 if once else 20.0
-        write_settings(root, _FIRST_LINE, _sections(wanted, speed))
-    elif wanted.data or wanted.format or wanted.symbol or wanted.spec:
+    if config is None:
+        write_settings(root, _FIRST_LINE, _sections(values))
+    return load_settings(home, config)
+
+
+def _known(root: Path, file: Path, wanted: Wanted) -> Settings:
+    """Of a home that has its settings: those."""
+    if wanted.data or wanted.format or wanted.symbol or wanted.spec:
         raise Refused(
             f"{root} plays its own day, as {file} says: add --fresh to remove what is there and play another, or "
             "choose another home (--home DIR)"
         )
-    settings = _checked(load_settings(home, None))
+    settings = _checked(load_settings(root, None))
+    _refuse_another_lead(settings, file, wanted)
+    return settings
+
+
+def _refuse_another_lead(settings: Settings, file: Path, wanted: Wanted) -> None:
     if wanted.lead_s not in (None, settings.terminal.lead_s):
         raise Refused(
-            f"--lead {wanted.lead_s:g}: {root} goes on with a lead of {settings.terminal.lead_s:g} s, as {file} says: "
+            f"--lead {wanted.lead_s:g}: {settings.home} goes on with a lead of {settings.terminal.lead_s:g} s, as {file} says: "
             "set terminal.lead_s there while it doesn't run, or add --fresh to remove what is there and play anew"
         )
-    return settings
 
 
 def _refuse_options(config: Path, wanted: Wanted) -> None:
@@ -96,23 +140,53 @@ def _checked(settings: Settings) -> Settings:
             f"{settings.trade.account!r}: the demo plays a simulated terminal and trades an account; choose another "
             "home (--home DIR), or run `tickledger up`"
         )
+    check_host(settings)
     return settings
 
 
-def _clear(root: Path, file: Path) -> None:
-    if not file.exists() or _FIRST_LINE not in file.read_text(encoding="utf-8"):
+def _has_log(root: Path) -> bool:
+    try:
+        return (root / "kafka").exists() and any((root / "kafka").iterdir())
+    except OSError as error:
+        raise unreadable(root / "kafka", error) from None
+
+
+def _refuse_to_clear(root: Path, file: Path, wanted: Wanted) -> None:
+    if not _is_of_a_demo(file):
         raise Refused(f"{root} was not made by the demo, so --fresh leaves it alone: choose another home (--home DIR)")
-    running = [name for name, service in status(load_settings(root, None)).items() if service["state"] != "stopped"]
+    for told in (*wanted.data, *wanted.strategies, *([Path(wanted.spec)] if wanted.spec else [])):
+        if told.exists() and told.resolve().is_relative_to(root.resolve()):
+            raise Refused(f"--fresh would remove {told} too: move it out of {root}")
+    try:
+        settings = load_settings(root, None)
+    except SettingsError:
+        # Settings that can't be used are no reason to keep them.
+        settings = settings_with({}, root)
+    running = [name for name, service in status(settings).items() if service["state"] != "stopped"]
     if running:
         raise Refused(f"{', '.join(running)} of {root} run: end them first (tickledger down --home {root})")
+
+
+def _is_of_a_demo(file: Path) -> bool:
+    if not is_there(file):
+        return False
     try:
-        for path in root.iterdir():
+        return _FIRST_LINE in file.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise unreadable(file, error) from None
+
+
+def _clear(root: Path, file: Path) -> None:
+    try:
+        # The file last: until then the home is still known as a demo's, if something can't be removed.
+        for path in sorted(root.iterdir(), key=lambda path: path == file):
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     except OSError as error:
         raise home_unusable(root, error) from None
 
 
-def _sections(wanted: Wanted, speed: float) -> Mapping[str, dict[str, Any]]:
+def _values(wanted: Wanted, speed: float) -> dict[str, dict[str, Any]]:
+    """The settings of a new home."""
     terminal: dict[str, Any] = {
         "kind": "simulated",
         "data": [str(path.absolute()) if path.exists() else str(path) for path in wanted.data],
@@ -125,13 +199,20 @@ def _sections(wanted: Wanted, speed: float) -> Mapping[str, dict[str, Any]]:
         terminal["spec"] = wanted.spec
     if wanted.lead_s is not None:
         terminal["lead_s"] = wanted.lead_s
-    return {
-        "terminal": terminal,
-        "recorder": {"feed": FEED},
-        # Of other files only the terminal will know whether they trade at weekends.
-        **({} if wanted.data else {"recorder.sessions": {'"*"': "Mon-Fri 00:00-24:00"}}),
-        "trade": {"account": ACCOUNT},
-    }
+    # Of other files only the terminal will know whether they trade at weekends.
+    sessions = {} if wanted.data else {"*": "Mon-Fri 00:00-24:00"}
+    return {"terminal": terminal, "recorder": {"feed": FEED, "sessions": sessions}, "trade": {"account": ACCOUNT}}
+
+
+def _sections(values: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The values as a file has them: a table within a section is a section of its own."""
+    sections: dict[str, dict[str, Any]] = {}
+    for name, keys in values.items():
+        sections[name] = {key: value for key, value in keys.items() if not isinstance(value, dict)}
+        for key, table in keys.items():
+            if isinstance(table, dict) and table:
+                sections[f"{name}.{key}"] = {json.dumps(inner): value for inner, value in table.items()}
+    return sections
 
 
 def check_lead(lead_s: float | None) -> None:
@@ -145,5 +226,6 @@ def check_lead(lead_s: float | None) -> None:
 
 def check_speed(speed: float | None) -> None:
     """Raises SettingsError."""
-    if speed is not None and speed < 0:
-        raise SettingsError(f"--speed {speed:g} is below 0: give times real time, or 0 for as fast as it goes")
+    if speed is not None and not (math.isfinite(speed) and speed >= 0):
+        what = "is below 0" if speed < 0 else "isn't finite"
+        raise SettingsError(f"--speed {speed:g} {what}: give times real time, or 0 for as fast as it goes")

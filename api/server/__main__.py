@@ -8,9 +8,10 @@ import sys
 import uvicorn
 
 from api.server.app import make_app
+from api.server.host import check_host
 from api.server.market import Market
 from infra import log
-from infra.errors import SettingsError, TickledgerError
+from infra.errors import TickledgerError
 from infra.settings import Settings, load_settings
 from infra.stack import ports
 from infra.stack.addresses import postgres_dsn, record_address, recorded_port
@@ -18,17 +19,7 @@ from infra.stack.home import Home
 from infra.stack.services import announce, exit_code_of
 
 SERVICE = "api"
-LOCAL = ("127.0.0.1", "localhost")
 logger = log.get(__name__)
-
-
-def check_host(settings: Settings) -> None:
-    """Raises SettingsError for an address that others reach."""
-    if settings.api.host not in LOCAL:
-        raise SettingsError(
-            f"api.host = {settings.api.host!r}: page and API ask nobody who they are, so they listen on 127.0.0.1 "
-            "only; reach them from another machine through a tunnel (ssh -L), until they can tell who asks"
-        )
 
 
 def listen(settings: Settings, home: Home) -> socket.socket:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from api import cli
 from infra.errors import HomeBusy, Refused
+from tests.users import STRANGER, another_user, needs_root
 
 
 def run(*arguments: str) -> int:
@@ -49,6 +52,83 @@ def test_an_error_is_one_line_and_its_exit_code(
     monkeypatch.setattr(cli, "check_rooms", fails)
     assert run("status") == code
     assert capsys.readouterr() == ("", f"error: {error}\n")
+
+
+@pytest.mark.parametrize("command", [("status",), ("up",), ("demo",), ("query", "ticks")])
+def test_an_empty_home_is_not_the_working_directory(
+    command: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(*command, "--home", "") == 2
+    assert capsys.readouterr().err.startswith("error: --home is empty: name a folder")
+    assert list(tmp_path.iterdir()) == []
+
+
+@needs_root
+@pytest.mark.parametrize("command", ["status", "query ticks", "halt --why x", "demo", "demo --fresh", "down", "up"])
+def test_a_home_of_another_user_is_one_clear_error(
+    command: str, open_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = open_folder / "home"
+    home.mkdir(mode=0o700)
+    (home / "tickledger.toml").write_text('[terminal]\nkind = "simulated"\n[trade]\naccount = "demo"\n')
+    with another_user():
+        assert run(*command.split(), "--home", str(home)) == 2
+    said = capsys.readouterr().err
+    assert f"{home} belongs to root, and {STRANGER} may not read it: run this as root" in said
+    assert said.count("\n") == 1
+
+
+@needs_root
+def test_whatever_else_may_not_be_read_is_no_stack_trace(
+    open_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (open_folder / "closed").mkdir(mode=0o700)
+    monkeypatch.setattr(cli, "check_rooms", (open_folder / "closed" / "file").read_bytes)
+    with another_user():
+        assert run("status") == 2
+    assert f"error: cannot read {open_folder}/closed/file: " in capsys.readouterr().err
+
+
+def test_a_new_strategy_that_can_not_be_written_is_one_clear_error(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    opened = Path.open
+
+    def full(path: Path, *options: Any, **more: Any) -> Any:
+        if path.name == "test_mine.py":
+            raise OSError(errno.EROFS, "Read-only file system")
+        return opened(path, *options, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", full)
+        assert run("new", "mine") == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"cannot write mine.py, test_mine.py into {tmp_path}: Read-only file system: run it in a folder" in said.err
+    assert list(tmp_path.iterdir()) == [], "half of it is nothing"
+    assert run("new", "mine") == 0
+    assert run("new", "mine") == 1
+
+
+@needs_root
+def test_a_new_strategy_in_a_folder_of_another_user_is_one_clear_error(
+    open_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(open_folder)
+    with another_user():
+        assert run("new", "mine") == 2
+    assert "Permission denied: run it in a folder that you may write to" in capsys.readouterr().err
+
+
+def test_up_starts_nothing_for_a_page_that_others_reach(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TICKLEDGER_API__HOST", "0.0.0.0")
+    assert run("up", "--home", str(tmp_path / "home")) == 2
+    assert "api.host = '0.0.0.0': page and API ask nobody who they are" in capsys.readouterr().err
+    assert not (tmp_path / "home").exists()
 
 
 def test_ctrl_c_is_no_stack_trace(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,18 +7,21 @@ from typing import Any
 
 import pytest
 
+from api import cli
 from api.demo.home import FILE, Wanted, check_lead, check_speed, demo_settings
+from api.demo.rehearsal import rehearse
 from infra.errors import Refused, SettingsError
 from infra.settings import Settings, load_settings
 from infra.weekly_hours import weekly_hours
 from producers.specs import load_spec
 from producers.terminal.symbols import symbol_of
+from tests.users import another_user, needs_root
 
 
 def settings(
     home: Path, config: Path | None = None, *, fresh: bool = False, once: bool = False, **wanted: Any
 ) -> Settings:
-    return demo_settings(home, config, Wanted(**wanted), fresh=fresh, once=once)
+    return demo_settings(home, config, Wanted(**wanted), fresh=fresh, once=once, check=lambda _: None)
 
 
 def test_a_new_home_plays_the_sample_day_twenty_times_as_fast_and_waits_for_who_follows(tmp_path: Path) -> None:
@@ -163,10 +166,10 @@ def test_fresh_removes_nothing_where_it_is_refused(tmp_path: Path) -> None:
     own, other = tmp_path / "own.toml", tmp_path.with_name(f"{tmp_path.name} other.toml")
     own.write_text(f'home = "{around}"\n[terminal]\nkind = "simulated"\n[trade]\naccount = "mine"\n')
     with pytest.raises(Refused, match=r"--fresh would remove .*own"):
-        demo_settings(None, own, Wanted(), fresh=True, once=False)
+        demo_settings(None, own, Wanted(), fresh=True, once=False, check=lambda _: None)
     other.write_text(f'home = "{tmp_path}"\n[terminal]\nkind = "official"\n[trade]\naccount = "mine"\n')
     with pytest.raises(Refused, match="the demo plays a simulated terminal"):
-        demo_settings(None, other, Wanted(), fresh=True, once=False)
+        demo_settings(None, other, Wanted(), fresh=True, once=False, check=lambda _: None)
 
     assert inside.exists()
 
@@ -179,8 +182,160 @@ def test_a_lead_that_cannot_be_is_refused_before_anything_is_written(lead_s: flo
         check_lead(lead_s)
 
 
-def test_a_speed_below_nothing_is_refused() -> None:
+def test_a_speed_that_cannot_be_is_refused() -> None:
     check_speed(None)
     check_speed(0.0)
     with pytest.raises(SettingsError, match="--speed -1 is below 0"):
         check_speed(-1.0)
+    for speed in (float("nan"), float("inf")):
+        with pytest.raises(SettingsError, match=r"--speed (nan|inf) isn't finite"):
+            check_speed(speed)
+
+
+# -- by the command ----------------------------------------------------------------------------------------------------
+
+
+def refused(capsys: pytest.CaptureFixture[str], *options: str) -> str:
+    """What `tickledger demo` says to options that it refuses."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["demo", *options])
+    assert ended.value.code in (1, 2)
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert said.count("\n") == 1
+    return said
+
+
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with files that are told."""
+    folder = tmp_path / "told"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("TICKLEDGER_CACHE", str(tmp_path / "cache"))
+    (folder / "EURUSD.csv").write_text("time,bid,ask\n2014-05-06 09:00:00,0.8,0.81\n2014-05-06 09:00:01,0.8,0.81\n")
+    (folder / "bad.csv").write_text("nothing of this kind\n")
+    (folder / "bad.py").write_text("import nothing_of_this_name\n")
+    (folder / "bad.toml").write_text("spread = [\n")
+    (folder / "twice.py").write_text(_STRATEGY)
+    return folder
+
+
+_STRATEGY = """
+from tickledger import BarStrategy, Enter, Exit
+
+class Mine(BarStrategy):
+    version = 1
+    bars = "M1"
+
+    def on_bar(self, bar):
+        return Enter.long(plan=Exit(stop=0.001))
+"""
+
+MISTYPED = [
+    ("--data typo.csv", "typo.csv"),
+    ("--data EURUSD.csv typo.csv", "typo.csv"),
+    ("--data bad.csv", "bad.csv"),
+    ("--data EURUSD.csv --format typo", "typo"),
+    ("--data EURUSD.csv --symbol EURGBP", "nothing converts that"),
+    ("--strategy typo.py", "typo.py"),
+    ("--strategy bad.py", "nothing_of_this_name"),
+    ("--spec typo", "typo"),
+    ("--spec bad.toml", "bad.toml"),
+    ("--speed nan", "--speed nan"),
+    ("--speed inf", "--speed inf"),
+    ("--lead nan", "--lead nan"),
+]
+
+
+@pytest.mark.parametrize(("options", "named"), MISTYPED)
+def test_fresh_removes_nothing_for_what_can_not_be_played(
+    told: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: str, named: str
+) -> None:
+    settings(tmp_path / "home")
+    (tmp_path / "home" / "kafka" / "log").touch()
+    before = contents(tmp_path / "home")
+
+    assert named in refused(capsys, "--fresh", "--home", str(tmp_path / "home"), *options.split())
+
+    assert contents(tmp_path / "home") == before
+
+
+@pytest.mark.parametrize(("options", "named"), MISTYPED)
+def test_nothing_is_kept_of_a_new_home_that_can_not_be_played(
+    told: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: str, named: str
+) -> None:
+    assert named in refused(capsys, "--home", str(tmp_path / "home"), *options.split())
+
+    assert not (tmp_path / "home").exists()
+
+
+def test_what_can_be_played_passes_the_rehearsal_and_leaves_nothing_in_the_home(told: Path, tmp_path: Path) -> None:
+    wanted = Wanted(data=[Path("EURUSD.csv")], strategies=[Path("twice.py")])
+    seen: list[Path] = []
+
+    def check(settings: Settings) -> None:
+        rehearse(settings, wanted.strategies, "agree", once=True)
+        seen.extend(tmp_path.joinpath("home").rglob("*"))
+
+    made = demo_settings(tmp_path / "home", None, wanted, fresh=False, once=True, check=check)
+    assert (made.terminal.data, seen) == ((str(told / "EURUSD.csv"),), [])
+    assert not (tmp_path / "home" / "keys" / "ring.json").exists()
+
+
+def test_fresh_keeps_what_it_is_told_to_play(tmp_path: Path) -> None:
+    settings(tmp_path)
+    for name in ("day.csv", "mine.py", "own.toml"):
+        (tmp_path / name).touch()
+    wanted: tuple[dict[str, Any], ...] = (
+        {"data": [tmp_path / "day.csv"]}, {"strategies": [tmp_path / "mine.py"]}, {"spec": str(tmp_path / "own.toml")},
+    )  # fmt: skip
+    for one in wanted:
+        with pytest.raises(Refused, match=r"--fresh would remove .* too: move it out of"):
+            settings(tmp_path, fresh=True, **one)
+
+
+@pytest.mark.parametrize("content", ["[terminal]\nspeed = NaN\n", "[kafak]\nport = 1\n"])
+def test_fresh_is_a_way_out_of_settings_that_can_not_be_used(tmp_path: Path, content: str) -> None:
+    first = settings(tmp_path)
+    file = tmp_path / FILE
+    file.write_text(f"{file.read_text().splitlines()[0]}\n{content}")
+    with pytest.raises(SettingsError):
+        settings(tmp_path)
+
+    assert settings(tmp_path, fresh=True).terminal == first.terminal
+
+
+@needs_root
+@pytest.mark.parametrize("mode", [0o600, 0o000])
+def test_fresh_says_whose_settings_it_can_not_read(open_folder: Path, mode: int) -> None:
+    home = open_folder / "home"
+    settings(home)
+    home.chmod(0o755)
+    (home / FILE).chmod(mode)
+
+    with another_user(), pytest.raises(SettingsError, match=r"tickledger\.toml belongs to root.*run this as root"):
+        settings(home, fresh=True)
+    (home / FILE).unlink()
+    with another_user(), pytest.raises(SettingsError, match=r"kafka belongs to root"):
+        settings(home)
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_page_for_others_is_refused_before_anything_is_written_or_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh: bool
+) -> None:
+    if fresh:
+        settings(tmp_path / "home")
+    before = contents(tmp_path)
+    monkeypatch.setenv("TICKLEDGER_API__HOST", "0.0.0.0")
+
+    with pytest.raises(SettingsError, match=r"api\.host = '0\.0\.0\.0'.*ask nobody who they are.*ssh -L"):
+        settings(tmp_path / "home", fresh=fresh)
+
+    assert contents(tmp_path) == before
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All that is below it."""
+    return {str(path): path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")}
