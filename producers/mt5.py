@@ -334,6 +334,8 @@ def sign_in(mt5: Mt5Quotes, terminal: TerminalSettings) -> AccountInfo:
         arguments |= {"login": terminal.login, "password": password, "server": terminal.server}
     path = () if terminal.path is None else (str(terminal.path),)
     if not mt5.initialize(*path, **arguments):
+        if terminal.kind == "simulated" and mt5.last_error()[0] == _NO_TERMINAL:
+            raise _not_running(mt5)
         raise failure(mt5, "the terminal can't be reached")
     account = mt5.account_info()
     if account is None:
@@ -353,6 +355,18 @@ def failure(mt5: Mt5Quotes, what: str) -> TerminalError:
     return TerminalError(f"{what}: {text} ({code}); {way_out}", code, text)
 
 
+def _not_running(mt5: Mt5Quotes) -> TerminalError:
+    """A simulated terminal is one of the home's services, and isn't found by a path."""
+    code, text = mt5.last_error()
+    return TerminalError(
+        f"the home's simulated terminal isn't running, or hangs: {text} ({code}); start what the home runs "
+        "(`tickledger up`, or `tickledger demo` or `paper` in theirs) with the same --home and --config",
+        code,
+        text,
+    )
+
+
+_NO_TERMINAL: Final = -10_003
 _FINAL: Final = (0, -2, AUTHORIZATION_FAILED, -7)
 _WAYS_OUT: Final = {
     AUTHORIZATION_FAILED: "check terminal.login, terminal.password and terminal.server",
@@ -360,7 +374,7 @@ _WAYS_OUT: Final = {
     -8: "allow algorithmic trading by the external Python API in the terminal's options",
     -10_001: "the terminal ended or was stopped: start it again",
     -10_002: "the terminal ended or was stopped: start it again",
-    -10_003: "start the terminal, or name it by terminal.path",
+    _NO_TERMINAL: "start the terminal, or name it by terminal.path",
     NO_CONNECTION: "start the terminal",
     -10_005: "the terminal doesn't answer in terminal.timeout_ms: look whether it hangs",
 }

@@ -111,8 +111,9 @@ def _known(root: Path, file: Path, wanted: Wanted) -> Settings:
 def _refuse_another_lead(settings: Settings, file: Path, wanted: Wanted) -> None:
     if wanted.lead_s not in (None, settings.terminal.lead_s):
         raise Refused(
-            f"--lead {wanted.lead_s:g}: {settings.home} goes on with a lead of {settings.terminal.lead_s:g} s, as {file} says: "
-            "set terminal.lead_s there while it doesn't run, or add --fresh to remove what is there and play anew"
+            f"--lead {wanted.lead_s:g}: {settings.home} goes on with a lead of {settings.terminal.lead_s:g} s, as "
+            f"{file} says: set terminal.lead_s there while it doesn't run, or add --fresh to remove what is there and "
+            "play anew"
         )
 
 

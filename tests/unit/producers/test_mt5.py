@@ -84,6 +84,19 @@ def test_credentials_go_to_the_terminal_only_if_a_login_is_told() -> None:
             "check terminal.login",
             True,
         ),
+        (
+            Terminal(answers=False, error=(-10_003, "Process create failed 'C:'")),
+            {},
+            r"can't be reached: Process create failed 'C:' \(-10003\); start the terminal, or name it by terminal.path",
+            False,
+        ),
+        (
+            Terminal(answers=False, error=(-10_003, "Process create failed '/a'")),
+            {"kind": "simulated"},
+            r"^the home's simulated terminal isn't running, or hangs: Process create failed '/a' \(-10003\); "
+            r"start what the home runs \(`tickledger up`, .*\) with the same --home and --config$",
+            False,
+        ),
         (Terminal(answers=False, error=(-10_005, "IPC timeout")), {}, r"IPC timeout \(-10005\); .* hangs", False),
         (Terminal(login=0, error=(-99, "?")), {}, r"no account open: \? \(-99\); see the terminal's journal", False),
         (Terminal(login=8), {"login": 7}, "logged in as 8, not as terminal.login = 7", True),

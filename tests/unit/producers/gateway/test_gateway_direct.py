@@ -25,6 +25,7 @@ from producers.gateway.requests import Impossible, market_filling
 from producers.gateway.service import fence_of, keep_numbers, open_venue, pin_file, spool_of
 from producers.gateway.spool import Intention
 from producers.gateway.venue import NoAnswer, Venue, WrongAccount, pin_of
+from producers.mt5 import connect
 from producers.terminal.simulation import Simulation, in_process
 from schemas.executions import Filled, OrderRequest, OrderState, Reconciled, Sending
 from schemas.times import iso_ms
@@ -538,3 +539,12 @@ class _Other:
     trade_mode: int = 0
     currency: str = "USD"
     hedging: bool = True
+
+
+def test_a_simulated_terminal_that_is_not_running_is_told_with_what_starts_it(
+    commanded: Callable[..., int], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(direct, "connect", connect)
+    with pytest.raises(NoAnswer, match=rf"isn't running.*{home}.*start what the home runs \(`tickledger up`") as refusal:
+        commanded(why="no broker", direct=True)
+    assert "terminal.path" not in str(refusal.value)
