@@ -20,7 +20,7 @@ def cache_dir_of(home: Path | None, config: Path | None) -> Path:
     """The `cache_dir` of the settings of a command; no settings are loaded where no file can tell it. Raises
     SettingsError."""
     own = home or Path(os.environ.get(f"{_PREFIX}HOME") or DEFAULT_HOME)
-    if config is None and not os.environ.get(f"{_PREFIX}CONFIG") and not (own / "tickledger.toml").is_file():
+    if config is None and not os.environ.get(f"{_PREFIX}CONFIG") and not os.path.lexists(own / "tickledger.toml"):
         told = os.environ.get(f"{_PREFIX}CACHE")
         return Path(told).expanduser().absolute() if told else shared_cache()
     from infra.settings import load_settings

@@ -6,12 +6,15 @@ import errno
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from api import cli
+from api.commands import paper
 from infra.errors import HomeBusy, Refused
+from infra.settings import load_settings
 from tests.users import STRANGER, another_user, needs_root
 
 
@@ -127,6 +130,16 @@ def test_up_starts_nothing_for_a_page_that_others_reach(
 ) -> None:
     monkeypatch.setenv("TICKLEDGER_API__HOST", "0.0.0.0")
     assert run("up", "--home", str(tmp_path / "home")) == 2
+    assert "api.host = '0.0.0.0': page and API ask nobody who they are" in capsys.readouterr().err
+    assert not (tmp_path / "home").exists()
+
+
+def test_paper_starts_nothing_for_a_page_that_others_reach(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TICKLEDGER_API__HOST", "0.0.0.0")
+    monkeypatch.setattr(paper, "paper_home", lambda *_: SimpleNamespace(settings=load_settings(tmp_path / "home")))
+    assert run("paper") == 2
     assert "api.host = '0.0.0.0': page and API ask nobody who they are" in capsys.readouterr().err
     assert not (tmp_path / "home").exists()
 

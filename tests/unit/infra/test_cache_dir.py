@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from infra.cache_dir import cache_dir_of
+from infra.errors import SettingsError
 from infra.settings import load_settings
 
 
@@ -31,3 +32,9 @@ def test_it_is_where_the_settings_say(
     if file is not None:
         (home / "tickledger.toml").write_text(file)
     assert cache_dir_of(home, None) == load_settings(home, None).cache_dir
+
+
+def test_a_folder_in_the_place_of_the_settings_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tickledger.toml").mkdir()
+    with pytest.raises(SettingsError, match="is a folder, and settings are a file"):
+        cache_dir_of(tmp_path, None)

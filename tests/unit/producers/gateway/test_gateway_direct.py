@@ -545,6 +545,8 @@ def test_a_simulated_terminal_that_is_not_running_is_told_with_what_starts_it(
     commanded: Callable[..., int], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(direct, "connect", connect)
-    with pytest.raises(NoAnswer, match=rf"isn't running.*{home}.*start what the home runs \(`tickledger up`") as refusal:
+    with pytest.raises(
+        NoAnswer, match=rf"isn't running.*{home}.*start what the home runs \(`tickledger up`"
+    ) as refusal:
         commanded(why="no broker", direct=True)
     assert "terminal.path" not in str(refusal.value)
