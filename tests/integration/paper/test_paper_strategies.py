@@ -9,17 +9,19 @@ from typing import Any
 
 import pytest
 
-from api.accounts import newest
+from api.accounts import Consensus, newest
 from api.instances import BadInstance, running
 from api.lab.choice import choose
 from api.lab.setup import SizedBy
-from api.paper.home import PaperHome
-from api.paper.strategies import Paper, Traded
+from api.paper.home import account_on_paper
+from api.trading.home import TradedHome
+from api.trading.strategies import Traded, Trading
 from infra.errors import SettingsError
 from infra.keys import load_or_create
 from infra.reference_log import read_reference
-from infra.settings import RecorderSettings, TerminalSettings, TradeSettings
+from infra.settings import PaperSettings, RecorderSettings, TerminalSettings, TradeSettings
 from producers.recorder.pinned import Source
+from producers.terminal.live_quotes import LiveTerminal
 from schemas.configuration import AccountConfig, RiskLimits, Sizing
 from tests.conftest import StartStack, TestStack
 
@@ -35,17 +37,24 @@ def broker(start_stack: StartStack) -> Iterator[TestStack]:
         yield found
 
 
-def home(broker: TestStack, account: str, *symbols: str) -> PaperHome:
+def home(broker: TestStack, account: str, *symbols: str) -> TradedHome:
     sections = {
         "terminal": TerminalSettings(kind="simulated", balance=500.0),
+        "paper": PaperSettings(terminal="rpyc"),
         "recorder": RecorderSettings(feed="broker-demo-paper"),
         "trade": TradeSettings(account=account),
     }
-    return PaperHome(broker.settings.model_copy(update=sections), SOURCE, symbols or ("EURUSD", "USDJPY"), True)
+    settings = broker.settings.model_copy(update=sections)
+    return TradedHome(settings, LiveTerminal.of(settings), SOURCE, symbols or ("EURUSD", "USDJPY"), True)
 
 
-def configured(broker: TestStack, account: str, *names: str) -> tuple[Paper, list[Any]]:
-    paper = Paper(home(broker, account), [Traded(choose(name, {}), SIZED) for name in names], None)
+def trading(found: TradedHome, *names: str, limits: Path | None = None, consensus: Consensus | None = None) -> Trading:
+    traded = Traded([choose(name, {}) for name in names], SIZED, limits, consensus)
+    return Trading(found.settings, account_on_paper(found), found.listings, traded)
+
+
+def configured(broker: TestStack, account: str, *names: str, **told: Any) -> tuple[Trading, list[Any]]:
+    paper = trading(home(broker, account), *names, **told)
     stack: Any = SimpleNamespace(kafka=broker.kafka)
     paper.configure(stack)
     return paper, read_reference(broker.kafka, load_or_create(broker.settings))[0]
@@ -67,20 +76,43 @@ def test_account_limits_and_strategies_are_there_once_and_more_strategies_come_t
     assert more.instances == ["ema_cross", "berserker", "sniper_intraday"]
 
 
+def roles(records: list[Any], account: str) -> dict[str, str]:
+    return {s.instance: s.role for one in running(records) for s in one.traded if s.account == account}
+
+
+def test_a_consensus_is_of_the_strategies_named_with_it_and_stays_without(broker: TestStack) -> None:
+    _, records = configured(broker, "six", "ema_cross", "berserker", consensus="veto")
+    assert roles(records, "six") == {"ema_cross": "trade", "berserker": "veto"}
+    _, again = configured(broker, "six", "ema_cross", "berserker")
+    assert len(again) == len(records)
+    _, records = configured(broker, "six", "ema_cross", "berserker", consensus="agree")
+    assert roles(records, "six") == {"ema_cross": "agree", "berserker": "agree"}
+
+
+def test_limits_that_were_told_once_stay(broker: TestStack, tmp_path: Path) -> None:
+    file = tmp_path / "limits.toml"
+    file.write_text("max_positions = 3\n")
+    _, records = configured(broker, "seven", "ema_cross", limits=file)
+    _, again = configured(broker, "seven")
+    assert len(again) == len(records)
+    limits = newest(again, RiskLimits, "seven")
+    assert limits is not None
+    assert limits.max_positions == 3
+
+
 def test_one_that_reads_several_listings_trades_the_other_of_the_homes(broker: TestStack) -> None:
-    traded = [Traded(choose("pairs", {}), SIZED)]
-    paper = Paper(home(broker, "four", "GBPUSD", "EURUSD"), traded, None)
+    paper = trading(home(broker, "four", "GBPUSD", "EURUSD"), "pairs")
     paper.configure(SimpleNamespace(kafka=broker.kafka))  # type: ignore[arg-type]
     assert paper.instances == ["pairs"]
     records = read_reference(broker.kafka, load_or_create(broker.settings))[0]
     (one,) = (r.activation for r in running(records) if r.activation.instance == "pairs")
     assert one.listings == ("broker-demo-paper/EURUSD",)
     with pytest.raises(BadInstance, match="reads GBPUSD beside the listing that it runs on, and there is"):
-        Paper(home(broker, "five"), traded, None)
+        trading(home(broker, "five"), "pairs")
 
 
 def test_a_home_in_which_nothing_is_traded_asks_for_a_strategy(broker: TestStack) -> None:
-    with pytest.raises(SettingsError, match="name a strategy, tickledger paper STRATEGY"):
+    with pytest.raises(SettingsError, match="name a strategy to trade"):
         configured(broker, "two")
 
 
@@ -92,4 +124,4 @@ def test_code_that_no_worker_can_run_is_refused_before_anything_starts(broker: T
     )
     (tmp_path / "beside_it.py").write_text("")
     with pytest.raises(BadInstance, match="can't run on the log"):
-        Paper(home(broker, "three"), [Traded(choose(str(file), {}), SIZED)], None)
+        trading(home(broker, "three"), str(file))

@@ -33,3 +33,9 @@ def test_entries_are_sized_by_one_thing(capsys: pytest.CaptureFixture[str], tmp_
     code, text = said(capsys, "ema_cross", "--lots", "0.1", "--risk", "1%", "--home", str(tmp_path / "home"))
     assert code == 2
     assert "--lots and --risk both size entries" in text
+
+
+def test_a_consensus_needs_several(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, text = said(capsys, "ema_cross", "--consensus", "veto", "--home", str(tmp_path / "home"))
+    assert code == 2
+    assert "--consensus veto is of the strategies that are named, and that is 1: name all of them" in text

@@ -13,7 +13,8 @@ from unittest.mock import Mock
 import pytest
 
 from api.paper import home as paper_home_module
-from api.paper.home import PaperHome, Wanted, paper_home
+from api.paper.home import Wanted, paper_home
+from api.trading.home import TradedHome
 from infra.errors import Refused, SettingsError
 from producers.mt5 import TerminalError
 from producers.recorder.pinned import Source
@@ -21,7 +22,7 @@ from producers.terminal.live_quotes import LiveTerminal
 from producers.terminal.live_symbols import SYMBOLS_FILE, kept_symbols
 
 SOURCE = Source("Broker-Demo 2", "A broker", 7, "real")
-Start = Callable[..., PaperHome]
+Start = Callable[..., TradedHome]
 
 
 class Reached:

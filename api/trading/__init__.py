@@ -1,0 +1,1 @@
+"""What `paper` and `live` share: strategies that are traded on the live ticks of a real terminal."""
