@@ -28,6 +28,7 @@ ROOMS = ("schemas", "agents", "streams", "producers", "projections", "api", "inf
 COMMANDS = {
     "demo": ("api.commands.demo:demo", "Play and trade a recorded day through the whole stack, and watch it."),
     "paper": ("api.commands.paper:paper", "Trade strategies on live ticks of a real terminal, on paper."),
+    "live": ("api.commands.live:live", "Trade strategies on a terminal's own demo account; real ones are refused."),
     "up": ("api.commands.up:up", "Start all services of the home and keep them running until Ctrl-C."),
     "down": ("api.commands.down:down", "End the services of the home."),
     "status": ("api.commands.status:status", "Show each service's state, process and address."),

@@ -1,0 +1,1 @@
+"""Trading a terminal's own account: live ticks of it, orders to it."""
