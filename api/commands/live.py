@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from api.demo import next_steps
 from api.live.home import live_home
+from api.server.host import check_host
 from api.start import ConfigOption, HomeOption
 from api.trading.home import Wanted
 from api.trading.options import USUAL_TERMINAL, TradingOptions
@@ -32,6 +33,7 @@ def live(
     traded = options.traded(strategy)
     found, account = live_home(home, config, Wanted(**options.wanted()), USUAL_TERMINAL)
     settings = found.settings
+    check_host(settings)
     log.configure("live", settings.log.level if settings.log.level != "info" else "warning")
     own = Trading(settings, account, found.listings, traded)
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from api.paper.home import Wanted, account_on_paper, paper_home
+from api.server.host import check_host
 from api.start import ConfigOption, HomeOption
 from api.trading.options import USUAL_TERMINAL, TradingOptions
 from api.trading.session import trade
@@ -32,6 +33,7 @@ def paper(
     wanted = Wanted(**options.wanted(), balance=balance, spec=spec)
     found = paper_home(home, config, wanted, USUAL_TERMINAL)
     settings = found.settings
+    check_host(settings)
     log.configure("paper", settings.log.level if settings.log.level != "info" else "warning")
     own = Trading(settings, account_on_paper(found), found.listings, traded)
 

@@ -32,9 +32,9 @@ def check_tradable(account: AccountInfo, terminal: TerminalInfo) -> None:
     if account.trade_mode not in _TRADED:
         kind = "a real account" if account.trade_mode == TradeMode.REAL else "an account of an unknown kind"
         raise NotTradable(
-            f"{whose} is {kind}: demo accounts, and accounts on paper, are what may be traded until the order path to "
-            "real money has been through its own issue; log the terminal in to a demo account, or trade its ticks on "
-            "paper: tickledger paper STRATEGY"
+            f"{whose} is {kind}: demo accounts, and accounts on paper, are what may be traded until the order path has "
+            "proven itself on them; log the terminal in to a demo account, or trade its ticks on paper: tickledger "
+            "paper STRATEGY"
         )
     permits = (
         (account.trade_allowed, "may only look: log the terminal in by the account's master password, not its investor "

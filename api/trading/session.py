@@ -10,7 +10,6 @@ from pathlib import Path
 from rich.console import Console
 
 from api.demo import next_steps, screen
-from api.server.host import check_host
 from api.start import make_log, tell
 from api.trading.home import TradedHome
 from api.trading.strategies import Trading
@@ -36,7 +35,6 @@ def trade(
     ServiceFailed.
     """
     settings = found.settings
-    check_host(settings)
     home = Home(settings.home)
     programs = programs_of(settings)
     services = {KAFKA, POSTGRES, *(program.name for program in programs)}

@@ -40,7 +40,7 @@ def test_a_real_account_is_refused_with_what_to_do_instead() -> None:
     with pytest.raises(NotTradable, match=rf"{WHOSE}real\) is a real account: demo accounts, and accounts") as refused:
         check_tradable(*looked(trade_mode=mt5.ACCOUNT_TRADE_MODE_REAL, trade_allowed=False))
     assert str(refused.value).endswith(
-        "until the order path to real money has been through its own issue; log the terminal in to a demo account, or "
+        "until the order path has proven itself on them; log the terminal in to a demo account, or "
         "trade its ticks on paper: tickledger paper STRATEGY"
     )
     assert refused.value.exit_code == 1
