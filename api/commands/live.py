@@ -12,6 +12,7 @@ from api.live.home import live_home
 from api.server.host import check_host
 from api.start import ConfigOption, HomeOption
 from api.trading.home import Wanted
+from api.trading.news import NewAlerts
 from api.trading.options import USUAL_TERMINAL, TradingOptions
 from api.trading.session import trade
 from api.trading.strategies import Trading
@@ -52,4 +53,4 @@ def live(
         f"  {next_steps.command()} flatten --direct --why 'enough for today' --home {shlex.quote(str(settings.home))}"
         + ("" if config is None else f" --config {shlex.quote(str(config))}"),
     ]
-    trade(found, own, config, what, at_the_end, no_browser=options.no_browser)
+    trade(found, own, config, what, NewAlerts(), at_the_end, no_browser=options.no_browser)

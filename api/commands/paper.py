@@ -9,10 +9,12 @@ from cyclopts import Parameter
 from api.paper.home import Wanted, account_on_paper, paper_home
 from api.server.host import check_host
 from api.start import ConfigOption, HomeOption
+from api.trading.news import TerminalTrouble
 from api.trading.options import USUAL_TERMINAL, TradingOptions
 from api.trading.session import trade
 from api.trading.strategies import Trading
 from infra import log
+from infra.stack.home import Home
 
 
 def paper(
@@ -44,4 +46,4 @@ def paper(
             f"account {settings.trade.account} trades {', '.join(own.instances)} on paper",
         ]
 
-    trade(found, own, config, what, no_browser=options.no_browser)
+    trade(found, own, config, what, TerminalTrouble(Home(settings.home)), no_browser=options.no_browser)

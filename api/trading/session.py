@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import webbrowser
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
@@ -12,10 +13,11 @@ from rich.console import Console
 from api.demo import next_steps, screen
 from api.start import make_log, tell
 from api.trading.home import TradedHome
+from api.trading.news import News
 from api.trading.strategies import Trading
 from infra.stack.addresses import recorded_port
 from infra.stack.home import Home
-from infra.stack.services import KAFKA, POSTGRES, TERMINAL, is_ready, programs_of, trouble
+from infra.stack.services import KAFKA, POSTGRES, programs_of
 from infra.stack.stack import Running, run_alone
 from infra.stack.up import until_asked
 
@@ -25,14 +27,15 @@ def trade(
     own: Trading,
     config: Path | None,
     what: Callable[[], Sequence[str]],
+    news: News,
     at_the_end: Sequence[str] = (),
     *,
     no_browser: bool,
 ) -> None:
     """Configures the account, starts the services and keeps them until a signal.
 
-    `what`: lines that say what is traded where, once it is configured. Raises what a start and `Trading.configure` do,
-    ServiceFailed.
+    `what`: lines that say what is traded where, once it is configured; `at_the_end`: lines when all has ended. Raises
+    what a start and `Trading.configure` do, ServiceFailed.
     """
     settings = found.settings
     home = Home(settings.home)
@@ -43,28 +46,25 @@ def trade(
     def prepare(running: Running) -> None:
         before(running)
         own.configure(running)
+        news.begin(running)
 
     console = screen.new_console()
-    with until_asked(), run_alone(settings, services, prepare, tell, programs) as running:
+    with until_asked(), closing(news), run_alone(settings, services, prepare, tell, programs) as running:
         page = f"http://127.0.0.1:{recorded_port(home, 'api')}/"
         console.print(f"page {page}", style="bold", markup=False)
         _say(console, [*what(), *_beside(found, config)])
         console.print("Ctrl-C ends everything; what is stored stays", style="bold")
         if not no_browser:
             webbrowser.open(page)
-        _stay(running, home, console)
+        _stay(running, news, console)
     _say(console, at_the_end)
 
 
-def _stay(running: Running, home: Home, console: Console) -> None:
-    """Until a signal; tells when the terminal of the home is in trouble. Raises ServiceFailed."""
-    said: str | None = None
+def _stay(running: Running, news: News, console: Console) -> None:
+    """Until a signal, telling what comes up. Raises ServiceFailed."""
     while True:
         running.check()
-        now = trouble(home, TERMINAL.name)
-        if now != said and (now is not None or is_ready(home, TERMINAL.name)):
-            _say(console, [f"terminal: {now or 'all is well again'}"])
-            said = now
+        _say(console, news.poll())
         time.sleep(0.1)
 
 

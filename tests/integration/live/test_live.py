@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +61,9 @@ def reference(settings: Settings) -> list[ReferenceRecord]:
 def test_orders_arrive_at_the_terminal_and_a_second_start_writes_nothing_twice(tmp_path: Path) -> None:
     (tmp_path / "often.py").write_text(OFTEN)
     home = tmp_path / ".tickledger"
-    with real_terminal("demo") as port, asked(port) as terminal:
+    with ExitStack() as served:
+        port = served.enter_context(real_terminal("demo"))
+        terminal = served.enter_context(asked(port))
         options = ("--port", str(port), "--symbol", SYMBOL, "--lots", "0.1", "--no-browser")
         with Running(tmp_path, "live", "often.py", *options) as live:
             live.until("Ctrl-C ends everything")
@@ -84,9 +86,10 @@ def test_orders_arrive_at_the_terminal_and_a_second_start_writes_nothing_twice(t
             assert "trades Often" in "\n".join(live.lines)
             until(lambda: before < filled(settings), 180)
             assert reference(settings) == written
+            once_each(terminal)
+            served.close()
+            live.until("alert terminal_away (live): ")
             assert live.interrupt() == 0
-            assert terminal.initialize()
-        once_each(terminal)
 
 
 def is_configured(records: list[ReferenceRecord]) -> None:
