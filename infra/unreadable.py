@@ -12,6 +12,11 @@ def unreadable(path: Path, error: OSError) -> SettingsError:
     """The error for a file of settings, or of a home, that can't be read."""
     if not isinstance(error, PermissionError):
         return SettingsError(f"cannot read {path}: {error.strerror or error}: see what is there, or name another one")
+    if not hasattr(os, "geteuid"):
+        return SettingsError(
+            f"cannot read {path}: this user may not: have it opened to you under its properties, Security, or choose "
+            "another home with TICKLEDGER_HOME or --home"
+        )
     closed, uid = _closed(path.absolute())
     me, owner = _named(os.geteuid()), _named(uid)
     if uid == os.geteuid():

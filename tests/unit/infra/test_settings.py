@@ -187,6 +187,14 @@ def test_a_file_that_its_owner_has_closed_is_named_with_what_opens_it(tmp_path: 
     assert f"chmod -R u+rwX {file}" in str(unreadable(file, error))
 
 
+def test_where_files_have_no_numbered_owner_the_way_out_is_that_systems(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("os.geteuid")
+    error = PermissionError(errno.EACCES, "Permission denied")
+    assert "under its properties, Security" in str(unreadable(tmp_path / "tickledger.toml", error))
+
+
 def test_unknown_variables_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TICKLEDGER_KAFKA__PROT", "1")
     with pytest.raises(SettingsError, match=r"TICKLEDGER_KAFKA__PROT .* did you mean TICKLEDGER_KAFKA__PORT"):
