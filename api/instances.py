@@ -231,15 +231,17 @@ def check_program(wanted: OperatorActivation) -> None:
 def placed(wanted: OperatorActivation, known: Sequence[str]) -> OperatorActivation:
     """The activation; of a program that reads several listings on those that it names, or else on the one of `known`
     that it can run on. Raises BadInstance if that isn't one, or if a listing isn't known: it would wait for ever. While
-    none is known, what reads one listing waits for those that it names."""
+    none of a feed is known, what reads one listing waits for those of it that it names."""
     program = program_in(wanted) if wanted.program_kind is ProgramKind.GRAPH else None
     if program is None or not program.listings:
-        unknown = [name for name in wanted.listings if name not in known]
-        if known and unknown:
-            raise BadInstance(
-                f"{wanted.instance} would wait for {unknown[0]} for ever: of what is on the log there is "
-                f"{', '.join(known)}: name one of them by --symbol, or record or import {unknown[0]} first"
-            )
+        for listing in wanted.listings:
+            feed = listing.partition("/")[0]
+            own = [name for name in known if name.partition("/")[0] == feed]
+            if own and listing not in own:
+                raise BadInstance(
+                    f"{wanted.instance} would wait for {listing} for ever: of {feed} the log has "
+                    f"{', '.join(own)}: name one of them by --symbol, or record or import {listing} first"
+                )
         return wanted
     for listing in wanted.listings:
         if reason := _lacking(program, listing, known):

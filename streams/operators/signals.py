@@ -55,8 +55,7 @@ class StrategyOperator:
 
     A strategy that raises is folded again from before the segment, tick by tick: what it said before the failing tick
     stands, then follows FAILED with that tick's n, and nothing after it. So the cut of the segments doesn't show.
-    MemoryError and OSError are not the strategy's: they go up, as an OperatorError does. (What a class raises gets here
-    as StrategyError, also an OSError: it is the class that opened something.)
+    MemoryError and OSError are not the strategy's: they go up, as an OperatorError does.
     """
 
     topic: Final = "signals"

@@ -48,10 +48,15 @@ def run(broker: TestStack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 @pytest.fixture(scope="module")
 def account(broker: TestStack) -> str:
-    limits = limits_of("paper")
+    return configured(broker, "paper", "live")
+
+
+def configured(broker: TestStack, account: str, feed: str) -> str:
+    """An account on the quotes of a feed is on the log."""
     shares = (Share("berserker", Sizing.LOTS, 0.1),)
-    configure_account(broker.kafka, KEYS, SystemClock(), Plan(config("paper", feed="live"), shares, limits))
-    return "paper"
+    plan = Plan(config(account, feed=feed), shares, limits_of(account))
+    configure_account(broker.kafka, KEYS, SystemClock(), plan)
+    return account
 
 
 def listed(run: Run) -> dict[str, dict[str, Any]]:
@@ -60,20 +65,23 @@ def listed(run: Run) -> dict[str, dict[str, Any]]:
     return {one["instance"]: one for one in json.loads(out)}
 
 
-def test_a_strategy_is_added_listed_and_removed(run: Run, account: str) -> None:
-    more = ("--instance", "slow", "--symbol", "live/EURUSD", "--account", account, "--risk", "0.5%", "-p", "fast=30")
+def test_a_strategy_is_added_listed_and_removed(run: Run, broker: TestStack) -> None:
+    # Other feeds have listings by then.
+    recorded(broker, "both/EURUSD")
+    account = configured(broker, "waiting", "waits")
+    more = ("--instance", "slow", "--symbol", "waits/EURUSD", "--account", account, "--risk", "0.5%", "-p", "fast=30")
     code, out, _ = run("add", "ema_cross", *more, "--json")
     assert code == 0
     added = json.loads(out)
-    assert (added["operator"], added["listings"], added["parameters"]["fast"]) == ("ema_cross", ["live/EURUSD"], 30)
+    assert (added["operator"], added["listings"], added["parameters"]["fast"]) == ("ema_cross", ["waits/EURUSD"], 30)
     assert added["accounts"][0] | {"weight": 1.0} == {
-        "account": "paper", "sizing": "RISK", "size": 0.005, "max_lots": 0.0, "role": "alone", "weight": 1.0,
+        "account": "waiting", "sizing": "RISK", "size": 0.005, "max_lots": 0.0, "role": "alone", "weight": 1.0,
     }  # fmt: skip
     assert listed(run)["slow"] == added
     code, out, _ = run("list")
     assert "slow: ema_cross 1 (expressions)" in out
-    assert "  waits for live/EURUSD: nothing of it is on the log yet\n" in out
-    assert "traded by paper: RISK 0.005, role alone" in out
+    assert "  waits for waits/EURUSD: nothing of it is on the log yet\n" in out
+    assert "traded by waiting: RISK 0.005, role alone" in out
 
     code, out, _ = run("remove", "slow", "--json")
     assert (code, json.loads(out)["instance"]) == (0, "slow")
