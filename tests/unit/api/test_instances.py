@@ -132,7 +132,9 @@ def test_one_that_reads_what_is_not_known_is_refused(listings: list[str], known:
 
 def test_one_on_a_listing_that_is_not_on_the_log_is_refused_rather_than_left_to_wait() -> None:
     one = activation_of(EMA, listings=["test/EURUSD", "test/NOSUCH"])
-    says = "ema_cross would wait for test/NOSUCH for ever: of test the log has test/EURUSD, test/GBPUSD: name .*--symbol"
+    says = (
+        "ema_cross would wait for test/NOSUCH for ever: of test the log has test/EURUSD, test/GBPUSD: name .*--symbol"
+    )
     with pytest.raises(BadInstance, match=says):
         placed(one, ["test/EURUSD", "test/GBPUSD"])
     there = activation_of(EMA, listings=["test/EURUSD"])
