@@ -48,8 +48,9 @@ def settings_of(home: Path | None, config: Path | None, command: str) -> Setting
     return settings
 
 
-def make_log(settings: Settings) -> Callable[[Running], None]:
-    """What has to be on a broker before any service starts: topics (checked on a cluster of others), activations."""
+def make_log(settings: Settings, *then: Callable[[Running], None]) -> Callable[[Running], None]:
+    """What has to be on a broker before any service starts: topics (checked on a cluster of others), activations, and
+    what `then` writes."""
 
     def prepare(running: Running) -> None:
         from infra.clock import SystemClock
@@ -57,13 +58,14 @@ def make_log(settings: Settings) -> Callable[[Running], None]:
         from infra.keys import load_or_create
         from streams.activations import ensure
 
-        if not running.kafka:
-            return
-        if settings.kafka.bootstrap_servers:
-            check_topics(running.kafka)
-        else:
-            ensure_topics(running.kafka)
-        ensure(running.kafka, load_or_create(settings), SystemClock())
+        if running.kafka:
+            if settings.kafka.bootstrap_servers:
+                check_topics(running.kafka)
+            else:
+                ensure_topics(running.kafka)
+            ensure(running.kafka, load_or_create(settings), SystemClock())
+        for step in then:
+            step(running)
 
     return prepare
 

@@ -5,7 +5,7 @@ While a market is open a deal may be at the terminal and not on the log yet: com
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -102,13 +102,12 @@ def _check_positions(log: AccountLog, state: DeskState, positions: Iterable[Trad
     known = {number: p for number, p in state.positions.items() if p.volume}
     for number in sorted(set(there) | set(known)):
         if number not in known:
-            found = ", ".join(f"{name}={value}" for name, value in _of_terminal(log, there[number]).items())
+            found = _told(_of_terminal(log, there[number]))
             report.add(_problem(log, f"position {number} of the terminal is not in the journal", "", found))
             continue
         ours = _of_journal(known[number])
-        expected = ", ".join(f"{name}={value}" for name, value in ours.items())
         if number not in there:
-            report.add(_problem(log, f"position {number} of the journal is not at the terminal", expected, ""))
+            report.add(_problem(log, f"position {number} of the journal is not at the terminal", _told(ours), ""))
             continue
         assert report.terminal is not None
         report.terminal["positions"] += 1
@@ -119,9 +118,12 @@ def _check_positions(log: AccountLog, state: DeskState, positions: Iterable[Trad
             if ours[name] != theirs[name] and not _near(ours[name], theirs[name], known[number].digits, name)
         ]
         if differing:
-            found = ", ".join(f"{name}={value}" for name, value in theirs.items())
             reason = f"position {number} is another one at the terminal: {', '.join(differing)}"
-            report.add(_problem(log, reason, expected, found))
+            report.add(_problem(log, reason, _told(ours), _told(theirs)))
+
+
+def _told(position: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in position.items())
 
 
 def _of_journal(held: Held) -> dict[str, Any]:

@@ -101,13 +101,13 @@ def run(seconds: int = SECONDS, listings: int = LISTINGS, rates: Sequence[int] =
 def play(home: Path, offered: Offered) -> Played:
     """Plays a load in a new home, in real time, and measures."""
     settings = live_settings(home, offered)
-    before = make_log(settings)
 
-    def prepare(running: Running) -> None:
-        before(running)
+    def configured(running: Running) -> None:
         configure(settings, running, offered)
 
-    with attach_or_start(settings, services(settings), prepare, tell, programs(settings)) as running:
+    with attach_or_start(
+        settings, services(settings), make_log(settings, configured), tell, programs(settings)
+    ) as running:
         owner = control(settings.home)
         try:
             return _Live(settings, running, owner, offered).play()

@@ -17,7 +17,7 @@ from infra.keys import load_or_create
 from infra.reference_log import append_reference
 from infra.settings import Settings, load_settings
 from infra.stack.home import Home
-from infra.stack.services import EVERY_PROGRAM, KAFKA, POSTGRES, Service, programs_of
+from infra.stack.services import EVERY_PROGRAM, Service, names_of, programs_of
 from infra.stack.stack import Running
 from producers.specs import account_config, load_spec
 from producers.terminal.synthetic import PREFIX, load_of
@@ -104,7 +104,7 @@ def programs(settings: Settings) -> tuple[Service, ...]:
 
 def services(settings: Settings) -> list[str]:
     """Their names, with broker and database."""
-    return [KAFKA, POSTGRES, *(program.name for program in programs(settings))]
+    return list(names_of(programs(settings)))
 
 
 def strategies() -> list[Chosen]:

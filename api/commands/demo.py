@@ -20,7 +20,7 @@ from infra import log
 from infra.settings import Settings
 from infra.stack.addresses import recorded_port, shown_postgres
 from infra.stack.home import Home
-from infra.stack.services import KAFKA, POSTGRES, programs_of
+from infra.stack.services import names_of, programs_of
 from infra.stack.stack import Running, attach_or_start
 from infra.stack.up import until_asked
 
@@ -69,16 +69,10 @@ def demo(
     log.configure("demo", settings.log.level if settings.log.level != "info" else "warning")
     played = Played(settings, strategy, consensus, once=once)
     programs = programs_of(settings)
-    services = {KAFKA, POSTGRES, *(program.name for program in programs)}
-    before = make_log(settings)
-
-    def prepare(running: Running) -> None:
-        before(running)
-        played.configure(running)
-
+    prepare = make_log(settings, played.configure)
     code: int | None = None
     console = screen.new_console()
-    with until_asked(), attach_or_start(settings, services, prepare, tell, programs) as running:
+    with until_asked(), attach_or_start(settings, names_of(programs), prepare, tell, programs) as running:
         page = f"http://127.0.0.1:{recorded_port(Home(settings.home), 'api')}/"
         with played.watched(running) as day:
             day.set_pace(speed if speed is not None else 0.0 if once else None)

@@ -90,7 +90,7 @@ def run_command(
             _same_inputs(known, traded)
         if check_lookahead:
             return _lookahead(chosen, traded)
-        check_limits_reach(options, traded)
+        check_limits_reach(options, limits, traded)
         ranged, from_ms = in_range(chosen, traded, options)
         total = sum(int(one.source.facts.get("ticks", 0)) for one in traded)
         request = Request(
@@ -230,14 +230,15 @@ def limits_of(options: LabOptions) -> Any:
     return limits_in(ACCOUNT, options.limits)
 
 
-def check_limits_reach(options: LabOptions, traded: Sequence[Traded]) -> None:
-    """Raises BadFile for `--limits` below the smallest order of all that is traded."""
-    if options.limits is None:
+def check_limits_reach(options: LabOptions, limits: Any, traded: Sequence[Traded]) -> None:
+    """Raises BadFile for the limits in `--limits` (None: there are none) if they are below the smallest order of all
+    that is traded."""
+    if limits is None:
         return
     from api.accounts import BadAccount, check_reach
 
     try:
-        check_reach(limits_of(options), [one.listing for one in traded if not one.converts])
+        check_reach(limits, [one.listing for one in traded if not one.converts])
     except BadAccount as error:
         raise BadFile(f"{options.limits}: {error}") from error
 

@@ -7,10 +7,10 @@ from typing import Final
 
 from infra.errors import Refused
 from infra.settings import Settings
-from infra.stack.home import read_json, write_json
+from infra.stack.home import read_json
 from producers.gateway.codes import HEDGING, TradeMode
-from producers.gateway.service import pin_file
-from producers.gateway.venue import Pin, pin_of
+from producers.gateway.service import keep_pin, pin_file
+from producers.gateway.venue import pin_of
 from producers.mt5 import AccountInfo, TerminalInfo
 from producers.recorder.pinned import source_of
 from producers.terminal.constants import ACCOUNT_STOPOUT_MODE_PERCENT
@@ -58,17 +58,11 @@ def check_tradable(account: AccountInfo, terminal: TerminalInfo) -> None:
 
 def pin(settings: Settings, account: AccountInfo) -> None:
     """Holds the account against the one that the home has traded, or keeps it as that. Raises NotTradable."""
-    kept = pin_file(settings, settings.trade.account)
-    before, now = read_json(kept), pin_of(account)._asdict()
-    if before is None:
-        kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_json(kept, now)
-        return
-    differ = [f"{name} {before.get(name)!r} → {now[name]!r}" for name in Pin._fields if before.get(name) != now[name]]
-    if differ:
+    if differ := keep_pin(settings, settings.trade.account, pin_of(account)):
+        before = read_json(pin_file(settings, settings.trade.account)) or {}
         raise NotTradable(
             f"{settings.home} trades login {before.get('login')} at {before.get('server')}, and the terminal has "
-            f"{source_of(account)} open ({', '.join(differ)}): log it in to the former, or choose another home "
+            f"{source_of(account)} open ({differ}): log it in to the former, or choose another home "
             "(--home DIR)"
         )
 

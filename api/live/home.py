@@ -7,14 +7,23 @@ from typing import Any, Final, NamedTuple
 
 from api.live.account import NotTradable, account_config, check_tradable, pin
 from api.settings_file import FILE, write_settings
-from api.trading.home import Sections, TradedHome, Wanted, check_new, check_same, told, updated
-from infra.clock import SystemClock
+from api.trading.home import (
+    Sections,
+    TradedHome,
+    Wanted,
+    check_new,
+    check_same,
+    first_look,
+    reached,
+    told,
+    updated,
+)
 from infra.errors import Refused
 from infra.settings import Settings, load_settings
 from producers.listing_spec import DEFAULT_SERVER_CLOCK
 from producers.mt5 import IPC_FAILURES, AccountInfo, Mt5Quotes, TerminalError, connect, failure, sign_in
 from producers.recorder.pinned import feed_name, source_of
-from producers.terminal.live_found import Found, find, server_clock_of
+from producers.terminal.live_found import Found, find
 from producers.terminal.live_quotes import LiveTerminal, QuotesOnly
 from schemas.configuration import AccountConfig
 
@@ -55,18 +64,10 @@ def live_home(home: Path | None, config: Path | None, wanted: Wanted, usual_term
     terminal = OwnTerminal(settings)
     account = _open_account(terminal)
     found = _found(terminal, account)
-    try:
-        if settings.recorder.symbols and found.missing:
-            raise Refused("; ".join(found.missing.values()))
-        clock = server_clock_of(found, SystemClock())
-    finally:
-        found.quotes.shutdown()
-    told_of = settings.terminal
+    clock = first_look(found, settings.recorder.symbols)
+    reach = settings.terminal
     sections: dict[str, dict[str, Any]] = {
-        "terminal": {
-            "kind": told_of.kind,
-            **({"host": told_of.host, "port": told_of.port} if told_of.kind == "rpyc" else {}),
-        },
+        "terminal": reached("kind", reach.kind, reach.host, reach.port),
         "recorder": {
             "feed": feed_name(found.source.server),
             "symbols": list(found.symbols),

@@ -10,15 +10,14 @@ from typing import Any, Final
 
 from api.settings_file import FILE, write_settings
 from api.trading import home as trading
-from api.trading.home import Sections, TradedHome, check_new, check_same, told, updated
-from infra.clock import SystemClock
+from api.trading.home import Sections, TradedHome, check_new, check_same, first_look, reached, told, updated
 from infra.errors import Refused
 from infra.settings import Settings, load_settings
 from infra.stack.home import read_json
 from producers.listing_spec import DEFAULT_SERVER_CLOCK
 from producers.recorder.pinned import feed_name
 from producers.specs import account_config, load_spec
-from producers.terminal.live_found import find, paper_server, server_clock_of
+from producers.terminal.live_found import find, paper_server
 from producers.terminal.live_quotes import LiveTerminal
 from producers.terminal.live_symbols import SYMBOLS_FILE, known_symbols
 from schemas.configuration import AccountConfig
@@ -52,17 +51,11 @@ def paper_home(home: Path | None, config: Path | None, wanted: Wanted, usual_ter
     check_new(before, "on paper")
     settings = updated(before, _asked(wanted, usual_terminal))
     found = find(LiveTerminal.of(settings), settings.paper.symbols)
-    try:
-        if settings.paper.symbols and found.missing:
-            raise Refused("; ".join(found.missing.values()))
-        clock = server_clock_of(found, SystemClock())
-    finally:
-        found.quotes.shutdown()
+    clock = first_look(found, settings.paper.symbols)
     paper = settings.paper
     sections: dict[str, dict[str, Any]] = {
         "paper": {
-            "terminal": paper.terminal,
-            **({"host": paper.host, "port": paper.port} if paper.terminal == "rpyc" else {}),
+            **reached("terminal", paper.terminal, paper.host, paper.port),
             "symbols": list(found.symbols),
         },
         "terminal": {"kind": "simulated", "spec": settings.terminal.spec, "balance": settings.terminal.balance},

@@ -63,6 +63,19 @@ _SAFE: Final = {
 }
 
 
+class _App(FastAPI):
+    """With the model that refusals refer to in its OpenAPI document."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            schemas = super().openapi().setdefault("components", {}).setdefault("schemas", {})
+            schemas["Problem"] = Problem.model_json_schema()
+            for name in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(name, None)
+        assert self.openapi_schema is not None
+        return self.openapi_schema
+
+
 def make_app(settings: Settings, dsn: str, market: Market) -> FastAPI:
     """The application over the database at `dsn`; `market` is the simulated one, if there is one."""
 
@@ -78,7 +91,7 @@ def make_app(settings: Settings, dsn: str, market: Market) -> FastAPI:
         yield
         app.state.live.close()
 
-    app = FastAPI(
+    app = _App(
         title="tickledger",
         summary="What the log has, as the database tells it; nothing here changes it.",
         version="1",
@@ -87,7 +100,6 @@ def make_app(settings: Settings, dsn: str, market: Market) -> FastAPI:
         redoc_url=None,
     )
     app.state.dsn = dsn
-    app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     app.middleware("http")(_guarded)
     for kind, code in (*((error, 404) for error in _NOT_THERE), (BadQuestion, 422), (MarketRefused, 409)):
         app.exception_handler(kind)(_problem_of(code))
@@ -184,18 +196,6 @@ def _refusals(*codes: int) -> dict[int | str, dict[str, Any]]:
     schema = {"$ref": "#/components/schemas/Problem"}
     content = {"application/problem+json": {"schema": schema}}
     return {code: {"description": _REFUSALS[code], "content": content} for code in (*codes, 421)}
-
-
-def _described(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, with the model that refusals refer to."""
-    if app.openapi_schema is None:
-        found = FastAPI.openapi(app)
-        schemas = found.setdefault("components", {}).setdefault("schemas", {})
-        schemas["Problem"] = Problem.model_json_schema()
-        for name in ("HTTPValidationError", "ValidationError"):
-            schemas.pop(name, None)
-    assert app.openapi_schema is not None
-    return app.openapi_schema
 
 
 def _answer_of(what: str) -> Callable[..., dict[str, Any]]:

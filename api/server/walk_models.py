@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from enum import Enum
+from types import GenericAlias
 from typing import Any, Final, get_type_hints
 
 from pydantic import BaseModel, Field, create_model
@@ -109,13 +110,17 @@ SpecificationPart = _record(ListingSpec)
 TickPart = _part("TickPart", TICK_COLUMNS)
 
 
+def _many(part: type[BaseModel]) -> Any:
+    return GenericAlias(list, part)
+
+
 def _walk() -> type[BaseModel]:
     parts: dict[str, tuple[Any, str]] = {
         "fill": (FillPart, "the fill"),
         "deal": (DealPart, "its deal at the venue"),
         "order": (OrderPart, "its order, as submitted"),
-        "changes": (list[ChangePart], "each change of the order's state"),  # type: ignore[valid-type]
-        "reports": (list[ReportPart], "all that the venue said of the order"),  # type: ignore[valid-type]
+        "changes": (_many(ChangePart), "each change of the order's state"),
+        "reports": (_many(ReportPart), "all that the venue said of the order"),
         "decision": (DecisionPart, "the risk decision; an exit has none"),
         "signal": (SignalPart, "the signal"),
         "activation": (ActivationPart, "which program decided, a record of reference"),
@@ -130,7 +135,7 @@ def _walk() -> type[BaseModel]:
         __base__=Answer,
         __doc__="The walk from a fill or a signal to what caused it; parts that there are none of are null.",
         **fields,
-        ticks=(list[TickPart], Field(description="the last 200 ticks, with their positions")),  # type: ignore[valid-type]
+        ticks=(_many(TickPart), Field(description="the last 200 ticks, with their positions")),
         tick_count=(int, Field(description="how many ticks it rests on")),
     )
 

@@ -8,9 +8,11 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
+from infra.clock import SystemClock
 from infra.errors import Refused, SettingsError
 from infra.settings import Settings
 from producers.recorder.pinned import Source, feed_name
+from producers.terminal.live_found import Found, server_clock_of
 from producers.terminal.live_quotes import LiveTerminal
 
 Sections = Mapping[str, Mapping[str, Any]]
@@ -69,6 +71,24 @@ def check_same(settings: Settings, asked: Sections) -> None:
                     f"{settings.home} has {section}.{key} = {there!r}, as {settings.file} says, and {value!r} is asked "
                     "for: its log and account stand on the former; choose another home (--home DIR), or leave it out"
                 )
+
+
+def first_look(found: Found, named: Sequence[str]) -> str | None:
+    """The server's clock by fresh ticks, None if none shows it; the connection that `found` came by ends.
+
+    Raises Refused if what can't be had was `named`: of the market watch such symbols are left out.
+    """
+    try:
+        if named and found.missing:
+            raise Refused("; ".join(found.missing.values()))
+        return server_clock_of(found, SystemClock())
+    finally:
+        found.quotes.shutdown()
+
+
+def reached(key: str, kind: str, host: str, port: int) -> dict[str, Any]:
+    """How a terminal is reached, as a section of the settings; `key`: what the section calls the kind."""
+    return {key: kind, **({"host": host, "port": port} if kind == "rpyc" else {})}
 
 
 def updated(settings: Settings, asked: Sections) -> Settings:

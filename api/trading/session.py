@@ -17,7 +17,7 @@ from api.trading.news import News
 from api.trading.strategies import Trading
 from infra.stack.addresses import recorded_port
 from infra.stack.home import Home
-from infra.stack.services import KAFKA, POSTGRES, programs_of
+from infra.stack.services import names_of, programs_of
 from infra.stack.stack import Running, run_alone
 from infra.stack.up import until_asked
 
@@ -40,16 +40,9 @@ def trade(
     settings = found.settings
     home = Home(settings.home)
     programs = programs_of(settings)
-    services = {KAFKA, POSTGRES, *(program.name for program in programs)}
-    before = make_log(settings)
-
-    def prepare(running: Running) -> None:
-        before(running)
-        own.configure(running)
-        news.begin(running)
-
+    prepare = make_log(settings, own.configure, news.begin)
     console = screen.new_console()
-    with until_asked(), closing(news), run_alone(settings, services, prepare, tell, programs) as running:
+    with until_asked(), closing(news), run_alone(settings, names_of(programs), prepare, tell, programs) as running:
         page = f"http://127.0.0.1:{recorded_port(home, 'api')}/"
         console.print(f"page {page}", style="bold", markup=False)
         _say(console, [*what(), *_beside(found, config)])

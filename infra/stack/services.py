@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,13 @@ PROJECTOR = _program("projector", "projections.projector", KAFKA, POSTGRES)
 PROGRAMS: tuple[Service, ...] = (WORKER, PROJECTOR)
 """What every home runs."""
 
-ALL: tuple[str, ...] = (KAFKA, POSTGRES, *(service.name for service in PROGRAMS))
+
+def names_of(programs: Iterable[Service]) -> tuple[str, ...]:
+    """Of broker, database and these programs."""
+    return (KAFKA, POSTGRES, *(program.name for program in programs))
+
+
+ALL: tuple[str, ...] = names_of(PROGRAMS)
 
 TERMINAL = _program("terminal", "producers.terminal")
 RECORDER = _program("recorder", "producers.recorder", KAFKA, "terminal")

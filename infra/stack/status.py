@@ -13,9 +13,9 @@ from infra.stack.home import Home, read_json
 from infra.stack.services import (
     EVERY_PROGRAM,
     KAFKA,
-    POSTGRES,
     Service,
     is_ready,
+    names_of,
     programs_of,
     refusal,
     running,
@@ -48,10 +48,7 @@ def status(settings: Settings, programs: Sequence[Service] | None = None) -> dic
     if programs is None:
         wanted = programs_of(settings)
         programs = [p for p in EVERY_PROGRAM if p in wanted or running(home, p.name) is not None]
-    return {
-        name: _external(settings, name) if name in named else _embedded(home, name)
-        for name in (KAFKA, POSTGRES, *(program.name for program in programs))
-    }
+    return {name: _external(settings, name) if name in named else _embedded(home, name) for name in names_of(programs)}
 
 
 def all_ready(services: dict[str, ServiceStatus]) -> bool:

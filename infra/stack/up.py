@@ -15,7 +15,7 @@ from infra.stack import ownership
 from infra.stack.home import Home
 from infra.stack.launch import end_leftover
 from infra.stack.process import Identity
-from infra.stack.services import EVERY_PROGRAM, KAFKA, POSTGRES, Service, programs_of
+from infra.stack.services import EVERY_PROGRAM, KAFKA, POSTGRES, Service, names_of, programs_of
 from infra.stack.stack import Progress, Running, run_alone
 
 END_PATIENCE_S = 45.0
@@ -60,8 +60,7 @@ def up(
     (a service died again and again: which and why), and what a start can raise.
     """
     programs = programs_of(settings) if programs is None else programs
-    services = {KAFKA, POSTGRES, *(program.name for program in programs)}
-    with until_asked(), run_alone(settings, services, on_start, progress, programs) as running:
+    with until_asked(), run_alone(settings, names_of(programs), on_start, progress, programs) as running:
         on_ready(running)
         while True:
             running.check()

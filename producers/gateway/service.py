@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from infra import log
 from infra.account_log import AccountWriter, Taken
@@ -151,21 +151,23 @@ def open_venue(settings: Settings, config: AccountConfig) -> tuple[Venue, Pin]:
     """The terminal with its account pinned. Raises WrongAccount, NoAnswer, SettingsError, TerminalError."""
     venue = Venue(connect(settings), settings.terminal, ServerClock(settings.recorder.server_clock))
     pin = venue.pin(venue.sign_in(), config)
-    kept = pin_file(settings, config.account)
-    before = read_json(kept)
-    now: dict[str, Any] = pin._asdict()
-    if before is not None and now != {name: before.get(name) for name in now}:
-        differ = ", ".join(
-            f"{name} {before.get(name)!r} → {now[name]!r}" for name in now if before.get(name) != now[name]
-        )
+    if differ := keep_pin(settings, config.account, pin):
         raise WrongAccount(
             f"the account {config.account} was traded on another account of a terminal before ({differ}): log the "
-            f"terminal in to that one; if the change is meant, remove {kept}"
+            f"terminal in to that one; if the change is meant, remove {pin_file(settings, config.account)}"
         )
-    if before is None:
-        kept.parent.mkdir(mode=0o700, exist_ok=True)
-        write_json(kept, now)
     return venue, pin
+
+
+def keep_pin(settings: Settings, account: str, pin: Pin) -> str:
+    """How the pin differs from the one that is kept of the account, empty if it doesn't; kept if there is none yet."""
+    kept = pin_file(settings, account)
+    before, now = read_json(kept), pin._asdict()
+    if before is None:
+        kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_json(kept, now)
+        return ""
+    return ", ".join(f"{name} {before.get(name)!r} → {now[name]!r}" for name in now if before.get(name) != now[name])
 
 
 def pin_file(settings: Settings, account: str) -> Path:

@@ -99,7 +99,7 @@ def sweep_command(
         kept.callback(line.clear)
         writer = kept.enter_context(Writer(apart=count > 1))
         prepared = prepare(asked, line, home, config, kept)
-        check_limits_reach(asked.options, prepared.traded)
+        check_limits_reach(asked.options, prepared.limits, prepared.traded)
         spans = _spans(plan, prepared, asked.options)
         if found is not None:
             assert resume is not None

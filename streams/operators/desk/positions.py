@@ -185,24 +185,27 @@ def _added(turn: Turn, position: Position, deal: Deal, volume: Decimal) -> Decim
     if deal.side is not position.side:
         _pass_by(position, deal, volume)
         return ZERO
-    told = min(max(-position.ahead, ZERO), volume)
-    position.ahead += told
-    opened = min(max(position.unopened, ZERO), volume - told)
-    position.unopened -= opened
-    added = volume - told - opened
+    added = _not_told(position, volume)
     if added and turn.state.strangers.pop(deal.position, None) is not None:
         # What closed it before this came had closed only a part of it.
         turn.state.positions[deal.position] = position
     return added
 
 
+def _not_told(position: Position, volume: Decimal) -> Decimal:
+    """What Adopted records haven't told yet of the volume that a deal opens on the position's side."""
+    told = min(max(-position.ahead, ZERO), volume)
+    position.ahead += told
+    opened = min(max(position.unopened, ZERO), volume - told)
+    position.unopened -= opened
+    return volume - told - opened
+
+
 def _pass_by(position: Position, deal: Deal, volume: Decimal) -> None:
     """A deal from before an adopted position was turned round to where it is told to be, or was told to be gone."""
     if deal.side is position.side:
-        told = min(max(-position.ahead, ZERO), volume)
-        opened = min(max(position.unopened, ZERO), volume - told)
-        position.unopened -= opened
-        position.ahead += volume - opened
+        rest = _not_told(position, volume)
+        position.ahead += rest
     else:
         waited = min(max(-position.unopened, ZERO), volume)
         told = min(max(position.ahead, ZERO), volume - waited)

@@ -29,7 +29,7 @@ from infra.reference_log import read_reference
 from infra.settings import Settings, load_settings
 from infra.stack.home import Home
 from infra.stack.process import Identity
-from infra.stack.services import API, KAFKA, POSTGRES, is_ready, programs_of, running
+from infra.stack.services import API, KAFKA, POSTGRES, is_ready, names_of, programs_of, running
 from infra.stack.stack import Running, attach_or_start
 from producers.mt5 import Mt5, TradePosition, connect, sign_in
 from producers.sample import SAMPLE_DAY
@@ -309,15 +309,9 @@ def trading_day(
     strategy = folder / STRATEGY.name
     strategy.write_text(STRATEGY.read_text().replace(f'valid_for="{PATIENT}"', f'valid_for="{valid_for}"'))
     played = Played(settings, [strategy], None)
-    before = make_log(settings)
-
-    def prepare(running: Running) -> None:
-        before(running)
-        played.configure(running)
-
+    prepare = make_log(settings, played.configure)
     programs = [program for program in programs_of(settings) if program is not API]
-    services = {KAFKA, POSTGRES, *(program.name for program in programs)}
-    with attach_or_start(settings, services, prepare, tell, programs) as stack, played.watched(stack) as day:
+    with attach_or_start(settings, names_of(programs), prepare, tell, programs) as stack, played.watched(stack) as day:
         own = TradingDay(settings, stack, day)
         day.set_pace(speed)
         try:

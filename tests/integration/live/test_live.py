@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,14 @@ from infra.keys import load_or_create
 from infra.reference_log import read_reference
 from infra.settings import Settings, load_settings
 from infra.stack.addresses import kafka_address, postgres_dsn
-from producers.mt5_remote import RemoteMt5
 from schemas.configuration import AccountConfig, PositionMode, RiskLimits, StrategyConfig
 from schemas.events import ListingSpec, OperatorActivation, ReferenceRecord
 from tests.e2e.command import Running, run
-from tests.integration.paper.real_terminal import SYMBOL, real_terminal
+from tests.integration.paper.real_terminal import SYMBOL, asked, real_terminal
 from tests.integration.paper.test_paper import OFTEN
 from tests.integration.recorder.recording import until
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
-pytest.importorskip("rpyc")
 
 FEED = "broker-live-3"
 
@@ -33,17 +30,6 @@ FEED = "broker-live-3"
 def a_port_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the page."""
     monkeypatch.setenv("TICKLEDGER_API__PORT", "0")
-
-
-@contextmanager
-def asked(port: int) -> Iterator[Any]:
-    """The terminal, for the test itself."""
-    mt5: Any = RemoteMt5.dial("127.0.0.1", port, 60)
-    assert mt5.initialize()
-    try:
-        yield mt5
-    finally:
-        mt5.close()
 
 
 def filled(settings: Settings) -> set[int]:
@@ -63,7 +49,7 @@ def test_orders_arrive_at_the_terminal_and_a_second_start_writes_nothing_twice(t
     home = tmp_path / ".tickledger"
     with ExitStack() as served:
         port = served.enter_context(real_terminal("demo"))
-        terminal = served.enter_context(asked(port))
+        terminal = served.enter_context(asked(port, 60))
         options = ("--port", str(port), "--symbol", SYMBOL, "--lots", "0.1", "--no-browser")
         with Running(tmp_path, "live", "often.py", *options) as live:
             live.until("Ctrl-C ends everything")
@@ -116,7 +102,7 @@ def once_each(terminal: Any) -> None:
 
 
 def test_a_real_account_is_refused_and_nothing_is_written_or_sent(tmp_path: Path) -> None:
-    with real_terminal("real") as port, asked(port) as terminal:
+    with real_terminal("real") as port, asked(port, 60) as terminal:
         found = run(tmp_path, "live", "ema_cross", "--port", str(port))
         assert found.returncode == 1
         assert found.stderr.startswith("error: 77 at Broker-Live 3 (A broker, real) is a real account: demo accounts")

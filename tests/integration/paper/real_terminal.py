@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from infra.clock import SystemClock
+from producers.mt5_remote import RemoteMt5
 from producers.terminal import constants as codes
 from producers.terminal.account import TradeAccount
 from producers.terminal.simulation import in_process
@@ -67,6 +68,17 @@ def real_terminal(mode: str, port: int = 0, middle_ms: int = 0) -> Iterator[int]
             yield int(server.stdout.readline())
         finally:
             server.kill()
+
+
+@contextmanager
+def asked(port: int, patience_s: float = 20) -> Iterator[Any]:
+    """The terminal, for the test itself."""
+    mt5: Any = RemoteMt5.dial("127.0.0.1", port, patience_s)
+    assert mt5.initialize()
+    try:
+        yield mt5
+    finally:
+        mt5.close()
 
 
 if __name__ == "__main__":

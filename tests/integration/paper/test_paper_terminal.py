@@ -15,10 +15,9 @@ import pytest
 from infra.clock import SystemClock
 from infra.settings import PREFIX
 from infra.stack.home import Home, read_json
-from producers.mt5_remote import RemoteMt5
 from producers.terminal import connect
 from producers.terminal.live_symbols import known_symbols
-from tests.integration.paper.real_terminal import ROOT, SYMBOL, real_terminal
+from tests.integration.paper.real_terminal import ROOT, SYMBOL, asked, real_terminal
 from tests.integration.recorder.recording import history, until
 
 pytestmark = pytest.mark.kill
@@ -56,17 +55,6 @@ def client(home: Home) -> Any:
     mt5: Any = connect(home.root)
     until(mt5.initialize, 120)
     return mt5
-
-
-@contextmanager
-def asked(port: int) -> Iterator[Any]:
-    """The real terminal, for the test itself."""
-    mt5: Any = RemoteMt5.dial("127.0.0.1", port, 20)
-    assert mt5.initialize()
-    try:
-        yield mt5
-    finally:
-        mt5.close()
 
 
 def holds_all(own: Any, real: Any) -> bool:

@@ -81,8 +81,8 @@ def test_the_account_is_on_the_log_as_the_terminal_tells_it() -> None:
 
 def test_levels_in_money_are_no_percentages() -> None:
     account, _ = looked()
-    in_money = SimpleNamespace(**{**account._asdict(), "margin_so_mode": mt5.ACCOUNT_STOPOUT_MODE_MONEY})
-    config = account_config(in_money, "mine", ["f/EURUSD"], "eu")  # type: ignore[arg-type]
+    in_money: Any = SimpleNamespace(**{**account._asdict(), "margin_so_mode": mt5.ACCOUNT_STOPOUT_MODE_MONEY})
+    config = account_config(in_money, "mine", ["f/EURUSD"], "eu")
     assert (config.margin_call_level, config.stop_out_level) == (100.0, 50.0)
     assert config.position_mode is PositionMode.HEDGING
 

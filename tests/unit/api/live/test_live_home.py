@@ -15,6 +15,7 @@ from api import cli
 from api.live import home as live_home_module
 from api.live.account import NotTradable
 from api.live.home import LiveHome, live_home
+from api.trading import home as trading_home_module
 from api.trading.home import Wanted
 from infra.errors import Refused
 from producers.gateway.service import pin_file
@@ -54,7 +55,7 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
     with ExitStack() as stack:
         made = Broker(stack)
         monkeypatch.setattr(live_home_module, "connect", made.connect)
-        monkeypatch.setattr(live_home_module, "server_clock_of", lambda *_: "+5:30")
+        monkeypatch.setattr(trading_home_module, "server_clock_of", lambda *_: "+5:30")
         yield made
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from api.paper import home as paper_home_module
 from api.paper.home import Wanted, paper_home
+from api.trading import home as trading_home_module
 from api.trading.home import TradedHome
 from infra.errors import Refused, SettingsError
 from producers.mt5 import TerminalError
@@ -52,7 +53,7 @@ class Reached:
 def reached(monkeypatch: pytest.MonkeyPatch) -> Reached:
     found = Reached()
     monkeypatch.setattr(paper_home_module, "find", found.find)
-    monkeypatch.setattr(paper_home_module, "server_clock_of", lambda *_: found.clock)
+    monkeypatch.setattr(trading_home_module, "server_clock_of", lambda *_: found.clock)
     return found
 
 
